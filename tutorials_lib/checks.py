@@ -1,0 +1,84 @@
+"""Checks of arguments, each with an error that says what is allowed."""
+
+import math
+import numbers
+
+import numpy as np
+
+
+def check_choice(name, value, allowed):
+    """Raises ValueError unless `value` is one of `allowed`.
+
+    Args:
+        name: The argument's name, for the message.
+        value: What was passed.
+        allowed: The permitted values.
+
+    Returns:
+        `value`, unchanged.
+    """
+    if value not in allowed:
+        choices = ", ".join(repr(choice) for choice in allowed)
+        raise ValueError(f"{name} must be one of {choices}; got {value!r}.")
+    return value
+
+
+def check_positive(name, value):
+    """Raises ValueError unless `value` is a finite number above zero.
+
+    Returns:
+        `value` as a float.
+    """
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, numbers.Real)
+        or not math.isfinite(value)
+        or value <= 0
+    ):
+        raise ValueError(f"{name} must be a finite number above 0; got {value!r}.")
+    return float(value)
+
+
+def check_whole(name, value, low, high=None):
+    """Raises ValueError unless `value` is a whole number in [low, high].
+
+    Returns:
+        `value` as an int.
+    """
+    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if not whole or value < low or (high is not None and value > high):
+        bounds = f"of at least {low}" if high is None else f"from {low} to {high}"
+        raise ValueError(f"{name} must be a whole number {bounds}; got {value!r}.")
+    return int(value)
+
+
+def check_label_rows(name, labels, images):
+    """Raises ValueError unless `labels` are rows of class weights for `images`.
+
+    Args:
+        name: The argument's name, for the message.
+        labels: float array (n, classes); each row non-negative with sum 1, as
+            one-hot labels and mixed labels are.
+        images: The array whose length n the labels must share.
+
+    Returns:
+        `labels` as an array.
+    """
+    labels = np.asarray(labels)
+    if labels.ndim != 2:
+        raise ValueError(
+            f"{name} must be one-hot rows of shape (n, classes); got shape "
+            f"{labels.shape}. keras.utils.to_categorical makes them from integers."
+        )
+    if len(labels) != len(images):
+        raise ValueError(
+            f"{name} must have one row for each image: {len(images)} images, "
+            f"{len(labels)} rows."
+        )
+    if labels.size and (
+        labels.min() < 0 or not np.allclose(labels.sum(axis=1), 1, atol=1e-4)
+    ):
+        raise ValueError(
+            f"{name} must be one-hot rows: no entry below 0 and every row with sum 1."
+        )
+    return labels

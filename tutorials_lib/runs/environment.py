@@ -1,0 +1,113 @@
+"""What a run happened on: versions, device, commit."""
+
+import importlib.metadata
+import json
+import os
+import pathlib
+import platform
+import subprocess
+
+from tutorials_lib import __version__
+
+VERSIONED = ("keras", "tensorflow", "jax", "numpy")
+
+
+def find_version(package):
+    """Returns the installed version of a package, or None."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def describe_versions():
+    """Returns a dict of Python's and the installed packages' versions."""
+    versions = {name: find_version(name) for name in VERSIONED}
+    return {
+        "python": platform.python_version(),
+        "tutorials_lib": __version__,
+        **{name: version for name, version in versions.items() if version},
+    }
+
+
+def count_cores():
+    """Counts the cores this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def describe_processor():
+    """Names the processor, as the system does."""
+    try:
+        for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return " ".join(line.split(":", 1)[1].split())
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def describe_device():
+    """Names the device that Keras' backend computes on."""
+    import keras
+
+    if keras.backend.backend() == "jax":
+        import jax
+
+        device = jax.devices()[0]
+        return describe_processor() if device.platform == "cpu" else device.device_kind
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow
+
+        for device in tensorflow.config.list_physical_devices("GPU"):
+            details = tensorflow.config.experimental.get_device_details(device)
+            return details.get("device_name", "GPU")
+    return describe_processor()
+
+
+def describe_environment():
+    """Returns the record's `environment`: device, cores, backend, versions."""
+    import keras
+
+    return {
+        "device": describe_device(),
+        "cores": count_cores(),
+        "backend": keras.backend.backend(),
+        "versions": describe_versions(),
+    }
+
+
+def describe_commit():
+    """Returns the record's `git`: the commit of this package and whether it is clean.
+
+    Both are None where the package comes from neither a checkout nor a repository.
+    """
+    checkout = pathlib.Path(__file__).resolve().parents[2]
+    if (checkout / ".git").exists():
+        commit = _ask_git(checkout, "rev-parse", "HEAD")
+        # Records that this very run writes do not make the code unclean.
+        changes = _ask_git(
+            checkout, "status", "--porcelain", "--", ".", ":(exclude)book/records"
+        )
+        return {"commit": commit, "clean": None if changes is None else not changes}
+    try:
+        distribution = importlib.metadata.distribution("tutorials_lib")
+        origin = json.loads(distribution.read_text("direct_url.json") or "{}")
+    except importlib.metadata.PackageNotFoundError:
+        origin = {}
+    commit = origin.get("vcs_info", {}).get("commit_id")
+    return {"commit": commit, "clean": True if commit else None}
+
+
+def _ask_git(folder, *words):
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *words],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()

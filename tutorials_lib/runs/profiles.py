@@ -1,0 +1,207 @@
+"""The one table of what each profile means for each chapter."""
+
+import collections.abc
+import dataclasses
+import functools
+import types
+
+from tutorials_lib.checks import check_choice, check_positive, check_whole
+from tutorials_lib.datasets import SOURCES
+from tutorials_lib.mixup import LAMBDA_PER, PAIRINGS
+
+PROFILES = ("smoke", "quick", "full")
+
+# Article 0 has seven; the first stands for the limit without mixing.
+MIXUP_MNIST_ALPHAS = (1e-6, 0.1, 0.2, 0.3, 0.4, 0.5, 1.0, 2.0)
+
+TABLE = {
+    "mixup_mnist": {
+        "protocol": {
+            "batch_size": 32,
+            "learning_rate": 0.002,
+            "decay": 1e-4,
+            "pairing": "replacement",
+            "lambda_per": "sample",
+        },
+        "smoke": {
+            "source": "sample",
+            "train_images": 640,
+            "test_images": 200,
+            "epochs": 2,
+            "seeds": 1,
+            "alphas": (1e-6, 0.1, 2.0),
+        },
+        "quick": {
+            "source": "real",
+            "train_images": 10_000,
+            "test_images": None,
+            "epochs": 3,
+            "seeds": 1,
+            "alphas": MIXUP_MNIST_ALPHAS,
+        },
+        "full": {
+            "source": "real",
+            "train_images": None,
+            "test_images": None,
+            "epochs": 30,
+            "seeds": 3,
+            "alphas": MIXUP_MNIST_ALPHAS,
+        },
+    },
+    "mixup_fashion_mnist": {
+        "protocol": {
+            "batch_size": 64,
+            "validation_images": 2000,
+            "pairing": "shuffles",
+            "lambda_per": "sample",
+        },
+        "smoke": {
+            "source": "sample",
+            "train_images": 1000,
+            "validation_images": 200,
+            "test_images": 200,
+            "epochs": 2,
+            "seeds": 1,
+            "alphas": (0.2, 1.0),
+            "images_per_mix": (2, 3),
+        },
+        "quick": {
+            "source": "real",
+            "train_images": 12_000,
+            "test_images": None,
+            "epochs": 5,
+            "seeds": 2,
+            "alphas": (0.1, 0.2, 1.0),
+            "images_per_mix": (2, 3),
+        },
+        "full": {
+            "source": "real",
+            "train_images": None,
+            "test_images": None,
+            "epochs": 10,
+            "seeds": 5,
+            "alphas": (0.1, 0.2, 0.4, 1.0),
+            "images_per_mix": (2, 3, 4),
+        },
+    },
+}
+CHAPTERS = tuple(TABLE)
+
+# Knobs that choose which runs there are and leave each run as it is.
+CHOOSING = ("seeds", "alphas", "images_per_mix", "max_minutes")
+
+
+def _check_list(name, value, check):
+    if isinstance(value, str) or not isinstance(value, collections.abc.Sequence):
+        value = (value,)
+    if not value:
+        raise ValueError(f"{name} must hold at least one value; got {value!r}.")
+    checked = tuple(check(name, item) for item in value)
+    if len(set(checked)) < len(checked):
+        raise ValueError(f"{name} must hold no value twice; got {value!r}.")
+    return checked
+
+
+def _check_seeds(name, value):
+    if isinstance(value, collections.abc.Sequence):
+        return _check_list(name, value, functools.partial(check_whole, low=0))
+    return tuple(range(check_whole(name, value, 1)))
+
+
+def _check_minutes(name, value):
+    if value in (None, 0):
+        return value
+    return check_positive(name, value)
+
+
+def _check_optional_whole(name, value):
+    return None if value is None else check_whole(name, value, 1)
+
+
+CHECKS = {
+    "source": lambda name, value: check_choice(name, value, SOURCES),
+    "train_images": _check_optional_whole,
+    "test_images": _check_optional_whole,
+    "validation_images": functools.partial(check_whole, low=1),
+    "epochs": functools.partial(check_whole, low=1),
+    "batch_size": functools.partial(check_whole, low=1),
+    "seeds": _check_seeds,
+    "alphas": lambda name, value: _check_list(name, value, check_positive),
+    "images_per_mix": lambda name, value: _check_list(
+        name, value, functools.partial(check_whole, low=2)
+    ),
+    "learning_rate": check_positive,
+    "decay": check_positive,
+    "pairing": lambda name, value: check_choice(name, value, PAIRINGS),
+    "lambda_per": lambda name, value: check_choice(name, value, LAMBDA_PER),
+    "max_minutes": _check_minutes,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """A profile's values for one chapter, after the reader's own.
+
+    Every value is an attribute too: `settings.epochs` is `settings.values["epochs"]`.
+
+    Attributes:
+        chapter: Name of the chapter.
+        profile: `"smoke"`, `"quick"` or `"full"`.
+        values: All knobs and their values.
+        changed: Names of knobs that make a run differ from the profile's own.
+    """
+
+    chapter: str
+    profile: str
+    values: types.MappingProxyType
+    changed: tuple
+
+    def __getattr__(self, name):
+        try:
+            return self.__dict__["values"][name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+    def describe(self):
+        """Says in a few words which profile this is and what was changed in it."""
+        said = f"profile {self.profile}"
+        if self.changed:
+            changes = ", ".join(f"{name} = {self.values[name]}" for name in self.changed)
+            said += f", changed: {changes}"
+        if self.profile != "full" or self.changed:
+            said += " (not the article's protocol: no score below is a finding)"
+        return said
+
+
+def choose_settings(chapter, profile, **knobs):
+    """Looks up a chapter's profile and lays the reader's own values over it.
+
+    Args:
+        chapter: One of `CHAPTERS`.
+        profile: `"smoke"`, `"quick"` or `"full"`.
+        **knobs: Values by name; None keeps the profile's own.
+
+    Returns:
+        A `Settings`.
+
+    Raises:
+        ValueError: unknown chapter, profile or knob, or a value out of range.
+    """
+    check_choice("chapter", chapter, CHAPTERS)
+    check_choice("profile", profile, PROFILES)
+    defaults = {
+        "max_minutes": None,
+        **TABLE[chapter]["protocol"],
+        **TABLE[chapter][profile],
+    }
+    for name in knobs:
+        check_choice("parameter", name, tuple(defaults))
+    given = {name: value for name, value in knobs.items() if value is not None}
+    values = {
+        name: CHECKS[name](name, value) for name, value in {**defaults, **given}.items()
+    }
+    own = {name: CHECKS[name](name, value) for name, value in defaults.items()}
+    changed = tuple(
+        name for name in given if name not in CHOOSING and values[name] != own[name]
+    )
+    return Settings(chapter, profile, types.MappingProxyType(values), changed)

@@ -1,0 +1,211 @@
+"""Records: one JSON file for each run, holding all that is needed to repeat it."""
+
+import datetime
+import hashlib
+import json
+import math
+import numbers
+import os
+import pathlib
+import re
+import tempfile
+
+SCHEMA = 1
+
+_TEXT, _WHOLE, _NUMBER, _MAPPING = str, numbers.Integral, numbers.Real, dict
+FIELDS = {
+    "schema": _WHOLE,
+    "chapter": _TEXT,
+    "variant": _TEXT,
+    "seed": _WHOLE,
+    "profile": _TEXT,
+    "parameters": _MAPPING,
+    "data": {
+        "name": _TEXT,
+        "origin": _TEXT,
+        "sha256": _TEXT,
+        "train_images": _WHOLE,
+        "test_images": _WHOLE,
+    },
+    "metrics": _MAPPING,
+    "history": _MAPPING,
+    "timing": {"wall_seconds": _NUMBER, "images_per_second": _NUMBER},
+    "environment": {
+        "device": _TEXT,
+        "cores": _WHOLE,
+        "backend": _TEXT,
+        "versions": _MAPPING,
+    },
+    "git": {"commit": (str, type(None)), "clean": (bool, type(None))},
+    "date": _TEXT,
+}
+
+
+class RecordError(Exception):
+    """A record is damaged, of another schema, or not what was expected."""
+
+
+def identify_run(chapter, variant, seed, parameters, sha256):
+    """Hashes what decides a run's result, apart from the machine it runs on.
+
+    Returns:
+        Ten hexadecimal digits.
+    """
+    identity = json.dumps(
+        [chapter, variant, seed, parameters, sha256], sort_keys=True, allow_nan=False
+    )
+    return hashlib.sha256(identity.encode()).hexdigest()[:10]
+
+
+def name_record(variant, seed, identity):
+    """Names a record's file: readable, and different for different protocols."""
+    words = re.sub(r"[^a-z0-9.]+", "-", variant.lower()).strip("-")
+    return f"{words}_seed-{seed}_{identity}.json"
+
+
+def check_record(record, origin="record"):
+    """Raises RecordError unless `record` follows the schema.
+
+    Args:
+        record: The parsed JSON.
+        origin: Where it comes from, for the message.
+
+    Returns:
+        `record`, unchanged.
+    """
+    if not isinstance(record, dict):
+        raise RecordError(f"{origin}: expected an object, got {type(record).__name__}.")
+    schema = record.get("schema")
+    if schema != SCHEMA:
+        raise RecordError(
+            f"{origin}: schema {schema!r}, and this version of tutorials_lib reads "
+            f"schema {SCHEMA}. Use the version that wrote it, or run it again."
+        )
+    _check_fields(record, FIELDS, origin)
+    datetime.datetime.fromisoformat(record["date"])
+    for name in ("metrics", "history"):
+        if not record[name]:
+            raise RecordError(f"{origin}: {name} is empty.")
+    for name, value in record["metrics"].items():
+        if not isinstance(value, _NUMBER) or not math.isfinite(value):
+            raise RecordError(
+                f"{origin}: metrics.{name} must be a finite number; got {value!r}."
+            )
+    return record
+
+
+def _check_fields(found, expected, origin):
+    if missing := sorted(set(expected) - set(found)):
+        raise RecordError(f"{origin}: missing {', '.join(missing)}.")
+    if extra := sorted(set(found) - set(expected)):
+        raise RecordError(f"{origin}: unknown {', '.join(extra)}.")
+    for name, kind in expected.items():
+        value = found[name]
+        if isinstance(kind, dict):
+            if not isinstance(value, dict):
+                raise RecordError(f"{origin}: {name} must be an object.")
+            _check_fields(value, kind, f"{origin}: {name}")
+            continue
+        boolean = isinstance(value, bool) and kind in (_WHOLE, _NUMBER)
+        if boolean or not isinstance(value, kind):
+            raise RecordError(f"{origin}: {name} has the wrong type: {value!r}.")
+
+
+def write_record(record, path):
+    """Checks a record and writes it, whole or not at all.
+
+    Args:
+        record: A dict that follows the schema.
+        path: Target file; an old record there is replaced.
+
+    Raises:
+        RecordError: the record does not follow the schema.
+    """
+    check_record(record, str(path))
+    text = json.dumps(record, indent=1, allow_nan=False) + "\n"
+    write_text(path, _join_number_lists(text))
+
+
+def _join_number_lists(text):
+    """Puts each list of numbers on one line, so that a diff shows runs, not epochs."""
+    return re.sub(
+        r"\[[-+0-9.e,\s]*\]", lambda found: " ".join(found.group().split()), text
+    )
+
+
+def write_text(path, text):
+    """Writes a file beside its place and renames it, whole or not at all."""
+    path = pathlib.Path(path)
+    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=".partial-")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.chmod(partial, 0o644)
+        os.replace(partial, path)
+    except BaseException:
+        os.unlink(partial)
+        raise
+
+
+def read_record(path):
+    """Reads and checks one record.
+
+    Raises:
+        RecordError: the file is damaged or of another schema.
+    """
+    try:
+        record = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RecordError(f"{path}: cannot be read ({error}).") from error
+    return check_record(record, str(path))
+
+
+def read_records(folder):
+    """Reads every record of a folder, in order of file names.
+
+    Returns:
+        A list of records; empty where there is no such folder.
+
+    Raises:
+        RecordError: one of them is damaged or of another schema.
+    """
+    return [read_record(path) for path in sorted(pathlib.Path(folder).glob("*.json"))]
+
+
+def published_folder():
+    """Finds the folder that holds the records of full runs.
+
+    That is TUTORIALS_RECORDS where it is set, `book/records` in a checkout, and
+    the copy inside the package elsewhere.
+    """
+    if chosen := os.environ.get("TUTORIALS_RECORDS"):
+        return pathlib.Path(chosen)
+    package = pathlib.Path(__file__).resolve().parents[1]
+    checkout = package.parent / "book" / "records"
+    return checkout if checkout.is_dir() else package / "published_records"
+
+
+def runs_folder():
+    """Finds the folder for what a run leaves behind, apart from full runs' records.
+
+    That is TUTORIALS_RUNS where it is set, `_runs` in a checkout, and
+    `tutorials_runs` in the working directory elsewhere.
+    """
+    if chosen := os.environ.get("TUTORIALS_RUNS"):
+        return pathlib.Path(chosen)
+    checkout = pathlib.Path(__file__).resolve().parents[2]
+    if (checkout / "book" / "_toc.yml").is_file():
+        return checkout / "_runs"
+    return pathlib.Path.cwd() / "tutorials_runs"
+
+
+def published_records(chapter):
+    """Reads the records of a chapter's full runs.
+
+    Returns:
+        A list of records, profile `full` each.
+
+    Raises:
+        RecordError: one of them is damaged or of another schema.
+    """
+    return read_records(published_folder() / chapter)
