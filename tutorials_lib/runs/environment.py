@@ -8,6 +8,7 @@ import platform
 import subprocess
 
 from tutorials_lib import __version__
+from tutorials_lib.runs.records import find_checkout
 
 VERSIONED = ("keras", "tensorflow", "jax", "numpy")
 
@@ -83,8 +84,8 @@ def describe_commit():
 
     Both are None where the package comes from neither a checkout nor a repository.
     """
-    checkout = pathlib.Path(__file__).resolve().parents[2]
-    if (checkout / ".git").exists():
+    checkout = find_checkout()
+    if checkout and (checkout / ".git").exists():
         commit = _ask_git(checkout, "rev-parse", "HEAD")
         # Records that this very run writes do not make the code unclean.
         changes = _ask_git(

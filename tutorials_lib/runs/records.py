@@ -180,9 +180,9 @@ def published_folder():
     """
     if chosen := os.environ.get("TUTORIALS_RECORDS"):
         return pathlib.Path(chosen)
-    package = pathlib.Path(__file__).resolve().parents[1]
-    checkout = package.parent / "book" / "records"
-    return checkout if checkout.is_dir() else package / "published_records"
+    if checkout := find_checkout():
+        return checkout / "book" / "records"
+    return pathlib.Path(__file__).resolve().parents[1] / "published_records"
 
 
 def runs_folder():
@@ -193,10 +193,19 @@ def runs_folder():
     """
     if chosen := os.environ.get("TUTORIALS_RUNS"):
         return pathlib.Path(chosen)
-    checkout = pathlib.Path(__file__).resolve().parents[2]
-    if (checkout / "book" / "_toc.yml").is_file():
+    if checkout := find_checkout():
         return checkout / "_runs"
     return pathlib.Path.cwd() / "tutorials_runs"
+
+
+def find_checkout():
+    """Finds the root of the project that this package is imported from.
+
+    Returns:
+        A path, or None where the package is installed apart from its project.
+    """
+    root = pathlib.Path(__file__).resolve().parents[2]
+    return root if (root / "book" / "_toc.yml").is_file() else None
 
 
 def published_records(chapter):
