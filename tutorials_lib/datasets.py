@@ -73,7 +73,7 @@ SOURCES = ("real", "sample")
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 
 
-class DataError(Exception):
+class DataError(RuntimeError):
     """A data set is missing, damaged, or not what its name says."""
 
 
@@ -228,9 +228,7 @@ def _download(name):
     import keras
 
     try:
-        (x_train, y_train), (x_test, y_test) = getattr(
-            keras.datasets, name
-        ).load_data()
+        (x_train, y_train), (x_test, y_test) = getattr(keras.datasets, name).load_data()
     # Keras wraps what the network raises in a bare Exception.
     except Exception as error:
         place = "the download by keras.datasets"

@@ -7,21 +7,13 @@ Minimization", arXiv:1710.09412, equation 1:
     y = lambda * y_i + (1 - lambda) * y_j,    lambda ~ Beta(alpha, alpha)
 """
 
-import math
-
-import keras
 import numpy as np
 
-from tutorials_lib.checks import (
-    check_choice,
-    check_label_rows,
-    check_positive,
-    check_whole,
-)
+from tutorials_lib.checks import check_choice, check_positive, check_whole
 
+METHODS = ("beta", "gamma")
 PAIRINGS = ("replacement", "shuffles", "batch")
 LAMBDA_PER = ("sample", "batch")
-METHODS = ("beta", "gamma")
 
 
 def sample_lambda(rng, n, alpha, method="beta"):
@@ -37,7 +29,8 @@ def sample_lambda(rng, n, alpha, method="beta"):
             both draws underflow, which is drawn again here.
 
     Returns:
-        float32 array (n,) in [0, 1].
+        float64 array (n,) in [0, 1]. In single precision so many weights near 1
+        would round to 1 that at small alpha the law would visibly change.
 
     Raises:
         ValueError: n below 1, alpha not positive and finite, unknown method.
@@ -58,7 +51,7 @@ def sample_weights(rng, n, alpha, images_per_mix=2, method="beta"):
         method: `"beta"` or `"gamma"`, see `sample_lambda`.
 
     Returns:
-        float32 array (n, images_per_mix), every row with sum 1.
+        float64 array (n, images_per_mix), every row with sum 1.
 
     Raises:
         ValueError: a value out of range, unknown method.
@@ -74,7 +67,7 @@ def sample_weights(rng, n, alpha, images_per_mix=2, method="beta"):
         weights = rng.dirichlet(np.full(images_per_mix, alpha), size=n)
     else:
         weights = _normalised_gammas(rng, n, alpha, images_per_mix)
-    return weights.astype("float32")
+    return weights
 
 
 def _normalised_gammas(rng, n, alpha, images_per_mix):
@@ -124,115 +117,3 @@ def mix(arrays, weights):
     for array, weight in zip(arrays, weights.T, strict=True):
         mixed += weight.reshape(-1, *ones) * array
     return mixed
-
-
-class MixupBatches(keras.utils.PyDataset):
-    """Batches of mixed images and labels for `model.fit`.
-
-    Batch i of epoch e is drawn from a generator seeded by (seed, e, i), so a batch
-    does not depend on which batches were asked for before it.
-
-    Args:
-        images: float32 array (n, ...).
-        labels: float array (n, classes), one-hot rows.
-        alpha: Parameter of Beta(alpha, alpha), finite and above 0.
-        batch_size: From 1 to n.
-        seed: Whole number of at least 0.
-        pairing: Who is mixed with whom.
-            `"replacement"`: every image of every batch is drawn uniformly with
-            replacement; an epoch has floor(n / batch_size) batches.
-            `"shuffles"`: independent shuffles of the whole set, zipped; an epoch
-            uses every image once in each place, the last batch may be smaller.
-            `"batch"`: one shuffle of the set, each batch mixed with permutations
-            of itself, as the paper's authors do.
-        lambda_per: `"sample"`, or `"batch"` for one lambda a batch, as the
-            paper's authors do.
-        images_per_mix: Images in a mix; above 2 the weights are
-            Dirichlet(alpha, ..., alpha).
-        method: `"beta"` or `"gamma"`, see `sample_lambda`.
-
-    Raises:
-        ValueError: a value out of range, labels that are not one-hot, lengths
-            that differ.
-    """
-
-    def __init__(
-        self,
-        images,
-        labels,
-        alpha,
-        batch_size,
-        seed,
-        pairing="replacement",
-        lambda_per="sample",
-        images_per_mix=2,
-        method="beta",
-    ):
-        super().__init__()
-        images = np.asarray(images)
-        if not np.issubdtype(images.dtype, np.floating):
-            raise ValueError(
-                f"images must be floats, scaled as the net expects them; got dtype "
-                f"{images.dtype}."
-            )
-        self.images = images
-        self.labels = check_label_rows("labels", labels, images).astype("float32")
-        self.alpha = check_positive("alpha", alpha)
-        self.batch_size = check_whole("batch_size", batch_size, 1, len(images))
-        self.seed = check_whole("seed", seed, 0)
-        self.pairing = check_choice("pairing", pairing, PAIRINGS)
-        self.lambda_per = check_choice("lambda_per", lambda_per, LAMBDA_PER)
-        self.images_per_mix = check_whole("images_per_mix", images_per_mix, 2)
-        self.method = check_choice("method", method, METHODS)
-        self.epoch = 0
-        self._shuffles = self._shuffle()
-
-    def __len__(self):
-        if self.pairing == "replacement":
-            return len(self.images) // self.batch_size
-        return math.ceil(len(self.images) / self.batch_size)
-
-    def __getitem__(self, index):
-        """Returns batch `index` of this epoch.
-
-        Returns:
-            Images float32 (batch, ...) and labels float32 (batch, classes).
-        """
-        rng = np.random.default_rng([self.seed, self.epoch, index])
-        chosen = self._choose(rng, index)
-        n = len(chosen[0])
-        if self.lambda_per == "sample":
-            weights = sample_weights(
-                rng, n, self.alpha, self.images_per_mix, self.method
-            )
-        else:
-            row = sample_weights(rng, 1, self.alpha, self.images_per_mix, self.method)
-            weights = np.repeat(row, n, axis=0)
-        images = mix([self.images[places] for places in chosen], weights)
-        labels = mix([self.labels[places] for places in chosen], weights)
-        return images, labels
-
-    def on_epoch_end(self):
-        self.epoch += 1
-        self._shuffles = self._shuffle()
-
-    def _shuffle(self):
-        # No batch index is this large, so no batch shares this stream.
-        rng = np.random.default_rng([self.seed, self.epoch, 2**32 - 1])
-        shuffles = {"replacement": 0, "batch": 1, "shuffles": self.images_per_mix}
-        return [
-            rng.permutation(len(self.images)) for _ in range(shuffles[self.pairing])
-        ]
-
-    def _choose(self, rng, index):
-        """Places in the set, one array for each image of a mix."""
-        if self.pairing == "replacement":
-            shape = (self.images_per_mix, self.batch_size)
-            return rng.integers(len(self.images), size=shape)
-        batch = slice(index * self.batch_size, (index + 1) * self.batch_size)
-        if self.pairing == "shuffles":
-            return [shuffle[batch] for shuffle in self._shuffles]
-        first = self._shuffles[0][batch]
-        return [first] + [
-            rng.permutation(first) for _ in range(self.images_per_mix - 1)
-        ]

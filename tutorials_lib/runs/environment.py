@@ -1,5 +1,6 @@
 """What a run happened on: versions, device, commit."""
 
+import datetime
 import importlib.metadata
 import json
 import os
@@ -112,3 +113,27 @@ def _ask_git(folder, *words):
     except (OSError, subprocess.CalledProcessError):
         return None
     return done.stdout.strip()
+
+
+def show_environment(settings, data):
+    """Prints what the notebook at hand ran on: profile, data, device, versions, date.
+
+    Args:
+        settings: The chapter's `Settings`.
+        data: The `Dataset` it used.
+    """
+    environment = describe_environment()
+    commit = describe_commit()
+    versions = ", ".join(
+        f"{name} {version}" for name, version in environment["versions"].items()
+    )
+    state = {True: "", False: ", with changes", None: ""}[commit["clean"]]
+    print(f"run       {settings.describe()}")
+    print(f"images    {data.describe()}")
+    print(
+        f"device    {environment['device']}, {environment['cores']} cores, "
+        f"backend {environment['backend']}"
+    )
+    print(f"versions  {versions}")
+    print(f"commit    {commit['commit'] or 'unknown'}{state}")
+    print(f"date      {datetime.date.today().isoformat()}")

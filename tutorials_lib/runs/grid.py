@@ -179,9 +179,11 @@ class WatchEpochs(keras.callbacks.Callback):
         self.seconds = []
 
     def on_epoch_begin(self, epoch, logs=None):
+        """Starts the epoch's clock."""
         self.start = time.perf_counter()
 
     def on_epoch_end(self, epoch, logs=None):
+        """Stops the clock, writes a line to the log, renews the claim."""
         self.seconds.append(time.perf_counter() - self.start)
         scores = " ".join(f"{name} {value:.4f}" for name, value in (logs or {}).items())
         with self.log.open("a", encoding="utf-8") as log:

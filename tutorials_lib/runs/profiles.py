@@ -119,7 +119,7 @@ def _check_optional_whole(name, value):
 
 
 CHECKS = {
-    "source": lambda name, value: check_choice(name, value, SOURCES),
+    "source": functools.partial(check_choice, allowed=SOURCES),
     "train_images": _check_optional_whole,
     "test_images": _check_optional_whole,
     "validation_images": functools.partial(check_whole, low=1),
@@ -132,8 +132,8 @@ CHECKS = {
     ),
     "learning_rate": check_positive,
     "decay": check_positive,
-    "pairing": lambda name, value: check_choice(name, value, PAIRINGS),
-    "lambda_per": lambda name, value: check_choice(name, value, LAMBDA_PER),
+    "pairing": functools.partial(check_choice, allowed=PAIRINGS),
+    "lambda_per": functools.partial(check_choice, allowed=LAMBDA_PER),
     "max_minutes": _check_minutes,
 }
 
@@ -166,7 +166,9 @@ class Settings:
         """Says in a few words which profile this is and what was changed in it."""
         said = f"profile {self.profile}"
         if self.changed:
-            changes = ", ".join(f"{name} = {self.values[name]}" for name in self.changed)
+            changes = ", ".join(
+                f"{name} = {self.values[name]}" for name in self.changed
+            )
             said += f", changed: {changes}"
         if self.profile != "full" or self.changed:
             said += " (not the article's protocol: no score below is a finding)"

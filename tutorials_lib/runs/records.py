@@ -41,7 +41,7 @@ FIELDS = {
 }
 
 
-class RecordError(Exception):
+class RecordError(RuntimeError):
     """A record is damaged, of another schema, or not what was expected."""
 
 

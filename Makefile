@@ -1,0 +1,48 @@
+# Two commands for a fresh machine: `make book` and `make test`.
+PYTHON ?= python3
+PROFILE ?= smoke
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help book run test real-data lint bench clean
+
+help:
+	@echo "make book [PROFILE=smoke|quick|full]   run every chapter, build the pages"
+	@echo "make run CHAPTER=NAME [PROFILE=...]     run one chapter"
+	@echo "make test                               all tests that need no data"
+	@echo "make real-data                          tests on the sets in TUTORIALS_DATA"
+	@echo "make lint                               style of code, notebooks, workflows"
+	@echo "make bench                              speed, as ratios"
+	@echo "make clean                              remove what the commands above made"
+
+$(READY): pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed, found " + sys.version.split()[0] + "; try make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@
+
+book: $(READY)
+	$(BIN)/tutorials run --all --profile $(PROFILE)
+	$(BIN)/tutorials build --profile $(PROFILE)
+
+run: $(READY)
+	$(BIN)/tutorials run $(CHAPTER) --profile $(PROFILE)
+
+test: $(READY)
+	$(BIN)/python -m pytest
+
+real-data: $(READY)
+	$(BIN)/python -m pytest -m real_data
+
+lint: $(READY)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/zizmor --offline --quiet .github/workflows
+
+bench: $(READY)
+	$(BIN)/python benchmarks/run.py
+
+clean:
+	rm -rf $(VENV) _build _runs

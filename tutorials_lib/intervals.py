@@ -1,0 +1,107 @@
+"""How sure a mean of few runs is, and whether two arms differ."""
+
+import dataclasses
+import math
+
+import numpy as np
+from scipy import stats
+
+
+@dataclasses.dataclass(frozen=True)
+class Interval:
+    """A mean with its 95% confidence interval.
+
+    Attributes:
+        mean: Mean of the values.
+        half_width: Half the interval's width; None where there is one value.
+        n: Number of values.
+    """
+
+    mean: float
+    half_width: float | None
+    n: int
+
+    def format(self, scale=100, digits=2):
+        """Writes mean, half-width and number, by default in percent."""
+        said = f"{scale * self.mean:.{digits}f}"
+        if self.half_width is not None:
+            said += f" ± {scale * self.half_width:.{digits}f}"
+        return f"{said} (n = {self.n})"
+
+
+def mean_interval(values):
+    """Computes a mean and Student's 95% interval around it.
+
+    Args:
+        values: Sequence of at least one number, for instance a score for each seed.
+
+    Returns:
+        An `Interval`; without a half-width where there is only one value.
+
+    Raises:
+        ValueError: no values, or one that is not finite.
+    """
+    values = _check_values("values", values)
+    n = len(values)
+    if n == 1:
+        return Interval(float(values[0]), None, 1)
+    error = values.std(ddof=1) / math.sqrt(n)
+    half_width = stats.t.ppf(0.975, n - 1) * error
+    return Interval(float(values.mean()), float(half_width), n)
+
+
+def paired_difference(first, second):
+    """Compares two arms that were run with the same seeds.
+
+    Args:
+        first: Scores, one for each seed.
+        second: Scores of the other arm, for the same seeds in the same order.
+
+    Returns:
+        The `Interval` of the mean of first - second, and the two-sided p-value of
+        the paired t-test (None where there is one pair, or where no pair differs
+        from another).
+
+    Raises:
+        ValueError: no values, lengths that differ, a value that is not finite.
+    """
+    first = _check_values("first", first)
+    second = _check_values("second", second)
+    if len(first) != len(second):
+        raise ValueError(
+            f"first and second must pair up; got {len(first)} and {len(second)} values."
+        )
+    differences = first - second
+    interval = mean_interval(differences)
+    if len(differences) == 1 or differences.std() == 0:
+        return interval, None
+    return interval, float(stats.ttest_rel(first, second).pvalue)
+
+
+def binomial_error(accuracy, n):
+    """Computes the standard error of an accuracy measured on n samples.
+
+    Args:
+        accuracy: From 0 to 1.
+        n: Number of samples, at least 1.
+
+    Returns:
+        sqrt(accuracy * (1 - accuracy) / n).
+
+    Raises:
+        ValueError: a value out of range.
+    """
+    if not 0 <= accuracy <= 1:
+        raise ValueError(f"accuracy must be from 0 to 1; got {accuracy!r}.")
+    if n < 1:
+        raise ValueError(f"n must be at least 1; got {n!r}.")
+    return math.sqrt(accuracy * (1 - accuracy) / n)
+
+
+def _check_values(name, values):
+    values = np.asarray(values, dtype="float64")
+    if values.ndim != 1 or not len(values) or not np.isfinite(values).all():
+        raise ValueError(
+            f"{name} must be a sequence of at least one finite number; got {values}."
+        )
+    return values

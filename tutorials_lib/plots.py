@@ -1,0 +1,125 @@
+"""Pictures in one style: the same size, colours and labels in every chapter."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+# Okabe and Ito's colours, told apart also by colour-blind readers.
+COLOURS = {
+    "baseline": "#444444",
+    "method": "#0072B2",
+    "variant": "#D55E00",
+    "article": "#CC79A7",
+    "other": "#009E73",
+}
+
+
+def show_images(images, titles=None, columns=8, size=1.2):
+    """Shows images in a grid.
+
+    Args:
+        images: Array (n, height, width, channels), channels 1 or 3: uint8, or floats
+            that are shown from their smallest to their largest value.
+        titles: n strings, or None.
+        columns: Images in a row.
+        size: Width and height of an image, in inches.
+    """
+    images = np.asarray(images, dtype="float32")
+    low, high = images.min(), images.max()
+    images = (images - low) / max(high - low, 1e-12)
+    rows = -(-len(images) // columns)
+    height = size + (0.3 if titles is not None else 0)
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(columns * size, rows * height), squeeze=False
+    )
+    for axis in axes.flat:
+        axis.axis("off")
+    for place, (axis, image) in enumerate(zip(axes.flat, images, strict=False)):
+        axis.imshow(image.squeeze(), cmap="gray_r", vmin=0, vmax=1)
+        if titles is not None:
+            axis.set_title(titles[place], fontsize=8)
+    figure.tight_layout()
+    plt.show()
+
+
+def show_curves(curves, xlabel, ylabel, size=(6.5, 3.6), limits=None):
+    """Draws lines with a label at each.
+
+    Args:
+        curves: Dict of label to a dict with `y` (sequence of numbers) and, as
+            wanted, `x` (1, 2, ... without it), `colour`, `style` and `width`.
+        xlabel: Label of the horizontal axis, with its unit.
+        ylabel: Label of the vertical axis, with its unit.
+        size: Width and height in inches.
+        limits: Lowest and highest y, or None.
+    """
+    figure, axis = plt.subplots(figsize=size)
+    for label, curve in curves.items():
+        y = curve["y"]
+        axis.plot(
+            curve.get("x", range(1, len(y) + 1)),
+            y,
+            color=curve.get("colour"),
+            linestyle=curve.get("style", "-"),
+            linewidth=curve.get("width", 1.6),
+            label=label,
+        )
+    _finish(figure, axis, xlabel, ylabel, limits)
+
+
+def show_intervals(rows, xlabel, published=None, size=(6.5, 3.6)):
+    """Draws a mean with its interval for each row, single runs as dots.
+
+    Args:
+        rows: Dict of label to (values, `Interval`), values on the axis' scale and
+            the interval's too.
+        xlabel: Label of the horizontal axis, with its unit.
+        published: Dict of label to the article's value, or None.
+        size: Width and height in inches.
+    """
+    figure, axis = plt.subplots(figsize=size)
+    published = published or {}
+    for place, (label, (values, interval)) in enumerate(rows.items()):
+        last = place == len(rows) - 1
+        axis.plot(
+            values,
+            [place] * len(values),
+            "o",
+            color=COLOURS["method"],
+            alpha=0.35,
+            markersize=4,
+            label="one seed" if last else None,
+        )
+        axis.errorbar(
+            interval.mean,
+            place,
+            xerr=interval.half_width,
+            fmt="|",
+            markersize=12,
+            capsize=3,
+            color=COLOURS["method"],
+            label="mean, 95% interval" if last else None,
+        )
+        if label in published:
+            axis.plot(
+                published[label],
+                place,
+                "D",
+                color=COLOURS["article"],
+                markersize=5,
+                label="article, one run" if last else None,
+            )
+    axis.set_yticks(range(len(rows)), list(rows))
+    axis.invert_yaxis()
+    _finish(figure, axis, xlabel, "", None)
+
+
+def _finish(figure, axis, xlabel, ylabel, limits):
+    axis.set_xlabel(xlabel)
+    axis.set_ylabel(ylabel)
+    if limits:
+        axis.set_ylim(limits)
+    axis.grid(alpha=0.25)
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.legend(fontsize=8, frameon=False)
+    figure.tight_layout()
+    plt.show()

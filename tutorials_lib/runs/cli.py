@@ -1,0 +1,221 @@
+"""The `tutorials` command: list, run, check, build, doctor, address."""
+
+import argparse
+import ast
+import os
+import sys
+
+from tutorials_lib.runs.profiles import CHAPTERS, PROFILES, TABLE
+
+EPILOG = """exit status:
+  0  all went well
+  1  something failed: a cell, an assertion, the build, a missing tool
+  2  the command was not understood: unknown chapter, profile, parameter or value
+"""
+
+
+def make_parser():
+    """Makes the parser of the command line."""
+    parser = argparse.ArgumentParser(
+        prog="tutorials",
+        description="Runs, checks and builds the book's chapters.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    listing = commands.add_parser(
+        "list", help="list chapters, profiles and parameters", epilog=EPILOG
+    )
+    listing.add_argument("chapter", nargs="?", help="say what its parameters are")
+
+    run = commands.add_parser(
+        "run",
+        help="run chapters at a profile",
+        description=(
+            "Runs chapters through papermill. smoke: drawn images, about a minute. "
+            "quick: real data, about ten minutes on two cores. full: the article's "
+            "protocol; stopped at any time, it goes on where it was."
+        ),
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    run.add_argument("chapters", nargs="*", metavar="CHAPTER")
+    run.add_argument("--all", action="store_true", help="every chapter")
+    run.add_argument("--profile", default=None, help=f"one of {', '.join(PROFILES)}")
+    run.add_argument(
+        "-p",
+        "--parameter",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("NAME", "VALUE"),
+        help="a chapter's parameter; VALUE is a literal: 3, batch, '[0.1, 1]'",
+    )
+    run.add_argument("--output", help="path of the executed notebook (one chapter)")
+    run.add_argument(
+        "--records",
+        metavar="DIR",
+        help="folder for records of full runs in place of book/records; "
+        "in an empty one everything is run anew",
+    )
+    run.add_argument(
+        "--cell-timeout", type=int, metavar="SECONDS", help="limit for each cell"
+    )
+    run.add_argument(
+        "--in-place",
+        action="store_true",
+        help="run the notebook as it stands and store its outputs in it",
+    )
+
+    check = commands.add_parser(
+        "check",
+        help="run chapters at smoke and compare outputs with the stored ones",
+        epilog=EPILOG,
+    )
+    check.add_argument("chapters", nargs="*", metavar="CHAPTER", help="default: all")
+    check.add_argument(
+        "--cell-timeout", type=int, metavar="SECONDS", help="limit for each cell"
+    )
+
+    build = commands.add_parser("build", help="build the pages", epilog=EPILOG)
+    build.add_argument(
+        "--profile", help="show the chapters as last run at this profile"
+    )
+    build.add_argument("--output", help="folder for the pages; default _build/html")
+
+    commands.add_parser(
+        "doctor",
+        help="say what this machine has and what is missing",
+        epilog=EPILOG,
+    )
+    commands.add_parser(
+        "address",
+        help="copy the repository's address from _config.yml into the chapters",
+        epilog=EPILOG,
+    )
+    return parser
+
+
+def main(arguments=None):
+    """Runs the command line.
+
+    Returns:
+        The exit status.
+    """
+    # Before anything imports TensorFlow, whose C++ log would drown the answer.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    parser = make_parser()
+    options = parser.parse_args(arguments)
+    try:
+        return COMMANDS[options.command](options)
+    except ValueError as error:
+        print(f"tutorials {options.command}: {error}", file=sys.stderr)
+        return 2
+    except (OSError, RuntimeError) as error:
+        print(f"tutorials {options.command}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("stopped; full runs go on where they were.", file=sys.stderr)
+        return 130
+
+
+def _parse(text):
+    try:
+        return ast.literal_eval(text)
+    except (SyntaxError, ValueError):
+        return text
+
+
+def _list(options):
+    from tutorials_lib.runs.notebooks import check_run, find_parameters
+
+    if options.chapter is None:
+        for chapter in CHAPTERS:
+            print(chapter)
+        print(f"\nprofiles: {', '.join(PROFILES)}")
+        print("`tutorials list CHAPTER` says what its parameters are.")
+        return 0
+    path = check_run(options.chapter, "smoke", {})
+    for name in find_parameters(path):
+        if name == "profile":
+            continue
+        print(name)
+        for profile in PROFILES:
+            table = TABLE[options.chapter]
+            value = {**table["protocol"], **table[profile]}.get(name)
+            print(f"    {profile:<6} {value}")
+    return 0
+
+
+def _run(options):
+    from tutorials_lib.runs.notebooks import check_run, refresh_chapter, run_chapter
+
+    chapters = CHAPTERS if options.all else tuple(options.chapters)
+    if not chapters:
+        raise ValueError(f"name a chapter ({', '.join(CHAPTERS)}) or pass --all.")
+    if options.output and len(chapters) > 1:
+        raise ValueError("--output goes with one chapter.")
+    parameters = {name: _parse(text) for name, text in options.parameter}
+    if options.in_place and (parameters or options.profile or options.output):
+        raise ValueError("--in-place takes the notebook as it stands, no parameters.")
+    profile = options.profile or "smoke"
+    for chapter in chapters:
+        check_run(chapter, profile, parameters)
+    if options.records:
+        os.environ["TUTORIALS_RECORDS"] = os.path.abspath(options.records)
+    for chapter in chapters:
+        how = "as it stands" if options.in_place else f"profile {profile}"
+        print(f"{chapter}, {how}", flush=True)
+        if options.in_place:
+            done = refresh_chapter(chapter, options.cell_timeout)
+        else:
+            done = run_chapter(
+                chapter, profile, parameters, options.output, options.cell_timeout
+            )
+        print(f"wrote {done}")
+    return 0
+
+
+def _check(options):
+    from tutorials_lib.runs.notebooks import check_chapters
+
+    return check_chapters(options.chapters or CHAPTERS, options.cell_timeout)
+
+
+def _build(options):
+    from tutorials_lib.runs.site import build_site
+
+    print(f"open {build_site(options.profile, options.output)}")
+    return 0
+
+
+def _doctor(options):
+    from tutorials_lib.runs.doctor import examine
+
+    lines, missing = examine()
+    print("\n".join(lines))
+    for item in missing:
+        print(f"MISSING: {item}")
+    return 1 if missing else 0
+
+
+def _address(options):
+    from tutorials_lib.runs.site import stamp_address
+
+    changed = stamp_address()
+    print(f"changed: {', '.join(changed) or 'none'}")
+    return 0
+
+
+COMMANDS = {
+    "list": _list,
+    "run": _run,
+    "check": _check,
+    "build": _build,
+    "doctor": _doctor,
+    "address": _address,
+}
+
+if __name__ == "__main__":
+    sys.exit(main())

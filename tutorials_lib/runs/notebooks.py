@@ -1,0 +1,285 @@
+"""Runs notebooks through papermill, and checks them through nbval."""
+
+import ast
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+import nbformat
+import papermill
+
+from tutorials_lib.checks import check_choice
+from tutorials_lib.runs.profiles import CHAPTERS, choose_settings
+from tutorials_lib.runs.records import find_checkout, runs_folder
+
+# Time limit of a cell in seconds; a full grid takes what it takes.
+CELL_TIMEOUTS = {"smoke": 600, "quick": 1800, "full": None}
+
+
+class ChapterError(RuntimeError):
+    """A chapter cannot be run, or a cell of it failed."""
+
+
+def book_folder():
+    """Finds the folder of the chapters.
+
+    Raises:
+        ChapterError: the package is installed apart from its project.
+    """
+    checkout = find_checkout()
+    if checkout is None:
+        raise ChapterError(
+            "the chapters are not here: this command works in a checkout of the "
+            "project, with the package installed by `pip install --editable .`."
+        )
+    return checkout / "book"
+
+
+def find_parameters(path):
+    """Reads the names and defaults of a notebook's `parameters` cell.
+
+    Returns:
+        A dict of literals by name.
+
+    Raises:
+        ChapterError: the notebook has no such cell, or it holds more than literals.
+    """
+    notebook = nbformat.read(path, as_version=4)
+    cells = [
+        cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])
+    ]
+    if len(cells) != 1:
+        raise ChapterError(f"{path} must have one cell tagged parameters.")
+    parameters = {}
+    for node in ast.parse(cells[0].source).body:
+        try:
+            (target,) = node.targets
+            parameters[target.id] = ast.literal_eval(node.value)
+        except (AttributeError, ValueError) as error:
+            raise ChapterError(
+                f"{path}: line {node.lineno} of the parameters cell must be "
+                f"`name = literal`."
+            ) from error
+    return parameters
+
+
+def check_run(chapter, profile, parameters):
+    """Refuses what a run would stumble over, before anything starts.
+
+    Args:
+        chapter: Name of a chapter.
+        profile: Name of a profile.
+        parameters: Values by name, laid over the profile's own.
+
+    Returns:
+        The chapter's path.
+
+    Raises:
+        ValueError: unknown chapter, profile or parameter, or a value out of range.
+        ChapterError: the notebook is not there.
+    """
+    check_choice("chapter", chapter, CHAPTERS)
+    path = book_folder() / f"{chapter}.ipynb"
+    if not path.is_file():
+        raise ChapterError(f"{path} is not there.")
+    allowed = [name for name in find_parameters(path) if name != "profile"]
+    for name in parameters:
+        check_choice("parameter", name, allowed)
+    choose_settings(chapter, profile, **parameters)
+    return path
+
+
+def run_notebook(source, target, parameters, cell_timeout=None):
+    """Executes a notebook and writes the result, whole or not at all.
+
+    Args:
+        source: Path of the notebook.
+        target: Path of the executed notebook; an old one stays until the new one
+            is complete.
+        parameters: Values by name for the cell after the `parameters` cell.
+        cell_timeout: Seconds a cell may take; None sets no limit.
+
+    Raises:
+        ChapterError: a cell failed, ran out of time or ended the kernel; the message
+            says which and why. What had run stands in TARGET.failed.ipynb.
+    """
+    source, target = pathlib.Path(source), pathlib.Path(target)
+    failed = target.with_suffix(".failed.ipynb")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        failed.unlink(missing_ok=True)
+        folder = tempfile.TemporaryDirectory(dir=target.parent, prefix=".partial-")
+    except OSError as error:
+        raise ChapterError(
+            f"{target.parent} cannot be written to ({error})."
+        ) from error
+    with folder:
+        partial = pathlib.Path(folder.name) / target.name
+        try:
+            papermill.execute_notebook(
+                str(source),
+                str(partial),
+                parameters=parameters,
+                cwd=str(source.parent),
+                kernel_name="python3",
+                execution_timeout=cell_timeout,
+                progress_bar=True,
+            )
+        except Exception as error:
+            if partial.exists():
+                os.replace(partial, failed)
+            raise ChapterError(
+                f"{source.name} {_explain_failure(error)}\nWhat had run: {failed}"
+            ) from error
+        notebook = nbformat.read(partial, as_version=4)
+        cut_short = [
+            cell
+            for cell in notebook.cells
+            if cell.cell_type == "code" and cell.source and not cell.execution_count
+        ]
+        if cut_short:
+            os.replace(partial, failed)
+            raise ChapterError(
+                f"{source.name} ended before its last cell, at or before:\n"
+                f"{cut_short[0].source[:300]}\nWhat had run: {failed}"
+            )
+        nbformat.write(clean_notebook(notebook), partial)
+        os.replace(partial, target)
+
+
+def clean_notebook(notebook):
+    """Drops what differs from run to run without meaning: stderr, times, ids of runs.
+
+    Returns:
+        The same notebook.
+    """
+    notebook.metadata.pop("papermill", None)
+    for cell in notebook.cells:
+        for name in ("papermill", "execution"):
+            cell.metadata.pop(name, None)
+        if cell.metadata.get("tags") == []:
+            cell.metadata.pop("tags")
+        if cell.cell_type == "code":
+            cell.outputs = [
+                output for output in cell.outputs if output.get("name") != "stderr"
+            ]
+    return notebook
+
+
+def _explain_failure(error):
+    if isinstance(error, papermill.PapermillExecutionError):
+        trace = "\n".join(error.traceback[-1:])
+        trace = re.sub(r"\x1b\[[0-9;]*m", "", trace)
+        first_lines = "\n".join(error.source.splitlines()[:8])
+        return (
+            f"failed in cell [{error.exec_count}] with {error.ename}: {error.evalue}"
+            f"\nThe cell begins:\n{first_lines}\n{trace[-1500:]}"
+        )
+    return f"failed: {type(error).__name__}: {error}"
+
+
+def run_chapter(chapter, profile, parameters, output=None, cell_timeout=None):
+    """Runs a chapter at a profile.
+
+    Args:
+        chapter: Name of a chapter.
+        profile: Name of a profile.
+        parameters: Values by name, laid over the profile's own.
+        output: Path of the executed notebook; None puts it in the runs folder.
+        cell_timeout: Seconds a cell may take; None takes the profile's limit.
+
+    Returns:
+        Path of the executed notebook.
+
+    Raises:
+        ValueError: unknown chapter, profile or parameter, or a value out of range.
+        ChapterError: the chapter is not there, or a cell failed.
+    """
+    source = check_run(chapter, profile, parameters)
+    target = pathlib.Path(output) if output else executed_path(chapter, profile)
+    if target.resolve() == source.resolve():
+        raise ChapterError(
+            f"{source} would be replaced by a copy with injected parameters; choose "
+            f"another output, or refresh it with --in-place."
+        )
+    run_notebook(
+        source,
+        target,
+        {"profile": profile, **parameters},
+        cell_timeout or CELL_TIMEOUTS[profile],
+    )
+    return target
+
+
+def refresh_chapter(chapter, cell_timeout=None):
+    """Runs a chapter as it stands and puts the outputs into its notebook.
+
+    Returns:
+        The chapter's path.
+
+    Raises:
+        ValueError: unknown chapter.
+        ChapterError: the chapter is not there, or a cell failed; then the notebook
+            is left as it was.
+    """
+    source = check_run(chapter, "smoke", {})
+    run_notebook(source, source, {}, cell_timeout or CELL_TIMEOUTS["quick"])
+    return source
+
+
+def executed_path(chapter, profile):
+    """Where `tutorials run` puts an executed chapter."""
+    return runs_folder() / profile / f"{chapter}.ipynb"
+
+
+def check_chapters(chapters, cell_timeout=None):
+    """Runs chapters at profile `smoke` and compares each output with the stored one.
+
+    Each chapter is copied with the smoke parameters and the stored outputs, and
+    strict nbval runs the copy. Cells tagged `nbval-ignore-output` run without being
+    compared.
+
+    Args:
+        chapters: Names of chapters.
+        cell_timeout: Seconds a cell may take; None takes the profile's limit.
+
+    Returns:
+        nbval's exit status: 0 where every output came out as stored.
+
+    Raises:
+        ValueError: unknown chapter.
+        ChapterError: a chapter is not there.
+    """
+    sources = [check_run(chapter, "smoke", {}) for chapter in chapters]
+    return check_notebooks(sources, cell_timeout)
+
+
+def check_notebooks(sources, cell_timeout=None):
+    """Does for notebooks anywhere what `check_chapters` does for the book's."""
+    with tempfile.TemporaryDirectory(prefix="tutorials-check-") as folder:
+        copies = []
+        for source in sources:
+            copy = pathlib.Path(folder) / pathlib.Path(source).name
+            papermill.execute_notebook(
+                str(source),
+                str(copy),
+                parameters={"profile": "smoke"},
+                prepare_only=True,
+                kernel_name="python3",
+                progress_bar=False,
+            )
+            copies.append(copy)
+        command = [sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env"]
+        command += [f"--nbval-cell-timeout={cell_timeout or CELL_TIMEOUTS['smoke']}"]
+        # The project's own pytest settings are for its tests, not for these copies.
+        command += ["-c", os.devnull, "--rootdir", folder, "-p", "no:cacheprovider"]
+        command += ["-q", *map(str, copies)]
+        environment = {
+            **os.environ,
+            "TF_CPP_MIN_LOG_LEVEL": "3",
+            "TUTORIALS_RUNS": str(pathlib.Path(folder) / "runs"),
+        }
+        return subprocess.run(command, env=environment, check=False).returncode

@@ -1,0 +1,116 @@
+"""Builds the pages with Jupyter Book, and keeps the repository's address."""
+
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import nbformat
+
+from tutorials_lib.checks import check_choice
+from tutorials_lib.runs.notebooks import (
+    ChapterError,
+    book_folder,
+    executed_path,
+)
+from tutorials_lib.runs.profiles import CHAPTERS, PROFILES
+
+INSTALL_ADDRESS = re.compile(r'"(git\+https://[^"]*)"')
+
+
+def build_site(profile=None, output=None):
+    """Builds the pages; warnings are errors.
+
+    Args:
+        profile: Shows each chapter as last executed at this profile; None shows the
+            chapters as they are stored.
+        output: Folder for the pages; None is `_build/html` in the checkout.
+
+    Returns:
+        Path of the first page.
+
+    Raises:
+        ValueError: unknown profile.
+        ChapterError: a chapter was not executed at that profile, or the build failed.
+    """
+    book = book_folder()
+    root = book.parent
+    target = pathlib.Path(output or root / "_build" / "html")
+    with tempfile.TemporaryDirectory(prefix="tutorials-build-") as folder:
+        stage = pathlib.Path(folder)
+        shutil.copytree(
+            book,
+            stage / "book",
+            ignore=shutil.ignore_patterns("records", ".ipynb_checkpoints"),
+        )
+        shutil.copy(root / "_config.yml", stage)
+        if profile is not None:
+            check_choice("profile", profile, PROFILES)
+            for chapter in CHAPTERS:
+                executed = executed_path(chapter, profile)
+                if not executed.is_file():
+                    raise ChapterError(
+                        f"{chapter} has not been run at profile {profile}: "
+                        f"`tutorials run {chapter} --profile {profile}` does that."
+                    )
+                shutil.copy(executed, stage / "book")
+        # The command of this very environment, whether or not it is activated.
+        program = pathlib.Path(sys.executable).with_name("jupyter-book")
+        command = [str(program), "build", str(stage / "book")]
+        command += ["--config", str(stage / "_config.yml"), "--path-output", folder]
+        command += ["-W", "-n", "--keep-going", "--quiet"]
+        done = subprocess.run(command, cwd=stage, check=False)
+        pages = stage / "_build" / "html"
+        if done.returncode or not (pages / "index.html").is_file():
+            raise ChapterError(
+                f"the pages could not be built (exit status {done.returncode}); "
+                f"what stood in {target} is left as it was."
+            )
+        _replace_folder(pages, target)
+    return target / "index.html"
+
+
+def _replace_folder(source, target):
+    """Puts a folder in the place of another, which goes only once the new is there."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    beside = target.with_name(f".{target.name}-{os.getpid()}")
+    shutil.copytree(source, beside)
+    shutil.rmtree(target, ignore_errors=True)
+    os.replace(beside, target)
+
+
+def read_address():
+    """Reads the repository's address from `_config.yml`, where alone it stands."""
+    text = (book_folder().parent / "_config.yml").read_text(encoding="utf-8")
+    found = re.search(r"^repository:\n(?:  .*\n)*?  url: (\S+)$", text, re.MULTILINE)
+    if not found:
+        raise ChapterError("_config.yml holds no `repository: url:`.")
+    return found.group(1)
+
+
+def stamp_address():
+    """Copies the repository's address into the first code cell of every chapter.
+
+    Returns:
+        Names of the chapters that changed.
+
+    Raises:
+        ChapterError: a chapter's first code cell holds no address to replace.
+    """
+    address = f'"git+{read_address()}"'
+    changed = []
+    for chapter in CHAPTERS:
+        path = book_folder() / f"{chapter}.ipynb"
+        notebook = nbformat.read(path, as_version=4)
+        cell = next(cell for cell in notebook.cells if cell.cell_type == "code")
+        stamped, found = INSTALL_ADDRESS.subn(address, cell.source)
+        if found != 1:
+            raise ChapterError(f"{path}: the first code cell must hold one address.")
+        if stamped != cell.source:
+            cell.source = stamped
+            nbformat.write(notebook, path)
+            changed.append(chapter)
+    return changed

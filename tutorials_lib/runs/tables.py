@@ -1,0 +1,198 @@
+"""Tables of records: the article's number, ours beside it, and on what ours rest."""
+
+import math
+
+from IPython.display import Markdown, display
+
+from tutorials_lib.datasets import SPECIFICATIONS
+from tutorials_lib.intervals import binomial_error, mean_interval, paired_difference
+from tutorials_lib.runs.articles import ARTICLES, read_published
+
+OURS = "ours: mean ± 95% (seeds)"
+
+
+def group_records(records):
+    """Groups records by variant, in order of seeds.
+
+    Returns:
+        Dict of variant to a list of records; variants in order of appearance.
+    """
+    groups = {}
+    for record in sorted(records, key=lambda record: record["seed"]):
+        groups.setdefault(record["variant"], []).append(record)
+    return groups
+
+
+def read_metric(records, metric):
+    """Returns one metric of each record, as a list."""
+    return [record["metrics"][metric] for record in records]
+
+
+def show_table(headers, rows):
+    """Shows a table; the first column is text, the others stand to the right.
+
+    Args:
+        headers: Column titles.
+        rows: Sequences of cells, each as long as `headers`.
+    """
+    lines = [headers, [":--"] + ["--:"] * (len(headers) - 1), *rows]
+    display(Markdown("\n".join(f"| {' | '.join(map(str, row))} |" for row in lines)))
+
+
+def show_scores(records, metric, digits=2):
+    """Shows the mean of each variant, in percent, beside nothing else.
+
+    For runs that are not the article's protocol and must not stand beside its numbers.
+
+    Args:
+        records: Records of one profile.
+        metric: Name of the metric, for instance `"test_accuracy"`.
+        digits: Digits after the point.
+    """
+    rows = [
+        [variant, mean_interval(read_metric(group, metric)).format(digits=digits)]
+        for variant, group in group_records(records).items()
+    ]
+    show_table([f"{metric.replace('_', ' ')}, %", OURS], rows)
+
+
+def compare_scores(records, chapter, metric, variants, digits=2):
+    """Shows the article's number and ours for each variant, in percent.
+
+    Args:
+        records: Records of full runs.
+        chapter: Name of the chapter.
+        metric: Name of the metric, for instance `"test_accuracy"`.
+        variants: Names of variants, in the order of the rows.
+        digits: Digits after the point.
+    """
+    published = read_published(chapter, metric)
+    groups = group_records(records)
+    rows = []
+    for variant in variants:
+        theirs, ours = published.get(variant), None
+        if variant in groups:
+            ours = mean_interval(read_metric(groups[variant], metric))
+        row = [variant, "-", "not run", "-"]
+        if theirs is not None:
+            row[1] = f"{100 * theirs:.{digits}f}"
+        if ours is not None:
+            row[2] = ours.format(digits=digits)
+        if theirs is not None and ours is not None:
+            row[3] = f"{100 * (ours.mean - theirs):+.{digits}f}"
+        rows.append(row)
+    name = metric.replace("_", " ")
+    show_table([f"{name}, %", "article (one run)", OURS, "difference"], rows)
+
+
+def show_differences(records, metric, baseline, variants):
+    """Shows each variant against a baseline, paired by seed, in points.
+
+    Args:
+        records: Records of one profile.
+        metric: Name of the metric.
+        baseline: Name of the variant to compare with.
+        variants: Names of variants, in the order of the rows.
+    """
+    groups = group_records(records)
+    rows = []
+    for variant in variants:
+        first, second = pair_scores(groups, metric, variant, baseline)
+        if not first:
+            rows.append([variant, "not run", "-"])
+            continue
+        interval, p_value = paired_difference(first, second)
+        said = "one pair: no test" if p_value is None else f"{p_value:.3f}"
+        rows.append([variant, interval.format(), said])
+    name = metric.replace("_", " ")
+    show_table(
+        [f"{name} minus that of {baseline}", "points: mean ± 95% (pairs)", "p"], rows
+    )
+
+
+def pair_scores(groups, metric, first, second):
+    """Returns the scores of two variants for the seeds that both were run with."""
+    scores = [
+        {record["seed"]: record["metrics"][metric] for record in groups.get(name, [])}
+        for name in (first, second)
+    ]
+    seeds = sorted(scores[0].keys() & scores[1].keys())
+    return [scores[0][seed] for seed in seeds], [scores[1][seed] for seed in seeds]
+
+
+def show_provenance(records):
+    """Shows on what the records rest: how many, when, with what, how long."""
+    if not records:
+        print("No records of full runs are here yet.")
+        return
+
+    def collect(read):
+        return ", ".join(sorted({str(read(record)) for record in records}))
+
+    hours = sum(record["timing"]["wall_seconds"] for record in records) / 3600
+    dates = sorted(record["date"][:10] for record in records)
+    cores = collect(lambda record: record["environment"]["cores"])
+    versions = ("keras", "jax", "tensorflow", "python")
+    rows = [
+        ["runs", len(records)],
+        ["seeds", collect(lambda record: record["seed"])],
+        ["dates", " to ".join(sorted({dates[0], dates[-1]}))],
+        ["images", collect(lambda record: record["data"]["name"])],
+        ["SHA-256", collect(lambda record: record["data"]["sha256"][:16])],
+        ["backend", collect(lambda record: record["environment"]["backend"])],
+        ["device", collect(lambda record: record["environment"]["device"])],
+        ["cores a run", cores],
+        ["time in all", f"{hours:.1f} h"],
+        ["commit", collect(lambda record: (record["git"]["commit"] or "none")[:10])],
+    ]
+    for name in versions:
+        rows.append(
+            [
+                name,
+                collect(
+                    lambda record, name=name: record["environment"]["versions"].get(
+                        name, "none"
+                    )
+                ),
+            ]
+        )
+    show_table(["full runs", ""], rows)
+
+
+def print_gap(records, chapter, metric, first, second):
+    """Prints how two variants differ, the article's way and ours, in points.
+
+    The article's gap is of one run each; ours is the mean over pairs of runs with the
+    same seed, with Student's 95% interval and the paired t-test.
+
+    Args:
+        records: Records of one profile.
+        chapter: Name of the chapter.
+        metric: Name of a metric that the article prints.
+        first: Name of a variant.
+        second: Name of the variant to subtract.
+    """
+    published = read_published(chapter, metric)
+    theirs = published[first] - published[second]
+    n = SPECIFICATIONS[ARTICLES[chapter]["dataset"]].test_counts
+    error = math.hypot(
+        *(binomial_error(published[name], sum(n)) for name in (first, second))
+    )
+    print(f"the article's gap, {first} minus {second}: {100 * theirs:+.2f} points;")
+    print(f"its standard error from the test images alone: {100 * error:.2f}")
+    pairs = pair_scores(group_records(records), metric, first, second)
+    if not pairs[0]:
+        print("our gap: no pair of full runs is here yet")
+        return
+    interval, p_value = paired_difference(*pairs)
+    print(f"our gap: {100 * interval.mean:+.3f} points, pairs of runs: {interval.n}")
+    if p_value is None:
+        print("one pair gives no interval: it takes more seeds to answer")
+        return
+    low, high = interval.mean - interval.half_width, interval.mean + interval.half_width
+    print(
+        f"95% interval over seeds: {100 * low:+.3f} to {100 * high:+.3f} points, "
+        f"p = {p_value:.3f}"
+    )
+    print(f"the interval holds the article's gap: {low <= theirs <= high}")
+    print(f"the interval holds zero: {low <= 0 <= high}")
