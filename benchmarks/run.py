@@ -1,0 +1,187 @@
+"""Speed as ratios, each measured in one run: `make bench`.
+
+Every pair is timed in turns, a few rounds, and the median of the rounds' ratios is
+printed with the lowest and the highest; a ratio above 1 means that ours is faster.
+Absolute times depend on the machine and on what else it does.
+"""
+
+import argparse
+import os
+import statistics
+import time
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+
+from tutorials_lib.batches import MixupBatches
+from tutorials_lib.datasets import load_dataset, scale_images
+from tutorials_lib.devices import choose_jit_compile
+from tutorials_lib.models import build_mixup_fashion_net, build_mixup_mnist_net
+from tutorials_lib.runs.environment import count_cores, describe_device
+
+
+def measure(function):
+    """Returns how long one call takes, in seconds."""
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
+def compare(title, ours, theirs, rounds, inverse=False):
+    """Times two functions in turns and prints theirs / ours (or ours / theirs)."""
+    ours(), theirs()
+    ratios = []
+    for _ in range(rounds):
+        first, second = measure(ours), measure(theirs)
+        ratios.append(first / second if inverse else second / first)
+    low, middle, high = min(ratios), statistics.median(ratios), max(ratios)
+    print(f"{title:<62} {middle:6.2f}  ({low:.2f} to {high:.2f})", flush=True)
+
+
+def make_loop(x, y, batch_size, alpha):
+    """Article 0's way: a Python loop over the samples of a batch."""
+    while True:
+        images, labels = [], []
+        for _ in range(batch_size):
+            i, j = np.random.randint(0, len(x)), np.random.randint(0, len(x))
+            weight = np.random.beta(alpha, alpha)
+            images.append(weight * x[i] + (1 - weight) * x[j])
+            labels.append(weight * y[i] + (1 - weight) * y[j])
+        yield np.array(images), np.array(labels)
+
+
+def make_tf_data(x, y, batch_size, alpha):
+    """The Keras example's way: two shuffled tf.data sets, zipped and mapped."""
+    import tensorflow as tf
+
+    def shuffle():
+        data = tf.data.Dataset.from_tensor_slices((x, y))
+        return data.shuffle(100 * batch_size).batch(batch_size)
+
+    def blend(one, two):
+        n = tf.shape(one[0])[0]
+        gammas = tf.random.gamma([2, n], alpha)
+        weight = gammas[0] / (gammas[0] + gammas[1])
+        image_weight = tf.reshape(weight, (-1, 1, 1, 1))
+        label_weight = tf.reshape(weight, (-1, 1))
+        return (
+            one[0] * image_weight + two[0] * (1 - image_weight),
+            one[1] * label_weight + two[1] * (1 - label_weight),
+        )
+
+    zipped = tf.data.Dataset.zip((shuffle(), shuffle()))
+    return zipped.map(blend, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
+
+
+def bench_batches(x, y, rounds):
+    """Mixed batches of 32 against the article's loop and two peers."""
+    ours = MixupBatches(x, y, 0.2, 32, seed=0)
+    number = 200
+
+    def take_ours():
+        for k in range(number):
+            ours[k]
+
+    loop = make_loop(x, y, 32, 0.2)
+
+    def take_loop():
+        for _ in range(number):
+            next(loop)
+
+    compare("mixup batches: article 0's loop / ours", take_ours, take_loop, rounds)
+    try:
+        batches = make_tf_data(x, y, 32, 0.2)
+    except ImportError:
+        print("mixup batches: tf.data skipped, TensorFlow is not installed")
+    else:
+
+        def take_tf_data():
+            for _ in batches.take(number):
+                pass
+
+        compare("mixup batches: tf.data / ours", take_ours, take_tf_data, rounds)
+    layer = keras.layers.MixUp(alpha=0.2, seed=0)
+
+    def take_layer():
+        for k in range(number):
+            places = slice(32 * k, 32 * (k + 1))
+            layer({"images": x[places], "labels": y[places]}, training=True)
+
+    compare("mixup batches: keras.layers.MixUp / ours", take_ours, take_layer, rounds)
+
+
+def compile_net(build, jit_compile):
+    """Builds and compiles a net."""
+    keras.utils.set_random_seed(0)
+    model = build()
+    model.compile(
+        "adam",
+        "categorical_crossentropy",
+        metrics=["accuracy"],
+        jit_compile=jit_compile,
+    )
+    return model
+
+
+def bench_fit(x, y, rounds):
+    """What mixing adds to an epoch of the chapters' nets; the goal is below 1.05."""
+    for name, build, batch_size, pairing in (
+        ("mixup_mnist", build_mixup_mnist_net, 32, "replacement"),
+        ("mixup_fashion_mnist", build_mixup_fashion_net, 64, "shuffles"),
+    ):
+        model = compile_net(build, choose_jit_compile())
+        mixed = MixupBatches(x, y, 0.2, batch_size, 0, pairing)
+
+        def fit_mixed(model=model, mixed=mixed):
+            model.fit(mixed, verbose=0)
+
+        def fit_plain(model=model, batch_size=batch_size):
+            model.fit(x, y, batch_size=batch_size, verbose=0)
+
+        title = f"an epoch of {name}: mixed / plain arrays (goal < 1.05)"
+        compare(title, fit_mixed, fit_plain, rounds, inverse=True)
+
+
+def bench_jit(x, y, rounds):
+    """The choice of jit_compile against Keras' own."""
+    for name, build, batch_size in (
+        ("mixup_mnist", build_mixup_mnist_net, 32),
+        ("mixup_fashion_mnist", build_mixup_fashion_net, 64),
+    ):
+        ours = compile_net(build, choose_jit_compile())
+        theirs = compile_net(build, "auto")
+        part = slice(3200)
+
+        def fit(model, batch_size=batch_size, part=part):
+            model.fit(x[part], y[part], batch_size=batch_size, verbose=0)
+
+        compare(
+            f"an epoch of {name}: jit_compile='auto' / by device",
+            lambda ours=ours, fit=fit: fit(ours),
+            lambda theirs=theirs, fit=fit: fit(theirs),
+            rounds,
+        )
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--images", type=int, default=12_800)
+    options = parser.parse_args()
+    sample = load_dataset("mnist", "sample")
+    places = np.arange(options.images) % len(sample.x_train)
+    x = scale_images(sample.x_train)[places]
+    y = keras.utils.to_categorical(sample.y_train, 10)[places]
+    print(
+        f"{describe_device()}, {count_cores()} cores, {keras.backend.backend()}, "
+        f"Keras {keras.__version__}, median of {options.rounds} rounds"
+    )
+    bench_batches(x, y, options.rounds)
+    bench_fit(x, y, options.rounds)
+    bench_jit(x, y, options.rounds)
+
+
+if __name__ == "__main__":
+    main()

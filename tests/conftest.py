@@ -1,0 +1,57 @@
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("MPLBACKEND", "agg")
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def images():
+    """Forty random images, every pixel different."""
+    return np.random.default_rng(0).normal(size=(40, 6, 5, 1)).astype("float32")
+
+
+@pytest.fixture
+def labels():
+    """One-hot labels for `images`, classes 0 to 3 in turn."""
+    return np.eye(4, dtype="float32")[np.arange(40) % 4]
+
+
+@pytest.fixture(autouse=True)
+def apart(tmp_path, monkeypatch):
+    """Keeps what tests run away from the project's own records and runs."""
+    monkeypatch.setenv("TUTORIALS_RUNS", str(tmp_path / "runs"))
+
+
+@pytest.fixture
+def run_python(tmp_path):
+    """Runs code or a module in a fresh Python; returns the finished process."""
+
+    def run(*arguments, cwd=None, **environment):
+        return subprocess.run(
+            [sys.executable, *map(str, arguments)],
+            cwd=cwd or tmp_path,
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture
+def tutorials(run_python):
+    """Runs the `tutorials` command in a process of its own."""
+
+    def run(*arguments, **environment):
+        return run_python("-m", "tutorials_lib.runs.cli", *arguments, **environment)
+
+    return run

@@ -1,0 +1,102 @@
+"""TensorFlow and JAX: each alone suffices, and they agree on the same numbers."""
+
+import importlib.util
+import json
+
+import numpy as np
+import pytest
+
+BLOCK = """
+import importlib.abc, sys, time
+class Block(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {blocked!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}} (blocked)", name=name)
+sys.meta_path.insert(0, Block())
+"""
+
+TRAIN = """
+import json, sys
+import keras, numpy as np
+from tutorials_lib.batches import MixupBatches
+from tutorials_lib.datasets import load_dataset, scale_images
+from tutorials_lib.devices import choose_jit_compile
+from tutorials_lib.models import build_mixup_fashion_net
+
+data = load_dataset("fashion_mnist", "sample").take(256, 64)
+x, y = scale_images(data.x_train), keras.utils.to_categorical(data.y_train, 10)
+model = build_mixup_fashion_net()
+rng = np.random.default_rng(0)
+model.set_weights([rng.normal(0, 0.1, w.shape) for w in model.get_weights()])
+model.get_layer(index=4).rate = 0.0
+model.compile("sgd", "categorical_crossentropy", metrics=["accuracy"],
+              jit_compile=choose_jit_compile())
+history = model.fit(MixupBatches(x, y, 0.2, 64, 0, "shuffles", method="gamma"),
+                    epochs=2, verbose=0)
+predicted = model.predict(scale_images(data.x_test), verbose=0)
+print(json.dumps({"backend": keras.backend.backend(),
+                  "loss": history.history["loss"],
+                  "predicted": predicted.tolist(),
+                  "loaded": [n for n in ("tensorflow", "jax") if n in sys.modules]}))
+"""
+
+
+def train_alone(run_python, backend):
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed")
+    other = {"tensorflow": ("jax", "jaxlib"), "jax": ("tensorflow",)}[backend]
+    done = run_python("-c", BLOCK.format(blocked=other) + TRAIN, KERAS_BACKEND=backend)
+    assert done.returncode == 0, done.stderr[-2000:]
+    result = json.loads(done.stdout.splitlines()[-1])
+    assert (result["backend"], result["loaded"]) == (backend, [backend])
+    return result
+
+
+def test_each_backend_alone_and_both_agree(run_python):
+    tensorflow = train_alone(run_python, "tensorflow")
+    jax = train_alone(run_python, "jax")
+    np.testing.assert_allclose(tensorflow["loss"], jax["loss"], rtol=1e-4)
+    np.testing.assert_allclose(tensorflow["predicted"], jax["predicted"], atol=1e-4)
+
+
+def test_import_is_light(run_python):
+    """The package and all that the command line starts with load no backend."""
+    heavy = ("keras", "tensorflow", "jax", "papermill", "matplotlib", "scipy")
+    code = (
+        "import sys, tutorials_lib, tutorials_lib.datasets, tutorials_lib.mixup, "
+        "tutorials_lib.runs.cli, tutorials_lib.runs.profiles\n"
+        f"print([name for name in {heavy!r} if name in sys.modules])"
+    )
+    assert run_python("-c", code).stdout.strip() == "[]"
+
+
+def test_teaching_modules_do_not_import_what_runs_chapters(run_python):
+    import pathlib
+
+    import tutorials_lib
+
+    folder = pathlib.Path(tutorials_lib.__file__).parent
+    for path in folder.glob("*.py"):
+        lines = path.read_text().splitlines()
+        assert not [x for x in lines if "import" in x and "tutorials_lib.runs" in x], (
+            path
+        )
+
+
+@pytest.mark.parametrize(
+    ("backend", "devices", "jit"),
+    [
+        ("tensorflow", ["cpu:0"], False),
+        ("tensorflow", ["cpu:0", "gpu:0"], True),
+        ("jax", ["cpu:0"], True),
+        ("jax", ["gpu:0"], True),
+    ],
+)
+def test_jit_is_chosen_by_device(monkeypatch, backend, devices, jit):
+    import keras
+
+    from tutorials_lib.devices import choose_jit_compile
+
+    monkeypatch.setattr(keras.backend, "backend", lambda: backend)
+    monkeypatch.setattr(keras.distribution, "list_devices", lambda: devices)
+    assert choose_jit_compile() is jit

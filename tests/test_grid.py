@@ -1,0 +1,223 @@
+"""Running a grid: records, resuming after a kill, sharing, and saying no in time."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+
+import numpy as np
+import pytest
+
+from tutorials_lib.datasets import Dataset
+from tutorials_lib.runs.grid import plan_run, run_grid
+from tutorials_lib.runs.profiles import choose_settings
+from tutorials_lib.runs.records import read_records, runs_folder
+
+# A stand-in for training, and a real data set's worth of standing: four images.
+STAND_IN = """
+import sys, time
+import numpy as np
+from tutorials_lib.datasets import Dataset
+from tutorials_lib.runs.grid import plan_run, run_grid
+from tutorials_lib.runs.profiles import choose_settings
+
+images = np.zeros((4, 28, 28, 1), "uint8")
+labels = np.arange(4)
+data = Dataset(
+    "mnist", "folder", "stand-in", tuple("0123456789"), images, labels, images, labels
+)
+
+def train(seed, slow, callbacks):
+    (watch,) = callbacks
+    watch.set_params({"epochs": 1})
+    watch.on_epoch_begin(0)
+    print("started", seed, flush=True)
+    time.sleep(slow)
+    watch.on_epoch_end(0, {"loss": 1.0})
+    return {
+        "metrics": {"test_accuracy": np.random.default_rng(seed).uniform()},
+        "history": {"loss": [1.0]},
+        "images": 4,
+    }
+"""
+
+
+def run_script(records, body):
+    code = STAND_IN + textwrap.dedent(body)
+    environment = {**os.environ, "TUTORIALS_RECORDS": str(records)}
+    return subprocess.Popen(
+        [sys.executable, "-c", code],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.fixture
+def stand_in(tmp_path, monkeypatch):
+    monkeypatch.setenv("TUTORIALS_RECORDS", str(tmp_path / "records"))
+    names = {}
+    exec(STAND_IN, names)
+    return names
+
+
+def plan(slow=0, seeds=(0, 1, 2)):
+    return [plan_run("none", seed, slow=slow) for seed in seeds]
+
+
+def test_a_record_holds_what_it_takes_to_repeat_the_run(stand_in, tmp_path):
+    settings = choose_settings("mixup_mnist", "full")
+    records = run_grid(settings, stand_in["data"], plan(), stand_in["train"])
+    assert [record["seed"] for record in records] == [0, 1, 2]
+    assert read_records(tmp_path / "records" / "mixup_mnist") == records
+    record = records[1]
+    assert record["metrics"]["test_accuracy"] == np.random.default_rng(1).uniform()
+    assert record["parameters"] == {"slow": 0}
+    assert record["data"]["sha256"] == stand_in["data"].sha256
+    assert len(record["history"]["seconds"]) == 1
+    assert record["environment"]["cores"] == len(os.sched_getaffinity(0))
+    assert {"python", "keras", "numpy"} <= set(record["environment"]["versions"])
+    assert not list((tmp_path / "records").rglob("*.claim"))
+
+
+def test_done_runs_are_not_run_again(stand_in, capsys):
+    settings = choose_settings("mixup_mnist", "full")
+    first = run_grid(settings, stand_in["data"], plan(), stand_in["train"])
+    capsys.readouterr()
+    again = run_grid(
+        settings, stand_in["data"], plan(seeds=(2, 3, 0)), stand_in["train"]
+    )
+    assert capsys.readouterr().out.count("started") == 1
+    assert again[0] == first[2]
+    # Another protocol is another run, though variant and seed are the same.
+    run_grid(settings, stand_in["data"], plan(slow=0.01), stand_in["train"])
+    assert capsys.readouterr().out.count("started") == 3
+
+
+@pytest.mark.parametrize(
+    ("profile", "knobs", "origin"),
+    [
+        ("full", {"epochs": 1}, "folder"),
+        ("full", {}, "sample"),
+        ("quick", {}, "folder"),
+    ],
+)
+def test_only_the_full_protocol_is_published(
+    stand_in, tmp_path, profile, knobs, origin, capsys
+):
+    settings = choose_settings("mixup_mnist", profile, **knobs)
+    fields = {**stand_in["data"].__dict__, "origin": origin}
+    fields.pop("sha256", None)
+    data = Dataset(**fields)
+    for _ in range(2):
+        run_grid(settings, data, plan(), stand_in["train"])
+    assert not (tmp_path / "records").exists()
+    assert len(read_records(runs_folder() / profile / "mixup_mnist")) == 3
+    assert capsys.readouterr().out.count("started") == 6
+
+
+def test_a_killed_grid_goes_on_and_ends_like_one_never_killed(tmp_path):
+    body = """
+        settings = choose_settings("mixup_mnist", "full")
+        grid = [plan_run("none", seed, slow={slow}) for seed in range(4)]
+        for record in run_grid(settings, data, grid, train):
+            print("score", record["seed"], record["metrics"]["test_accuracy"])
+    """
+    folder = tmp_path / "records" / "mixup_mnist"
+    # The pause is a parameter of the run, so it must be the same before and after.
+    process = run_script(tmp_path / "records", body.format(slow=0.5))
+    deadline = time.monotonic() + 120
+    while len(list(folder.glob("*.json"))) < 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    kept = {path: path.stat().st_mtime_ns for path in folder.glob("*.json")}
+    assert 2 <= len(kept) < 4
+    assert not list(folder.glob(".partial-*"))
+
+    resumed, errors = run_script(
+        tmp_path / "records", body.format(slow=0.5)
+    ).communicate()
+    assert resumed.count("started") == 4 - len(kept), errors
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+    unbroken, _ = run_script(tmp_path / "other", body.format(slow=0.5)).communicate()
+    scores = [line for line in resumed.splitlines() if line.startswith("score")]
+    assert len(scores) == 4
+    assert scores == [x for x in unbroken.splitlines() if x.startswith("score")]
+
+
+def test_two_processes_share_a_grid(tmp_path):
+    body = """
+        settings = choose_settings("mixup_mnist", "full")
+        grid = [plan_run("none", seed, slow=1.5) for seed in range(4)]
+        print("records", len(run_grid(settings, data, grid, train)))
+    """
+    processes = [run_script(tmp_path / "records", body) for _ in range(2)]
+    outputs = [process.communicate() for process in processes]
+    started = [out.count("started") for out, _ in outputs]
+    assert sum(started) == 4, outputs
+    assert all("records 4" in out for out, _ in outputs), outputs
+
+
+def test_a_dead_process_loses_its_claim(stand_in, tmp_path):
+    settings = choose_settings("mixup_mnist", "full")
+    ended = subprocess.run(
+        [sys.executable, "-c", "import os; print(os.getpid())"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    folder = tmp_path / "records" / "mixup_mnist"
+    run_grid(settings, stand_in["data"], plan(seeds=(0,)), stand_in["train"])
+    (done,) = folder.glob("*.json")
+    claim = done.with_suffix(".claim")
+    done.unlink()
+    owner = {"host": socket.gethostname(), "process": int(ended.stdout)}
+    claim.write_text(json.dumps(owner))
+    assert run_grid(settings, stand_in["data"], plan(seeds=(0,)), stand_in["train"])
+    assert not claim.exists()
+
+
+def test_no_time_left_reads_what_is_there(stand_in, capsys):
+    full = choose_settings("mixup_mnist", "full")
+    run_grid(full, stand_in["data"], plan(seeds=(1,)), stand_in["train"])
+    capsys.readouterr()
+    none_left = choose_settings("mixup_mnist", "full", max_minutes=0)
+    records = run_grid(none_left, stand_in["data"], plan(), stand_in["train"])
+    assert [record["seed"] for record in records] == [1]
+    assert "started" not in capsys.readouterr().out
+
+
+def test_a_failing_run_leaves_nothing(stand_in, tmp_path):
+    def fail(**_):
+        raise ArithmeticError("loss is nan")
+
+    settings = choose_settings("mixup_mnist", "full")
+    with pytest.raises(ArithmeticError):
+        run_grid(settings, stand_in["data"], plan(), fail)
+    assert not [path for path in (tmp_path / "records").rglob("*") if path.is_file()]
+
+
+def test_nothing_runs_where_records_cannot_be_written(stand_in, tmp_path, capsys):
+    # A file where the folder should be stops root too, which permissions do not.
+    (tmp_path / "records").write_text("in the way")
+    settings = choose_settings("mixup_mnist", "full")
+    with pytest.raises(OSError, match="records cannot be written to .*TUTORIALS_REC"):
+        run_grid(settings, stand_in["data"], plan(), stand_in["train"])
+    assert "started" not in capsys.readouterr().out
+
+
+def test_read_only_folder(stand_in, tmp_path, capsys):
+    folder = tmp_path / "records"
+    folder.mkdir(mode=0o500)
+    if os.access(folder, os.W_OK):
+        pytest.skip("this user may write to read-only folders (root)")
+    settings = choose_settings("mixup_mnist", "full")
+    with pytest.raises(OSError, match="records cannot be written to"):
+        run_grid(settings, stand_in["data"], plan(), stand_in["train"])
+    assert "started" not in capsys.readouterr().out

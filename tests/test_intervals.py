@@ -1,0 +1,62 @@
+"""Intervals and tests against tables of Student's t and worked examples."""
+
+import pytest
+
+from tutorials_lib.intervals import binomial_error, mean_interval, paired_difference
+
+
+def test_interval_with_the_t_of_the_tables():
+    # t(0.975) is 4.303 with 2 degrees of freedom and 2.776 with 4.
+    three = mean_interval([1.0, 2.0, 3.0])
+    assert three.mean == 2
+    assert three.half_width == pytest.approx(4.303 / 3**0.5, abs=1e-3)
+    five = mean_interval([2.0, 4.0, 4.0, 4.0, 6.0])
+    assert five.half_width == pytest.approx(2.776 * 2**0.5 / 5**0.5, abs=1e-3)
+
+
+def test_one_value_has_no_interval():
+    interval = mean_interval([0.5])
+    assert interval.half_width is None
+    assert interval.format() == "50.00 (n = 1)"
+
+
+def test_format_in_percent():
+    assert mean_interval([0.98, 1.0]).format(digits=1) == "99.0 ± 12.7 (n = 2)"
+
+
+def test_pairing_removes_what_seeds_share():
+    # Differences 1, 2, 3: t = 2 / (1 / sqrt 3) = 3.4641, two-sided p = 0.0742.
+    first = [11.0, 52.0, 103.0]
+    second = [10.0, 50.0, 100.0]
+    interval, p_value = paired_difference(first, second)
+    assert interval.mean == 2
+    assert interval.half_width == pytest.approx(4.303 / 3**0.5, abs=1e-3)
+    assert p_value == pytest.approx(0.0742, abs=1e-4)
+    reverse, same = paired_difference(second, first)
+    assert reverse.mean == -2
+    assert same == pytest.approx(p_value)
+
+
+def test_one_pair_has_no_test():
+    interval, p_value = paired_difference([0.9], [0.8])
+    assert (interval.n, p_value) == (1, None)
+
+
+def test_binomial_error():
+    assert binomial_error(0.5, 100) == 0.05
+    assert binomial_error(0.9916, 10_000) == pytest.approx(0.000913, abs=1e-6)
+
+
+@pytest.mark.parametrize("values", [[], [float("nan")], [[1.0]]])
+def test_bad_values(values):
+    with pytest.raises(ValueError, match="values must be"):
+        mean_interval(values)
+
+
+def test_bad_pairs_and_errors():
+    with pytest.raises(ValueError, match="got 1 and 2"):
+        paired_difference([1.0], [1.0, 2.0])
+    with pytest.raises(ValueError, match="from 0 to 1; got 99"):
+        binomial_error(99, 10)
+    with pytest.raises(ValueError, match="n must be at least 1"):
+        binomial_error(0.5, 0)

@@ -1,0 +1,37 @@
+"""The networks against what the articles print of them."""
+
+import keras
+import numpy as np
+import pytest
+
+from tutorials_lib.models import build_mixup_fashion_net, build_mixup_mnist_net
+
+
+@pytest.mark.parametrize(
+    ("build", "parameters", "layers"),
+    [
+        (build_mixup_mnist_net, 1_028_618, (3, 3, 0.5)),
+        (build_mixup_fashion_net, 18_762, (2, 4, 0.2)),
+    ],
+)
+def test_published_shape(build, parameters, layers):
+    model = build()
+    assert model.count_params() == parameters
+    kinds = [type(layer).__name__ for layer in model.layers]
+    dropouts = [layer.rate for layer in model.layers if hasattr(layer, "rate")]
+    activations = kinds.count("LeakyReLU") + kinds.count("MaxPooling2D")
+    weighted = kinds.count("Conv2D") + kinds.count("Dense")
+    assert (activations, weighted, *dropouts) == (layers[0], 4, layers[2])
+    probabilities = model.predict(np.zeros((3, 28, 28, 1)), verbose=0)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
+
+
+def test_leak_is_a_fifth():
+    layer = next(x for x in build_mixup_mnist_net().layers if "leaky" in x.name)
+    np.testing.assert_allclose(layer(np.array([[-10.0, 10.0]])), [[-2.0, 10.0]])
+
+
+def test_decay_is_that_of_the_old_optimiser():
+    rate = keras.optimizers.schedules.InverseTimeDecay(0.002, 1, 1e-4)
+    for step in (0, 1, 1875, 56_250):
+        assert float(rate(step)) == pytest.approx(0.002 / (1 + 1e-4 * step), rel=1e-5)

@@ -1,0 +1,141 @@
+"""What surrounds the package: dependencies, the address, the wheel, the workflows."""
+
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+import zipfile
+
+import pytest
+import yaml
+
+from tutorials_lib.runs.site import read_address
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+CONDA = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+ITSELF = "tutorials_lib"
+
+
+def split(requirement):
+    """Splits `name[extra]>=1,<2` into its name and its set of bounds."""
+    name, bounds = re.fullmatch(r"([\w-]+)(?:\[.*\])?(.*)", requirement).groups()
+    return name, frozenset(filter(None, bounds.replace(" ", "").split(",")))
+
+
+def test_conda_and_pip_install_the_same():
+    extras = PROJECT["optional-dependencies"].values()
+    wanted = {split(x) for x in PROJECT["dependencies"]}
+    wanted |= {split(x) for extra in extras for x in extra}
+    wanted = {pair for pair in wanted if pair[0] != ITSELF}
+    (from_pip,) = [x["pip"] for x in CONDA if isinstance(x, dict)]
+    found = {split(x) for x in CONDA if isinstance(x, str)}
+    found |= {split(x) for x in from_pip if not x.startswith("--editable")}
+    assert ("python", frozenset({PROJECT["requires-python"]})) in found
+    assert {x for x in found if x[0] not in ("python", "pip")} == wanted
+    assert "--editable ." in from_pip
+
+
+def test_development_installs_every_extra():
+    (itself,) = [
+        x for x in PROJECT["optional-dependencies"]["dev"] if x.startswith(ITSELF)
+    ]
+    named = set(re.search(r"\[(.*)\]", itself).group(1).split(","))
+    assert named == set(PROJECT["optional-dependencies"]) - {"dev"}
+
+
+def test_core_is_few_and_loose():
+    names = {split(x)[0] for x in PROJECT["dependencies"]}
+    assert names == {"keras", "matplotlib", "numpy", "pillow", "scipy"}
+    assert not [x for x in PROJECT["dependencies"] if "<" in x or "==" in x]
+
+
+def tracked_files():
+    done = subprocess.run(
+        ["git", "-C", str(ROOT), "ls-files"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        pytest.skip("not a git checkout")
+    return [ROOT / name for name in done.stdout.splitlines()]
+
+
+def test_the_address_stands_in_one_place_and_its_stamps():
+    """Chapters stand alone on Colab and carry a copy; nothing else names an address."""
+    address = read_address()
+    owner_and_name = address.removeprefix("https://github.com/")
+    holders = {}
+    for path in tracked_files():
+        if path.suffix in {".json", ".png", ".svg", ".ico"} or not path.is_file():
+            continue
+        count = path.read_text(encoding="utf-8").count(owner_and_name)
+        if count:
+            holders[path.relative_to(ROOT).as_posix()] = count
+    chapters = {f"book/{x.name}": 1 for x in (ROOT / "book").glob("*.ipynb")}
+    assert holders == {"_config.yml": 1, **chapters}
+
+
+def test_address_moves_with_one_command(tmp_path, monkeypatch):
+    from tutorials_lib.runs import site
+
+    book = tmp_path / "book"
+    shutil.copytree(ROOT / "book", book, ignore=shutil.ignore_patterns("records"))
+    config = (ROOT / "_config.yml").read_text()
+    new = "https://github.com/someone-else/a-book"
+    (tmp_path / "_config.yml").write_text(config.replace(read_address(), new))
+    monkeypatch.setattr(site, "book_folder", lambda: book)
+    assert set(site.stamp_address()) == {x.stem for x in book.glob("*.ipynb")}
+    for path in book.glob("*.ipynb"):
+        text = path.read_text()
+        assert f"git+{new}" in text
+        assert "YOUR_ACCOUNT" not in text
+    assert site.stamp_address() == []
+
+
+def test_wheel_carries_the_records_and_nothing_else_of_the_book(tmp_path):
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
+    command += ["--no-build-isolation", "--wheel-dir", str(tmp_path), str(ROOT)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    (wheel,) = tmp_path.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    records = {
+        x.relative_to(ROOT / "book" / "records").as_posix()
+        for x in (ROOT / "book" / "records").rglob("*.json")
+    }
+    packed = {
+        x.removeprefix("tutorials_lib/published_records/")
+        for x in names
+        if x.endswith(".json")
+    }
+    assert packed == records
+    assert records
+    assert not [x for x in names if x.endswith((".ipynb", ".npz", ".claim"))]
+    assert not [x for x in names if x.startswith(("tests", "book", "benchmarks"))]
+
+
+def test_workflows(tmp_path):
+    """Two linters read the workflow files."""
+    folder = pathlib.Path(sys.executable).parent
+    files = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+    assert len(files) >= 3
+    schema = [folder / "check-jsonschema", "--builtin-schema"]
+    for command in (
+        [*schema, "vendor.github-workflows", *files],
+        [folder / "zizmor", "--offline", "--no-progress", *files],
+    ):
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_style():
+    ruff = pathlib.Path(sys.executable).with_name("ruff")
+    for command in (["check"], ["format", "--check"]):
+        done = subprocess.run(
+            [ruff, *command, "--no-cache"], cwd=ROOT, capture_output=True, check=False
+        )
+        assert done.returncode == 0, done.stdout.decode()

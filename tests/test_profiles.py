@@ -1,0 +1,78 @@
+"""The table of profiles, and what is refused before anything starts."""
+
+import pytest
+
+from tutorials_lib.runs.profiles import CHAPTERS, PROFILES, TABLE, choose_settings
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+@pytest.mark.parametrize("profile", PROFILES)
+def test_every_profile_is_valid(chapter, profile):
+    settings = choose_settings(chapter, profile)
+    assert settings.changed == ()
+    assert (settings.source == "sample") == (profile == "smoke")
+
+
+def test_full_is_the_published_protocol():
+    mnist = choose_settings("mixup_mnist", "full")
+    assert (mnist.epochs, mnist.batch_size, mnist.train_images) == (30, 32, None)
+    assert (mnist.learning_rate, mnist.decay) == (0.002, 1e-4)
+    assert (mnist.pairing, mnist.lambda_per) == ("replacement", "sample")
+    assert set(mnist.alphas) >= {0.1, 0.2, 0.3, 0.4, 0.5, 1.0, 2.0}
+    assert len(mnist.seeds) >= 3
+    fashion = choose_settings("mixup_fashion_mnist", "full")
+    assert (fashion.epochs, fashion.batch_size) == (10, 64)
+    assert (fashion.validation_images, fashion.pairing) == (2000, "shuffles")
+    assert 0.2 in fashion.alphas
+    assert len(fashion.seeds) >= 5
+
+
+def test_own_values():
+    settings = choose_settings(
+        "mixup_mnist", "full", epochs=1, seeds=2, alphas=0.3, pairing=None
+    )
+    assert (settings.epochs, settings.seeds, settings.alphas) == (1, (0, 1), (0.3,))
+    # Fewer seeds or strengths are the same runs; fewer epochs are other runs.
+    assert settings.changed == ("epochs",)
+    assert "epochs = 1" in settings.describe()
+    assert "not the article's protocol" in settings.describe()
+    whole = choose_settings("mixup_mnist", "full", seeds=[4, 7])
+    assert (whole.seeds, whole.changed) == ((4, 7), ())
+    assert whole.describe() == "profile full"
+
+
+def test_the_profile_s_own_value_is_no_change():
+    assert choose_settings("mixup_mnist", "full", epochs=30).changed == ()
+
+
+@pytest.mark.parametrize(
+    ("knobs", "said"),
+    [
+        ({"chapter": "mixup"}, "chapter must be one of 'mixup_mnist', .*; got 'mixup'"),
+        ({"profile": "fast"}, "profile must be one of 'smoke', 'quick', 'full'"),
+        ({"epoch": 3}, "parameter must be one of .*'epochs'.*; got 'epoch'"),
+        ({"epochs": 0}, "epochs must be a whole number of at least 1; got 0"),
+        ({"epochs": "3"}, "epochs must be a whole number"),
+        ({"seeds": 0}, "seeds must be"),
+        ({"seeds": [1, 1]}, "no value twice"),
+        ({"alphas": []}, "alphas must hold at least one value"),
+        ({"alphas": [0.1, 0]}, "alphas must be a finite number above 0; got 0"),
+        ({"alphas": float("nan")}, "alphas must be a finite number above 0; got nan"),
+        ({"source": "web"}, "source must be one of 'real', 'sample'"),
+        ({"max_minutes": -1}, "max_minutes must be"),
+    ],
+)
+def test_bad_knobs(knobs, said):
+    arguments = {"chapter": "mixup_mnist", "profile": "smoke", **knobs}
+    with pytest.raises(ValueError, match=said):
+        choose_settings(**arguments)
+
+
+def test_smoke_never_leaks_full_work():
+    """Every knob that makes a run long is set by smoke itself."""
+    for chapter in CHAPTERS:
+        smoke = TABLE[chapter]["smoke"]
+        assert smoke["train_images"] <= 1000
+        assert smoke["epochs"] <= 2
+        assert smoke["seeds"] == 1
+        assert set(TABLE[chapter]["full"]) <= set(smoke)

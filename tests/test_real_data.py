@@ -1,0 +1,44 @@
+"""The chapters at profile `quick` on the real sets, with floors on accuracy.
+
+The floors are far below what the runs reach (see the chapters) and far above what a
+net reaches that learned nothing, was fed wrong labels, or mixed them wrongly.
+"""
+
+import os
+
+import pytest
+
+from tutorials_lib.datasets import SPECIFICATIONS, load_dataset
+from tutorials_lib.runs.records import read_records, runs_folder
+from tutorials_lib.runs.tables import group_records
+
+pytestmark = [
+    pytest.mark.real_data,
+    pytest.mark.skipif(
+        not os.environ.get("TUTORIALS_DATA"), reason="TUTORIALS_DATA is not set"
+    ),
+]
+
+# Chapter to the lowest test accuracy of any variant.
+FLOORS = {"mixup_mnist": 0.95, "mixup_fashion_mnist": 0.55}
+
+
+@pytest.mark.parametrize("name", list(SPECIFICATIONS))
+def test_load(name):
+    data = load_dataset(name)
+    assert data.origin == "folder"
+    # Images differ within a class: these are no stand-ins.
+    assert len({image.tobytes() for image in data.x_test}) > 9_900
+
+
+@pytest.mark.parametrize("chapter", list(FLOORS))
+def test_quick(tutorials, chapter):
+    done = tutorials("run", chapter, "--profile", "quick")
+    assert done.returncode == 0, done.stderr[-3000:]
+    groups = group_records(read_records(runs_folder() / "quick" / chapter))
+    assert len(groups) >= 5
+    for variant, records in groups.items():
+        for record in records:
+            accuracy = record["metrics"]["test_accuracy"]
+            assert accuracy > FLOORS[chapter], (variant, accuracy)
+            assert accuracy < 1

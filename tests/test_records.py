@@ -1,0 +1,155 @@
+"""Records: the schema, whole files or none, and names that tell protocols apart."""
+
+import copy
+import json
+
+import pytest
+
+from tutorials_lib.runs.articles import ARTICLES, read_published
+from tutorials_lib.runs.profiles import CHAPTERS, choose_settings
+from tutorials_lib.runs.records import (
+    SCHEMA,
+    RecordError,
+    find_checkout,
+    identify_run,
+    name_record,
+    published_records,
+    read_record,
+    read_records,
+    write_record,
+)
+
+RECORD = {
+    "schema": SCHEMA,
+    "chapter": "mixup_mnist",
+    "variant": "alpha 0.1",
+    "seed": 0,
+    "profile": "full",
+    "parameters": {"alpha": 0.1},
+    "data": {
+        "name": "mnist",
+        "origin": "folder",
+        "sha256": "0" * 64,
+        "train_images": 60000,
+        "test_images": 10000,
+    },
+    "metrics": {"test_accuracy": 0.99},
+    "history": {"loss": [0.5, 0.25]},
+    "timing": {"wall_seconds": 12.5, "images_per_second": 1000.0},
+    "environment": {
+        "device": "a processor",
+        "cores": 2,
+        "backend": "jax",
+        "versions": {"keras": "3.15.1"},
+    },
+    "git": {"commit": None, "clean": None},
+    "date": "2026-01-31T12:00:00+00:00",
+}
+
+
+def change(path, value):
+    record = copy.deepcopy(RECORD)
+    *parents, last = path
+    target = record
+    for name in parents:
+        target = target[name]
+    if value is None:
+        del target[last]
+    else:
+        target[last] = value
+    return record
+
+
+def test_round_trip(tmp_path):
+    write_record(RECORD, tmp_path / "one.json")
+    assert read_record(tmp_path / "one.json") == RECORD
+    assert read_records(tmp_path) == [RECORD]
+    assert [path.name for path in tmp_path.iterdir()] == ["one.json"]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        (["seed"], None, "missing seed"),
+        (["data", "sha256"], None, "data: missing sha256"),
+        (["colour"], "red", "unknown colour"),
+        (["seed"], "0", "seed has the wrong type"),
+        (["seed"], True, "seed has the wrong type"),
+        (["metrics"], {}, "metrics is empty"),
+        (["metrics"], {"test_accuracy": float("nan")}, "must be a finite number"),
+        (["schema"], SCHEMA + 1, "schema 2, and this version .* reads schema 1"),
+        (["schema"], 0, "schema 0, and this version .* reads schema 1"),
+    ],
+)
+def test_refused_on_write_and_on_read(tmp_path, path, value, said):
+    broken = change(path, value)
+    with pytest.raises(RecordError, match=said):
+        write_record(broken, tmp_path / "one.json")
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "one.json").write_text(json.dumps(broken))
+    with pytest.raises(RecordError, match=said):
+        read_record(tmp_path / "one.json")
+
+
+def test_a_failed_write_leaves_the_old_record(tmp_path, monkeypatch):
+    write_record(RECORD, tmp_path / "one.json")
+
+    def fail(*_):
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr("os.replace", fail)
+    with pytest.raises(OSError, match="no space"):
+        write_record(change(["seed"], 7), tmp_path / "one.json")
+    assert [path.name for path in tmp_path.iterdir()] == ["one.json"]
+    assert read_record(tmp_path / "one.json")["seed"] == 0
+
+
+def test_damaged_file(tmp_path):
+    (tmp_path / "one.json").write_text(json.dumps(RECORD)[:100])
+    with pytest.raises(RecordError, match=r"one\.json: cannot be read"):
+        read_records(tmp_path)
+
+
+def test_names_tell_protocols_apart():
+    one = identify_run("mixup_mnist", "alpha 0.1", 0, {"epochs": 30}, "abc")
+    assert one == identify_run("mixup_mnist", "alpha 0.1", 0, {"epochs": 30}, "abc")
+    others = [
+        identify_run("mixup_mnist", "alpha 0.1", 0, {"epochs": 29}, "abc"),
+        identify_run("mixup_mnist", "alpha 0.1", 1, {"epochs": 30}, "abc"),
+        identify_run("mixup_mnist", "alpha 0.1", 0, {"epochs": 30}, "abd"),
+    ]
+    assert len({one, *others}) == 4
+    name = name_record("alpha 0.2, 3 images", 4, one)
+    assert name == f"alpha-0.2-3-images_seed-4_{one}.json"
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_published_records_are_full_runs_of_real_data(chapter):
+    """Everything that a page calls a full run is one, under its right name."""
+    assert find_checkout() is not None
+    settings = choose_settings(chapter, "full")
+    seen = set()
+    for record in published_records(chapter):
+        assert record["profile"] == "full"
+        assert record["chapter"] == chapter
+        assert record["data"]["origin"] in ("folder", "download")
+        assert record["data"]["train_images"] == 60_000
+        assert record["parameters"]["epochs"] == settings.epochs
+        assert len(record["history"]["loss"]) == settings.epochs
+        assert record["git"]["clean"] is True
+        run = (record["variant"], record["seed"])
+        assert run not in seen, f"two records of {run}"
+        seen.add(run)
+        identity = identify_run(
+            chapter, *run, record["parameters"], record["data"]["sha256"]
+        )
+        path = find_checkout() / "book" / "records" / chapter
+        assert (path / name_record(*run, identity)).is_file()
+
+
+def test_published_numbers():
+    assert sum(len(a["published"]) * len(a["metrics"]) for a in ARTICLES.values()) == 18
+    assert read_published("mixup_mnist", "test_accuracy")["alpha 0.5"] == 0.9895
+    assert read_published("mixup_mnist", "train_accuracy")["alpha 2"] == 0.996383
+    fashion = read_published("mixup_fashion_mnist", "test_accuracy")
+    assert fashion["alpha 0.2"] - fashion["none"] == pytest.approx(-0.011)

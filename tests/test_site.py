@@ -1,0 +1,102 @@
+"""The built pages: no warnings, no dead links inside, what a reader needs on each."""
+
+import html.parser
+import pathlib
+import urllib.parse
+
+import pytest
+
+from tutorials_lib.runs.profiles import CHAPTERS
+from tutorials_lib.runs.site import build_site
+
+
+class Page(html.parser.HTMLParser):
+    """Collects a page's links, anchors and images."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.links, self.anchors, self.images = [], set(), []
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attributes):
+        found = dict(attributes)
+        self.anchors |= {found[name] for name in ("id", "name") if found.get(name)}
+        self.links += [found[name] for name in ("href", "src") if found.get(name)]
+        if tag == "img":
+            self.images.append(found)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """The pages as stored in the book; the build fails on any warning."""
+    return build_site(output=tmp_path_factory.mktemp("site") / "html").parent
+
+
+@pytest.fixture(scope="module")
+def pages(site):
+    return {path: Page(path) for path in site.glob("*.html")}
+
+
+def test_every_page_is_there(site):
+    names = {path.stem for path in site.glob("*.html")}
+    assert {"index", "how_to_run", "references", *CHAPTERS} <= names
+
+
+def test_links_within_the_site(site, pages):
+    dead = []
+    for path, page in pages.items():
+        for link in page.links:
+            parts = urllib.parse.urlsplit(link)
+            if parts.scheme or parts.netloc:
+                continue
+            target = path
+            if parts.path:
+                target = (path.parent / urllib.parse.unquote(parts.path)).resolve()
+            if not target.exists():
+                dead.append(f"{path.name}: {link}")
+            elif parts.fragment and target in pages:
+                anchor = urllib.parse.unquote(parts.fragment)
+                if anchor not in pages[target].anchors:
+                    dead.append(f"{path.name}: {link}")
+    assert not dead
+    assert sum(len(page.links) for page in pages.values()) > 100
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_chapter_pages(site, pages, chapter):
+    page = pages[site / f"{chapter}.html"]
+    figures = [image for image in page.images if "_images/" in image.get("src", "")]
+    assert len(figures) >= 5
+    assert all(len(image.get("alt", "")) > 40 for image in figures)
+    assert [x for x in page.links if "colab.research.google.com" in x and chapter in x]
+    assert "zhang2018mixup" in str(page.links) or "references.html" in str(page.links)
+
+
+def test_a_failed_build_leaves_the_old_pages(tmp_path, monkeypatch):
+    import shutil
+
+    from tutorials_lib.runs import site as module
+    from tutorials_lib.runs.notebooks import ChapterError
+
+    root = tmp_path / "project"
+    (root / "book").mkdir(parents=True)
+    book = pathlib.Path(module.book_folder())
+    shutil.copy(book.parent / "_config.yml", root)
+    (root / "book" / "_toc.yml").write_text("format: jb-book\nroot: index\n")
+    (root / "book" / "references.bib").write_text("")
+    (root / "book" / "index.md").write_text("# Book\n\n{doc}`nowhere`\n")
+    monkeypatch.setattr(module, "book_folder", lambda: root / "book")
+    pages = tmp_path / "html"
+    pages.mkdir()
+    (pages / "index.html").write_text("the old page")
+    with pytest.raises(ChapterError, match="could not be built"):
+        module.build_site(output=pages)
+    assert (pages / "index.html").read_text() == "the old page"
+    assert [path.name for path in tmp_path.glob("*html*")] == ["html"]
+
+
+def test_pages_of_a_profile_that_was_not_run():
+    from tutorials_lib.runs.notebooks import ChapterError
+
+    with pytest.raises(ChapterError, match="has not been run at profile smoke"):
+        build_site("smoke")
