@@ -11,7 +11,7 @@ import importlib.abc, sys, time
 class Block(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path=None, target=None):
         if name.split(".")[0] in {blocked!r}:
-            raise ModuleNotFoundError(f"No module named {{name!r}} (blocked)", name=name)
+            raise ModuleNotFoundError(f"{{name!r}} is blocked", name=name)
 sys.meta_path.insert(0, Block())
 """
 

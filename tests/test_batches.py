@@ -122,11 +122,11 @@ def test_a_batch_depends_on_seed_epoch_and_index_alone(images, labels):
 def test_fit_gives_every_epoch_new_batches(images, labels):
     import keras
 
-    class Spy(MixupBatches):
-        asked = []
+    asked = []
 
+    class Spy(MixupBatches):
         def __getitem__(self, index):
-            self.asked.append((self.epoch, index))
+            asked.append((self.epoch, index))
             return super().__getitem__(index)
 
     layers = [keras.Input((6, 5, 1)), keras.layers.Flatten(), keras.layers.Dense(4)]
@@ -134,7 +134,7 @@ def test_fit_gives_every_epoch_new_batches(images, labels):
     model.compile(loss="mse", optimizer="sgd")
     model.fit(Spy(images, labels, 1.0, 8, 0), epochs=3, verbose=0)
     # Keras may look at the first batches before it starts, and count that an epoch.
-    whole = [e for e in range(9) if {(e, k) for k in range(5)} <= set(Spy.asked)]
+    whole = [e for e in range(9) if {(e, k) for k in range(5)} <= set(asked)]
     assert len(whole) == 3
 
 

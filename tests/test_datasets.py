@@ -201,7 +201,7 @@ def test_take():
     np.testing.assert_array_equal(part.x_train, data.x_train[:30])
     assert part.sha256 != data.sha256
     assert data.take().sha256 == data.sha256
-    with pytest.raises(ValueError, match="train_images must be .* from 1 to 2000"):
+    with pytest.raises(ValueError, match=r"train_images must be .* from 1 to 2000"):
         data.take(2001)
 
 

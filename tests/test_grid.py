@@ -207,7 +207,7 @@ def test_nothing_runs_where_records_cannot_be_written(stand_in, tmp_path, capsys
     # A file where the folder should be stops root too, which permissions do not.
     (tmp_path / "records").write_text("in the way")
     settings = choose_settings("mixup_mnist", "full")
-    with pytest.raises(OSError, match="records cannot be written to .*TUTORIALS_REC"):
+    with pytest.raises(OSError, match=r"records cannot be written to .*TUTORIALS_REC"):
         run_grid(settings, stand_in["data"], plan(), stand_in["train"])
     assert "started" not in capsys.readouterr().out
 

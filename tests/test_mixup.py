@@ -39,7 +39,7 @@ def test_tiny_alpha_gives_zeros_and_ones(method):
 
 
 def test_underflow_of_gammas_is_an_error_not_nan():
-    with pytest.raises(ValueError, match="underflow.*beta"):
+    with pytest.raises(ValueError, match=r"underflow.*beta"):
         sample_lambda(np.random.default_rng(0), 1000, 1e-8, "gamma")
     assert np.isfinite(sample_lambda(np.random.default_rng(0), 1000, 1e-8)).all()
 
@@ -84,7 +84,9 @@ def test_bad_number_and_method():
     rng = np.random.default_rng(0)
     with pytest.raises(ValueError, match="n must be a whole number of at least 1"):
         sample_lambda(rng, 0, 1.0)
-    with pytest.raises(ValueError, match="images_per_mix must be .* at least 2; got 1"):
+    with pytest.raises(
+        ValueError, match=r"images_per_mix must be .* at least 2; got 1"
+    ):
         sample_weights(rng, 4, 1.0, 1)
     with pytest.raises(ValueError, match="'beta', 'gamma'; got 'uniform'"):
         sample_lambda(rng, 4, 1.0, "uniform")
