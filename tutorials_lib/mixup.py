@@ -100,9 +100,10 @@ def mix(arrays, weights):
     Raises:
         ValueError: shapes that do not agree.
     """
-    weights = np.asarray(weights, dtype="float32")
+    weights = np.asarray(weights)
     if weights.ndim == 1:
         weights = np.stack([weights, 1 - weights], axis=1)
+    weights = weights.astype("float32")
     shapes = {np.shape(array) for array in arrays}
     if len(shapes) != 1:
         raise ValueError(f"arrays must all have one shape; got {sorted(shapes)}.")

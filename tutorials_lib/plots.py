@@ -11,6 +11,8 @@ COLOURS = {
     "article": "#CC79A7",
     "other": "#009E73",
 }
+# For a quantity that grows from line to line, light to dark.
+SEQUENCE = ("#9ECAE1", "#4292C6", "#08519C", "#08233F")
 
 
 def show_images(images, titles=None, columns=8, size=1.2):
@@ -100,13 +102,14 @@ def show_intervals(rows, xlabel, published=None, size=(6.5, 3.6)):
             label="mean, 95% interval" if last else None,
         )
         if label in published:
+            labelled = any(line.get_marker() == "D" for line in axis.lines)
             axis.plot(
                 published[label],
                 place,
                 "D",
                 color=COLOURS["article"],
                 markersize=5,
-                label="article, one run" if last else None,
+                label=None if labelled else "article, one run",
             )
     axis.set_yticks(range(len(rows)), list(rows))
     axis.invert_yaxis()

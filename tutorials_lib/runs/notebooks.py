@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from unittest import mock
 
 import nbformat
 import papermill
@@ -17,6 +18,13 @@ from tutorials_lib.runs.records import find_checkout, runs_folder
 
 # Time limit of a cell in seconds; a full grid takes what it takes.
 CELL_TIMEOUTS = {"smoke": 600, "quick": 1800, "full": None}
+
+
+# Figures go into the notebook, whatever the caller's environment says.
+KERNEL_ENVIRONMENT = {
+    "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+}
 
 
 class ChapterError(RuntimeError):
@@ -116,7 +124,7 @@ def run_notebook(source, target, parameters, cell_timeout=None):
         raise ChapterError(
             f"{target.parent} cannot be written to ({error})."
         ) from error
-    with folder:
+    with folder, mock.patch.dict(os.environ, KERNEL_ENVIRONMENT):
         partial = pathlib.Path(folder.name) / target.name
         try:
             papermill.execute_notebook(
@@ -279,7 +287,7 @@ def check_notebooks(sources, cell_timeout=None):
         command += ["-q", *map(str, copies)]
         environment = {
             **os.environ,
-            "TF_CPP_MIN_LOG_LEVEL": "3",
+            **KERNEL_ENVIRONMENT,
             "TUTORIALS_RUNS": str(pathlib.Path(folder) / "runs"),
         }
         return subprocess.run(command, env=environment, check=False).returncode

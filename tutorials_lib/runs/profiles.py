@@ -62,7 +62,7 @@ TABLE = {
             "test_images": 200,
             "epochs": 2,
             "seeds": 1,
-            "alphas": (0.2, 1.0),
+            "alphas": (0.001, 0.2, 1.0),
             "images_per_mix": (2, 3),
         },
         "quick": {
@@ -80,7 +80,7 @@ TABLE = {
             "test_images": None,
             "epochs": 10,
             "seeds": 5,
-            "alphas": (0.1, 0.2, 0.4, 1.0),
+            "alphas": (0.001, 0.1, 0.2, 0.4, 1.0),
             "images_per_mix": (2, 3, 4),
         },
     },

@@ -2,7 +2,9 @@
 
 import math
 
+import numpy as np
 from IPython.display import Markdown, display
+from scipy import stats
 
 from tutorials_lib.datasets import SPECIFICATIONS
 from tutorials_lib.intervals import binomial_error, mean_interval, paired_difference
@@ -16,10 +18,20 @@ def group_records(records):
 
     Returns:
         Dict of variant to a list of records; variants in order of appearance.
+
+    Raises:
+        ValueError: two records are of the same variant and seed, as when an old
+            protocol's stand beside a new one's.
     """
     groups = {}
     for record in sorted(records, key=lambda record: record["seed"]):
-        groups.setdefault(record["variant"], []).append(record)
+        group = groups.setdefault(record["variant"], [])
+        if group and group[-1]["seed"] == record["seed"]:
+            raise ValueError(
+                f"records must hold each variant and seed once; got two of "
+                f"{record['variant']!r}, seed {record['seed']}."
+            )
+        group.append(record)
     return groups
 
 
@@ -99,15 +111,12 @@ def show_differences(records, metric, baseline, variants):
     for variant in variants:
         first, second = pair_scores(groups, metric, variant, baseline)
         if not first:
-            rows.append([variant, "not run", "-"])
+            rows.append([variant, "not run"])
             continue
-        interval, p_value = paired_difference(first, second)
-        said = "one pair: no test" if p_value is None else f"{p_value:.3f}"
-        rows.append([variant, interval.format(), said])
+        interval, _ = paired_difference(first, second)
+        rows.append([variant, interval.format()])
     name = metric.replace("_", " ")
-    show_table(
-        [f"{name} minus that of {baseline}", "points: mean ± 95% (pairs)", "p"], rows
-    )
+    show_table([f"{name} minus that of {baseline}", "points: mean ± 95% (pairs)"], rows)
 
 
 def pair_scores(groups, metric, first, second):
@@ -162,8 +171,10 @@ def show_provenance(records):
 def print_gap(records, chapter, metric, first, second):
     """Prints how two variants differ, the article's way and ours, in points.
 
-    The article's gap is of one run each; ours is the mean over pairs of runs with the
-    same seed, with Student's 95% interval and the paired t-test.
+    The article's gap is of one run each. Ours is the mean over pairs of runs with the
+    same seed, with Student's 95% interval and the paired t-test of no difference. What
+    one more pair would show spreads wider than the mean is unsure: the article's gap
+    belongs in that prediction interval, sqrt(n + 1) times as wide.
 
     Args:
         records: Records of one profile.
@@ -174,12 +185,10 @@ def print_gap(records, chapter, metric, first, second):
     """
     published = read_published(chapter, metric)
     theirs = published[first] - published[second]
-    n = SPECIFICATIONS[ARTICLES[chapter]["dataset"]].test_counts
-    error = math.hypot(
-        *(binomial_error(published[name], sum(n)) for name in (first, second))
-    )
-    print(f"the article's gap, {first} minus {second}: {100 * theirs:+.2f} points;")
-    print(f"its standard error from the test images alone: {100 * error:.2f}")
+    n = sum(SPECIFICATIONS[ARTICLES[chapter]["dataset"]].test_counts)
+    error = math.hypot(*(binomial_error(published[x], n) for x in (first, second)))
+    print(f"the article's gap, {first} minus {second}: {100 * theirs:+.2f} points,")
+    print(f"standard error {100 * error:.2f} if the two nets err independently")
     pairs = pair_scores(group_records(records), metric, first, second)
     if not pairs[0]:
         print("our gap: no pair of full runs is here yet")
@@ -190,9 +199,12 @@ def print_gap(records, chapter, metric, first, second):
         print("one pair gives no interval: it takes more seeds to answer")
         return
     low, high = interval.mean - interval.half_width, interval.mean + interval.half_width
-    print(
-        f"95% interval over seeds: {100 * low:+.3f} to {100 * high:+.3f} points, "
-        f"p = {p_value:.3f}"
-    )
-    print(f"the interval holds the article's gap: {low <= theirs <= high}")
-    print(f"the interval holds zero: {low <= 0 <= high}")
+    print(f"95% interval of the mean: {100 * low:+.3f} to {100 * high:+.3f}")
+    print(f"p = {p_value:.3f}; the interval holds zero: {low <= 0 <= high}")
+    reach = interval.half_width * math.sqrt(interval.n + 1)
+    low, high = interval.mean - reach, interval.mean + reach
+    print(f"95% interval for one more pair: {100 * low:+.3f} to {100 * high:+.3f}")
+    print(f"it holds the article's gap: {low <= theirs <= high}")
+    spread = np.std(np.subtract(*pairs), ddof=1)
+    needed = math.ceil((stats.norm.ppf(0.975) * spread / theirs) ** 2)
+    print(f"pairs to tell a gap of the article's size from zero: about {needed:,}")

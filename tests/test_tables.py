@@ -1,0 +1,158 @@
+"""What tables and figures show of records, against numbers worked by hand."""
+
+import copy
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from test_records import RECORD
+
+from tutorials_lib.intervals import mean_interval
+from tutorials_lib.plots import COLOURS, show_curves, show_images, show_intervals
+from tutorials_lib.runs import tables
+
+
+def make_record(variant, seed, accuracy):
+    record = copy.deepcopy(RECORD)
+    record |= {"variant": variant, "seed": seed}
+    record["metrics"] = {"test_accuracy": accuracy}
+    return record
+
+
+@pytest.fixture
+def records():
+    scores = {"none": (0.990, 0.991, 0.992), "alpha 0.1": (0.991, 0.993, 0.995)}
+    # Out of order, so that pairing by place instead of by seed would show.
+    return [
+        make_record(variant, seed, values[seed])
+        for variant, values in scores.items()
+        for seed in (2, 0, 1)
+    ]
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """Collects what is displayed."""
+    found = []
+    monkeypatch.setattr(tables, "display", lambda item: found.append(item.data))
+    return found
+
+
+def test_the_article_beside_ours(records, shown):
+    tables.compare_scores(
+        records, "mixup_mnist", "test_accuracy", ["none", "alpha 0.1", "alpha 2"]
+    )
+    rows = shown[0].splitlines()[2:]
+    # Student's interval of 99.0, 99.1, 99.2 is 4.303 * 0.1 / sqrt 3 = 0.25 wide.
+    assert rows[0] == "| none | 99.16 | 99.10 ± 0.25 (n = 3) | -0.06 |"
+    assert rows[1] == "| alpha 0.1 | 99.18 | 99.30 ± 0.50 (n = 3) | +0.12 |"
+    assert rows[2] == "| alpha 2 | 99.00 | not run | - |"
+
+
+def test_short_runs_never_stand_beside_the_article(records, shown):
+    tables.show_scores(records, "test_accuracy")
+    assert "article" not in shown[0]
+    assert "| none | 99.10 ± 0.25 (n = 3) |" in shown[0]
+
+
+def test_differences_are_paired_by_seed(records, shown):
+    tables.show_differences(records, "test_accuracy", "none", ["alpha 0.1", "alpha 1"])
+    rows = shown[0].splitlines()[2:]
+    # 0.1, 0.2 and 0.3 points: 0.2 ± 4.303 * 0.1 / sqrt 3.
+    assert rows[0] == "| alpha 0.1 | 0.20 ± 0.25 (n = 3) |"
+    assert rows[1] == "| alpha 1 | not run |"
+
+
+def test_only_seeds_of_both_arms_pair_up(records):
+    groups = tables.group_records([*records, make_record("none", 9, 0.5)])
+    first, second = tables.pair_scores(groups, "test_accuracy", "none", "alpha 0.1")
+    assert (first, second) == ([0.990, 0.991, 0.992], [0.991, 0.993, 0.995])
+
+
+def print_gap(records, capsys):
+    tables.print_gap(records, "mixup_mnist", "test_accuracy", "alpha 0.1", "none")
+    return capsys.readouterr().out
+
+
+def test_gap(records, capsys):
+    said = print_gap(records, capsys)
+    assert "the article's gap, alpha 0.1 minus none: +0.02 points" in said
+    # sqrt(2 * 0.9917 * 0.0083 / 10000) = 0.00128.
+    assert "standard error 0.13 if the two nets err independently" in said
+    assert "our gap: +0.200 points, pairs of runs: 3" in said
+    # Student's t of 0.1, 0.2, 0.3 is 0.2 / (0.1 / sqrt 3) = 3.46, p = 0.074.
+    assert "95% interval of the mean: -0.048 to +0.448" in said
+    assert "p = 0.074; the interval holds zero: True" in said
+    # One more pair: 0.2 ± 4.303 * 0.1 * sqrt(1 + 1/3).
+    assert "95% interval for one more pair: -0.297 to +0.697" in said
+    assert "it holds the article's gap: True" in said
+    # (1.96 * 0.1 / 0.02)^2 = 96.04.
+    assert "about 97" in said
+
+
+def test_gap_that_is_sure(records, capsys):
+    for record in records:
+        if record["variant"] == "alpha 0.1":
+            record["metrics"]["test_accuracy"] += 0.01
+    said = print_gap(records, capsys)
+    assert "it holds the article's gap: False" in said
+    assert "the interval holds zero: False" in said
+
+
+def test_two_records_of_one_run_are_an_error(records):
+    with pytest.raises(ValueError, match="two of 'none', seed 1"):
+        tables.group_records([*records, make_record("none", 1, 0.5)])
+
+
+def test_gap_of_too_few_runs(records, capsys):
+    few = [record for record in records if record["seed"] == 1]
+    assert "one pair gives no interval" in print_gap(few, capsys)
+    assert "no pair of full runs is here yet" in print_gap([], capsys)
+
+
+def test_provenance_names_every_difference(records, shown):
+    records[0]["environment"]["backend"] = "tensorflow"
+    tables.show_provenance(records)
+    for row in ("| runs | 6 |", "| seeds | 0, 1, 2 |", "| backend | jax, tensorflow |"):
+        assert row in shown[0]
+
+
+@pytest.fixture
+def figure(monkeypatch):
+    """Keeps the figure that a plot shows."""
+    found = []
+    monkeypatch.setattr(plt, "show", lambda: found.append(plt.gcf()))
+    yield found
+    plt.close("all")
+
+
+def test_images_keep_their_order_and_titles(figure, images):
+    show_images(images[:5], titles=list("abcde"), columns=3)
+    axes = figure[0].axes
+    assert [axis.get_title() for axis in axes] == [*"abcde", ""]
+    low, high = images[:5].min(), images[:5].max()
+    for axis, image in zip(axes, images[:5], strict=False):
+        drawn = axis.images[0].get_array()
+        np.testing.assert_allclose(
+            drawn, (image[..., 0] - low) / (high - low), atol=1e-6
+        )
+
+
+def test_curves_are_drawn_as_given(figure):
+    show_curves({"one": {"y": [3, 1, 2]}}, "epoch", "error, %")
+    (axis,) = figure[0].axes
+    np.testing.assert_array_equal(axis.lines[0].get_xydata(), [[1, 3], [2, 1], [3, 2]])
+    assert (axis.get_xlabel(), axis.get_ylabel()) == ("epoch", "error, %")
+
+
+def test_intervals_are_drawn_as_given(figure):
+    values = [98.0, 99.0, 100.0]
+    show_intervals({"none": (values, mean_interval(values))}, "%", {"none": 97.5})
+    (axis,) = figure[0].axes
+    labels = {line.get_label(): line.get_xdata() for line in axis.lines}
+    np.testing.assert_array_equal(labels["one seed"], values)
+    np.testing.assert_array_equal(labels["article, one run"], [97.5])
+    (bar,) = axis.containers[0].lines[2]
+    ends = bar.get_segments()[0][:, 0]
+    np.testing.assert_allclose(ends, [99 - 2.484, 99 + 2.484], atol=1e-3)
+    assert len(set(COLOURS.values())) == len(COLOURS)
