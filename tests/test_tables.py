@@ -86,8 +86,8 @@ def test_gap(records, capsys):
     # One more pair: 0.2 ± 4.303 * 0.1 * sqrt(1 + 1/3).
     assert "95% interval for one more pair: -0.297 to +0.697" in said
     assert "it holds the article's gap: True" in said
-    # (1.96 * 0.1 / 0.02)^2 = 96.04.
-    assert "about 97" in said
+    # t(0.975) with 98 degrees of freedom is 1.9845: 1.9845 * 0.1 / sqrt 99 = 0.01995.
+    assert "from zero: about 99" in said
 
 
 def test_gap_that_is_sure(records, capsys):

@@ -206,5 +206,8 @@ def print_gap(records, chapter, metric, first, second):
     print(f"95% interval for one more pair: {100 * low:+.3f} to {100 * high:+.3f}")
     print(f"it holds the article's gap: {low <= theirs <= high}")
     spread = np.std(np.subtract(*pairs), ddof=1)
-    needed = math.ceil((stats.norm.ppf(0.975) * spread / theirs) ** 2)
-    print(f"pairs to tell a gap of the article's size from zero: about {needed:,}")
+    numbers = np.arange(2, 100_001)
+    widths = stats.t.ppf(0.975, numbers - 1) * spread / np.sqrt(numbers)
+    enough = numbers[widths <= abs(theirs)]
+    needed = f"about {enough[0]:,}" if len(enough) else "more than 100,000"
+    print(f"pairs to tell a gap of the article's size from zero: {needed}")
