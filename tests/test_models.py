@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from tutorials_lib.models import build_mixup_fashion_net, build_mixup_mnist_net
+from tutorials_lib.scores import score_model
 
 
 @pytest.mark.parametrize(
@@ -35,3 +36,19 @@ def test_decay_is_that_of_the_old_optimiser():
     rate = keras.optimizers.schedules.InverseTimeDecay(0.002, 1, 1e-4)
     for step in (0, 1, 1875, 56_250):
         assert float(rate(step)) == pytest.approx(0.002 / (1 + 1e-4 * step), rel=1e-5)
+
+
+def test_scores_are_those_of_the_predictions(images, labels):
+    layers = [keras.Input((6, 5, 1)), keras.layers.Flatten()]
+    model = keras.Sequential([*layers, keras.layers.Dense(4, activation="softmax")])
+    model.compile(loss="categorical_crossentropy", metrics=["accuracy"])
+    scores = score_model(
+        model, batch_size=7, all=(images, labels), one=(images[:1], labels[:1])
+    )
+    assert set(scores) == {"all_loss", "all_accuracy", "one_loss", "one_accuracy"}
+    predicted = model.predict(images, verbose=0)
+    hits = predicted.argmax(axis=1) == labels.argmax(axis=1)
+    assert scores["all_accuracy"] == pytest.approx(hits.mean())
+    losses = -np.log((predicted * labels).sum(axis=1))
+    assert scores["all_loss"] == pytest.approx(losses.mean(), rel=1e-4)
+    assert scores["one_loss"] == pytest.approx(losses[0], rel=1e-4)

@@ -2,7 +2,7 @@
 
 The modules at this level hold one idea each and are what a chapter imports to
 teach: `datasets`, `samples`, `mixup`, `batches`, `models`,
-`devices`, `intervals`, `plots`.
+`devices`, `scores`, `intervals`, `plots`.
 What runs chapters and keeps their records lies apart, in `tutorials_lib.runs`.
 
 Importing the package imports nothing heavy and downloads nothing.

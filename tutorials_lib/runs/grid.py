@@ -10,7 +10,6 @@ import time
 
 import keras
 
-from tutorials_lib.checks import check_choice
 from tutorials_lib.runs.environment import describe_commit, describe_environment
 from tutorials_lib.runs.records import (
     SCHEMA,
@@ -260,14 +259,3 @@ def _is_running(process):
     except PermissionError:
         return True
     return True
-
-
-def select_records(records, variant):
-    """Returns the records of one variant, in order of seeds.
-
-    Raises:
-        ValueError: no record is of that variant.
-    """
-    check_choice("variant", variant, sorted({record["variant"] for record in records}))
-    chosen = [record for record in records if record["variant"] == variant]
-    return sorted(chosen, key=lambda record: record["seed"])
