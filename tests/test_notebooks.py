@@ -1,9 +1,13 @@
 """The chapters as files, as programs, and as assertions."""
 
 import json
+import os
 import pathlib
 import re
 import shutil
+import subprocess
+import sys
+import sysconfig
 
 import nbformat
 import pytest
@@ -200,19 +204,47 @@ def test_on_jax_through_the_command(tutorials, tmp_path):
     assert "epochs = 1" in text
 
 
-def test_plain_papermill_alone_in_an_empty_folder(run_python, tmp_path):
-    """As on Colab: one file, no checkout beside it."""
+def test_alone_on_a_machine_like_colab(tmp_path):
+    """One file in an empty folder, an environment that lacks the package alone."""
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "colab"], check=True)
+    python = tmp_path / "colab" / "bin" / "python"
+    packages = sysconfig.get_path("purelib")
+    lent = sysconfig.get_path("purelib", vars={"base": str(tmp_path / "colab")})
+    # A path alone: what the borrowed folder installs in editable mode is not seen.
+    (pathlib.Path(lent) / "borrowed.pth").write_text(packages)
+    missing = [python, "-c", "import keras, papermill, tutorials_lib"]
+    done = subprocess.run(
+        missing, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert "No module named 'tutorials_lib'" in done.stderr
     folder = tmp_path / "alone"
     folder.mkdir()
     shutil.copy(BOOK / "mixup_mnist.ipynb", folder)
-    done = run_python(
-        "-m", "papermill", "mixup_mnist.ipynb", "out.ipynb", "--no-progress-bar",
-        "-p", "profile", "smoke", "-p", "epochs", "1", cwd=folder,
-    )  # fmt: skip
+    environment = {
+        **os.environ,
+        "TUTORIALS_ADDRESS": str(BOOK.parent),
+        "PIP_NO_INDEX": "1",
+        "PIP_NO_BUILD_ISOLATION": "0",
+    }
+    environment.pop("TUTORIALS_RUNS")
+    command = [python, "-m", "papermill", "mixup_mnist.ipynb", "out.ipynb"]
+    command += ["--no-progress-bar", "-p", "profile", "smoke", "-p", "epochs", "1"]
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     text = (folder / "out.ipynb").read_text()
     assert "SAMPLE IMAGES, NOT MNIST" in text
     assert "alpha 0.1, seed 0" in text
+    # The records of full runs came along, and this run's own stay in the folder.
+    assert "| full runs |" in text
+    written = (folder / "tutorials_runs" / "smoke" / "mixup_mnist").glob("*.json")
+    assert len(list(written)) == 4
 
 
 def test_failure_keeps_the_old_output_and_names_the_cell(tmp_path):
