@@ -345,6 +345,15 @@ def test_the_command_says_what_failed(tutorials, tmp_path):
     assert "Traceback" not in done.stderr
 
 
+def test_relative_paths_lead_where_the_caller_stands(tmp_path, monkeypatch):
+    from tutorials_lib.runs.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TUTORIALS_DATA", "data")
+    assert main(["list"]) == 0
+    assert os.environ["TUTORIALS_DATA"] == str(tmp_path / "data")
+
+
 def test_missing_data_stops_the_run(tutorials, tmp_path):
     done = tutorials(
         "run", "mixup_mnist", "--profile", "quick", TUTORIALS_DATA=str(tmp_path / "no")

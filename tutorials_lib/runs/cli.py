@@ -35,7 +35,9 @@ def make_parser():
         description=(
             "Runs chapters through papermill. smoke: drawn images, about a minute. "
             "quick: real data, about ten minutes on two cores. full: the article's "
-            "protocol; stopped at any time, it goes on where it was."
+            "protocol; stopped at any time, it goes on where it was. What the cells "
+            "print is shown as they print it, and progress.log beside the records has "
+            "a line for each epoch."
         ),
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -105,6 +107,10 @@ def main(arguments=None):
     """
     # Before anything imports TensorFlow, whose C++ log would drown the answer.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # Kernels work in the book's folder, so a relative path would lead them elsewhere.
+    for name in ("TUTORIALS_DATA", "TUTORIALS_RECORDS", "TUTORIALS_RUNS"):
+        if os.environ.get(name):
+            os.environ[name] = os.path.abspath(os.environ[name])
     parser = make_parser()
     options = parser.parse_args(arguments)
     try:

@@ -135,6 +135,7 @@ def run_notebook(source, target, parameters, cell_timeout=None):
                 kernel_name="python3",
                 execution_timeout=cell_timeout,
                 progress_bar=True,
+                stdout_file=sys.stdout,
             )
         except Exception as error:
             if partial.exists():
