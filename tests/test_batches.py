@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from tutorials_lib.batches import MixupBatches
 
@@ -94,6 +95,66 @@ def test_tiny_alpha_gives_plain_images_and_labels(images, labels):
     for image, row in zip(mixed, rows, strict=True):
         (place,) = np.flatnonzero((images == image).all(axis=(1, 2, 3)))
         np.testing.assert_array_equal(row, labels[place])
+
+
+def own_weights(pairing, alpha, method="beta"):
+    """Mixing weights of the first image of many mixes, read off their labels."""
+    n = 4000
+    own = np.eye(n, dtype="float32")
+    batches = MixupBatches(own[:, :1], own, alpha, n, 0, pairing, method=method)
+    chosen = batches._choose(np.random.default_rng([0, 0, 0]), 0)
+    rows = batches[0][1]
+    apart = chosen[0] != chosen[1]
+    return rows[np.arange(n), chosen[0]][apart]
+
+
+@pytest.mark.parametrize("pairing", ["replacement", "shuffles", "batch"])
+def test_mixing_weights_follow_beta_of_alpha(pairing):
+    """Not of 2 alpha, and not the larger one always on the first image."""
+    drawn = own_weights(pairing, alpha=0.7)
+    assert stats.kstest(drawn, stats.beta(0.7, 0.7).cdf).pvalue > 1e-3
+
+
+def test_method_reaches_the_draws():
+    beta, gamma = (own_weights("shuffles", 0.7, method) for method in ("beta", "gamma"))
+    assert not np.array_equal(beta, gamma)
+    assert stats.kstest(gamma, stats.beta(0.7, 0.7).cdf).pvalue > 1e-3
+
+
+def test_lambda_per_batch_is_new_in_every_batch(images):
+    own = np.eye(len(images), dtype="float32")
+    batches = make_batches(images, own, lambda_per="batch", pairing="batch")
+    tops = {round(float(batches[k][1].max(axis=1).min()), 5) for k in range(5)}
+    assert len(tops) == 5
+
+
+@pytest.mark.parametrize("pairing", ["shuffles", "batch"])
+def test_every_epoch_is_shuffled_anew(images, labels, pairing):
+    batches = make_batches(images, labels, pairing=pairing)
+    before = batches._choose(np.random.default_rng(0), 0)
+    batches.on_epoch_end()
+    after = batches._choose(np.random.default_rng(0), 0)
+    assert not np.array_equal(np.sort(before[0]), np.sort(after[0]))
+
+
+@pytest.mark.parametrize("pairing", ["replacement", "shuffles", "batch"])
+def test_the_images_of_a_mix_are_chosen_independently(images, pairing):
+    own = np.eye(len(images), dtype="float32")
+    batches = make_batches(
+        images, own, pairing=pairing, batch_size=40, images_per_mix=3
+    )
+    first, second, third = batches._choose(np.random.default_rng(0), 0)
+    for one, two in ((first, second), (first, third), (second, third)):
+        assert (np.asarray(one) == np.asarray(two)).mean() < 0.25
+
+
+def test_batches_in_an_epoch(images, labels):
+    for pairing, number in (("replacement", 5), ("shuffles", 6), ("batch", 6)):
+        batches = make_batches(images, labels, pairing=pairing, batch_size=7)
+        assert len(batches) == number
+        assert len(list(batches)) == number
+        with pytest.raises(IndexError, match=f"from 0 to {number - 1}; got {number}"):
+            batches[number]
 
 
 def test_more_than_two_images(images):

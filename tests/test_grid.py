@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import textwrap
@@ -15,7 +14,7 @@ import pytest
 from tutorials_lib.datasets import Dataset
 from tutorials_lib.runs.grid import plan_run, run_grid
 from tutorials_lib.runs.profiles import choose_settings
-from tutorials_lib.runs.records import read_records, runs_folder
+from tutorials_lib.runs.records import RecordError, read_records, runs_folder
 
 # A stand-in for training, and a real data set's worth of standing: four images.
 STAND_IN = """
@@ -164,23 +163,64 @@ def test_two_processes_share_a_grid(tmp_path):
     assert all("records 4" in out for out, _ in outputs), outputs
 
 
-def test_a_dead_process_loses_its_claim(stand_in, tmp_path):
+def test_a_claim_is_held_by_a_living_process_alone(stand_in, tmp_path):
+    """What a killed process leaves is a file like any other, whatever is in it."""
     settings = choose_settings("mixup_mnist", "full")
-    ended = subprocess.run(
-        [sys.executable, "-c", "import os; print(os.getpid())"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    folder = tmp_path / "records" / "mixup_mnist"
     run_grid(settings, stand_in["data"], plan(seeds=(0,)), stand_in["train"])
-    (done,) = folder.glob("*.json")
+    (done,) = (tmp_path / "records" / "mixup_mnist").glob("*.json")
     claim = done.with_suffix(".claim")
     done.unlink()
-    owner = {"host": socket.gethostname(), "process": int(ended.stdout)}
-    claim.write_text(json.dumps(owner))
+    claim.write_text('{"host": "elsewhere"}')
     assert run_grid(settings, stand_in["data"], plan(seeds=(0,)), stand_in["train"])
     assert not claim.exists()
+
+
+def test_a_grid_with_one_run_twice(stand_in):
+    settings = choose_settings("mixup_mnist", "full")
+    twice = [plan_run("alpha 0.1", 0, slow=0), plan_run("alpha 0.1", 0, slow=0.1)]
+    with pytest.raises(ValueError, match=r"once; got \('alpha 0.1', 0\)"):
+        run_grid(settings, stand_in["data"], twice, stand_in["train"])
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("seed", 77), ("chapter", "other"), ("variant", "alpha 2")]
+)
+def test_a_record_under_another_name_is_refused(stand_in, tmp_path, field, value):
+    settings = choose_settings("mixup_mnist", "full")
+    run_grid(settings, stand_in["data"], plan(seeds=(0,)), stand_in["train"])
+    (path,) = (tmp_path / "records" / "mixup_mnist").glob("*.json")
+    path.write_text(json.dumps({**json.loads(path.read_text()), field: value}))
+    with pytest.raises(RecordError, match="holds another run than its name says"):
+        run_grid(settings, stand_in["data"], plan(seeds=(0,)), stand_in["train"])
+
+
+def test_keras_set_to_other_floats(stand_in, monkeypatch):
+    import keras
+
+    monkeypatch.setattr(keras.config, "floatx", lambda: "float16")
+    settings = choose_settings("mixup_mnist", "full")
+    with pytest.raises(ValueError, match=r"floatx float32 .* got float16"):
+        run_grid(settings, stand_in["data"], plan(), stand_in["train"])
+
+
+def test_training_that_keeps_its_callbacks_to_itself(stand_in):
+    def train(**_):
+        return {"metrics": {"a": 1.0}, "history": {"loss": [1.0]}, "images": 1}
+
+    settings = choose_settings("mixup_mnist", "full")
+    with pytest.raises(ValueError, match="callbacks"):
+        run_grid(settings, stand_in["data"], plan(), train)
+
+
+def test_a_loss_that_is_no_number_leaves_no_record(stand_in, tmp_path):
+    def train(**arguments):
+        result = stand_in["train"](**arguments)
+        return {**result, "history": {"loss": [float("nan")]}}
+
+    settings = choose_settings("mixup_mnist", "full")
+    with pytest.raises(RecordError, match=r"history\.loss of epoch 1 .* got nan"):
+        run_grid(settings, stand_in["data"], plan(), train)
+    assert not list((tmp_path / "records").rglob("*.json"))
 
 
 def test_no_time_left_reads_what_is_there(stand_in, capsys):

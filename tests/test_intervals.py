@@ -1,5 +1,6 @@
 """Intervals and tests against tables of Student's t and worked examples."""
 
+import numpy as np
 import pytest
 
 from tutorials_lib.intervals import binomial_error, mean_interval, paired_difference
@@ -40,6 +41,15 @@ def test_pairing_removes_what_seeds_share():
 def test_one_pair_has_no_test():
     interval, p_value = paired_difference([0.9], [0.8])
     assert (interval.n, p_value) == (1, None)
+
+
+def test_pairs_that_differ_alike_have_no_test():
+    # As accuracies of 10,000 images come out of single precision.
+    first = np.array([0.9012, 0.8999, 0.8890], "float32")
+    second = np.array([0.9002, 0.8989, 0.8880], "float32")
+    interval, p_value = paired_difference(first, second)
+    assert interval.mean == pytest.approx(0.001, abs=1e-6)
+    assert (interval.n, p_value) == (3, None)
 
 
 def test_binomial_error():

@@ -38,10 +38,15 @@ def test_tiny_alpha_gives_zeros_and_ones(method):
     assert 0.4 < drawn.mean() < 0.6
 
 
-def test_underflow_of_gammas_is_an_error_not_nan():
-    with pytest.raises(ValueError, match=r"underflow.*beta"):
-        sample_lambda(np.random.default_rng(0), 1000, 1e-8, "gamma")
-    assert np.isfinite(sample_lambda(np.random.default_rng(0), 1000, 1e-8)).all()
+def test_underflow_and_overflow_are_errors_not_nan():
+    rng = np.random.default_rng(0)
+    with pytest.raises(ValueError, match=r"alpha must be from 0\.001 to 1e6 where"):
+        sample_lambda(rng, 1000, 1e-8, "gamma")
+    with pytest.raises(ValueError, match=r"alpha must be from 0 to 1e6 where"):
+        sample_lambda(rng, 1000, 1e308)
+    assert np.isfinite(sample_lambda(rng, 1000, 1e-3, "gamma")).all()
+    assert np.isfinite(sample_lambda(rng, 1000, 1e-8)).all()
+    np.testing.assert_allclose(sample_lambda(rng, 1000, 1e6), 0.5, atol=0.01)
 
 
 def test_mix_by_hand():
@@ -65,6 +70,8 @@ def test_mix_of_three_is_an_inner_product(images):
         ([np.zeros((2, 3)), np.zeros((2, 4))], np.ones(2), "one shape"),
         ([np.zeros((2, 3)), np.zeros((2, 3))], np.ones(3), r"\(2, 2\).*\(3, 2\)"),
         ([np.zeros((2, 3))] * 3, np.ones(2), r"\(2, 3\).*\(2, 2\)"),
+        ([np.zeros((2, 3))] * 2, np.full((2, 2), 0.6), "must sum to 1"),
+        ([np.zeros((2, 3))] * 2, np.array([0.5, np.nan]), "must sum to 1"),
     ],
 )
 def test_mix_refuses_shapes_that_disagree(arrays, weights, said):

@@ -21,6 +21,7 @@ from tutorials_lib.runs.notebooks import (
     run_notebook,
 )
 from tutorials_lib.runs.profiles import CHAPTERS, TABLE
+from tutorials_lib.runs.records import runs_folder
 
 BOOK = pathlib.Path(__file__).resolve().parents[1] / "book"
 IGNORE = "nbval-ignore-output"
@@ -254,13 +255,12 @@ def test_failure_keeps_the_old_output_and_names_the_cell(tmp_path):
     target.write_text("the old output")
     with pytest.raises(ChapterError) as caught:
         run_notebook(path, target, {"epochs": 1})
-    for said in ("cell [4]", "KeyError", "lost", "raise KeyError", "a.failed.ipynb"):
+    kept = runs_folder() / "failed" / "a.ipynb"
+    for said in ("cell [4]", "KeyError", "lost", "raise KeyError", str(kept)):
         assert said in str(caught.value)
+    assert "KeyError" in kept.read_text()
     assert target.read_text() == "the old output"
-    assert sorted(p.name for p in target.parent.iterdir()) == [
-        "a.failed.ipynb",
-        "a.ipynb",
-    ]
+    assert [path.name for path in target.parent.iterdir()] == ["a.ipynb"]
 
 
 def test_cell_that_never_ends(tmp_path):
@@ -287,7 +287,7 @@ def test_success_is_clean_and_in_the_notebook_s_folder(tmp_path):
     (output,) = notebook.cells[-1].outputs
     assert output.text == f"7 {tmp_path}\n"
     assert "papermill" not in json.dumps(notebook)
-    assert [p.name for p in (tmp_path / "out").iterdir()] == ["b.ipynb"]
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["b.ipynb"]
 
 
 def test_clean_drops_stderr_only():
@@ -299,6 +299,13 @@ def test_clean_drops_stderr_only():
     cleaned = clean_notebook(nbformat.v4.new_notebook(cells=[cell])).cells[0]
     assert [output.name for output in cleaned.outputs] == ["stdout"]
     assert dict(cleaned.metadata) == {}
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"cells": ['])
+def test_damaged_notebook(tmp_path, text):
+    (tmp_path / "a.ipynb").write_text(text)
+    with pytest.raises(ChapterError, match=r"a\.ipynb is no readable notebook"):
+        find_parameters(tmp_path / "a.ipynb")
 
 
 @pytest.mark.parametrize("source", ["epochs = 2 * 3", "import os", "a, b = 1, 2"])
@@ -319,9 +326,19 @@ def test_parameters_must_be_literals(tmp_path, source):
         (["run", "mixup_mnist", "-p", "alphas", "[0.1, -1]"], "above 0; got -1"),
         (["run", "mixup_mnist", "-p", "pairing", "all"], "'batch'; got 'all'"),
         (["run", "mixup_mnist", "--in-place", "-p", "epochs", "1"], "no parameters"),
+        (["run", "mixup_mnist", "--in-place", "--records", "x"], "no parameters"),
+        (["run", "mixup_mnist", "--profile", ""], "got ''"),
+        (["run", "mixup_mnist", "--records", ""], "records must name a folder"),
+        (["run", "mixup_mnist", "--cell-timeout", "-5"], "cell-timeout must be"),
+        (["run", "mixup_mnist", "--output", "/dev/null"], "ends in .ipynb"),
+        (["run", "mixup_mnist", "--output", str(BOOK)], "ends in .ipynb"),
+        (["run", "mixup_mnist", "--output", f"{BOOK}/x.ipynb"], "outside the book"),
         (["run", "--all", "--output", "x.ipynb"], "--output goes with one chapter"),
         (["check", "mixup"], "got 'mixup'"),
         (["build", "--profile", "fast"], "got 'fast'"),
+        (["build", "--output", str(BOOK)], "output must be a new or empty folder"),
+        (["build", "--output", str(BOOK.parent)], "output must be a new or empty"),
+        (["build", "--output", __file__], "output must be a folder"),
     ],
 )
 def test_the_command_refuses_before_it_starts(arguments, said, capsys, monkeypatch):

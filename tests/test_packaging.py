@@ -11,6 +11,7 @@ import zipfile
 import pytest
 import yaml
 
+from tutorials_lib.runs.notebooks import ChapterError
 from tutorials_lib.runs.site import read_address
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -84,9 +85,9 @@ def test_address_moves_with_one_command(tmp_path, monkeypatch):
 
     book = tmp_path / "book"
     shutil.copytree(ROOT / "book", book, ignore=shutil.ignore_patterns("records"))
-    config = (ROOT / "_config.yml").read_text()
+    config, old = (ROOT / "_config.yml").read_text(), read_address()
     new = "https://github.com/someone-else/a-book"
-    (tmp_path / "_config.yml").write_text(config.replace(read_address(), new))
+    (tmp_path / "_config.yml").write_text(config.replace(old, new))
     monkeypatch.setattr(site, "book_folder", lambda: book)
     assert set(site.stamp_address()) == {x.stem for x in book.glob("*.ipynb")}
     for path in book.glob("*.ipynb"):
@@ -94,6 +95,10 @@ def test_address_moves_with_one_command(tmp_path, monkeypatch):
         assert f"git+{new}" in text
         assert "YOUR_ACCOUNT" not in text
     assert site.stamp_address() == []
+    for bad in ("git@github.com:a/b.git", "", "https://github.com/a b"):
+        (tmp_path / "_config.yml").write_text(config.replace(old, bad))
+        with pytest.raises(ChapterError, match="https address"):
+            site.stamp_address()
 
 
 def test_wheel_carries_the_records_and_nothing_else_of_the_book(tmp_path):

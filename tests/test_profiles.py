@@ -41,6 +41,11 @@ def test_own_values():
     assert whole.describe() == "profile full"
 
 
+def test_a_list_as_text_as_papermill_hands_it_over():
+    assert choose_settings("mixup_mnist", "full", alphas="[0.1, 1]").alphas == (0.1, 1)
+    assert choose_settings("mixup_mnist", "full", seeds="[3]").seeds == (3,)
+
+
 def test_the_profile_s_own_value_is_no_change():
     assert choose_settings("mixup_mnist", "full", epochs=30).changed == ()
 
@@ -60,6 +65,10 @@ def test_the_profile_s_own_value_is_no_change():
         ({"alphas": float("nan")}, "alphas must be a finite number above 0; got nan"),
         ({"source": "web"}, "source must be one of 'real', 'sample'"),
         ({"max_minutes": -1}, "max_minutes must be"),
+        ({"max_minutes": False}, "max_minutes must be"),
+        ({"seeds": [2**32]}, "seeds must be a whole number from 0 to 4294967295"),
+        ({"seeds": 10**12}, "seeds must be a whole number from 1 to 1000"),
+        ({"alphas": 10**400}, "alphas must be a finite number above 0"),
     ],
 )
 def test_bad_knobs(knobs, said):

@@ -77,6 +77,10 @@ def test_round_trip(tmp_path):
         (["seed"], True, "seed has the wrong type"),
         (["metrics"], {}, "metrics is empty"),
         (["metrics"], {"test_accuracy": float("nan")}, "must be a finite number"),
+        (["metrics"], {"test_accuracy": True}, "must be a finite number; got True"),
+        (["history"], {"loss": [0.5, float("inf")]}, "loss of epoch 2 must be"),
+        (["history"], {"loss": 0.5}, "history.loss must be a list"),
+        (["date"], "yesterday", "date must be in ISO format"),
         (["schema"], SCHEMA + 1, "schema 2, and this version .* reads schema 1"),
         (["schema"], 0, "schema 0, and this version .* reads schema 1"),
     ],
@@ -108,6 +112,30 @@ def test_damaged_file(tmp_path):
     (tmp_path / "one.json").write_text(json.dumps(RECORD)[:100])
     with pytest.raises(RecordError, match=r"one\.json: cannot be read"):
         read_records(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (["profile"], "smoke"),
+        (["chapter"], "mixup_fashion_mnist"),
+        (["data", "origin"], "sample"),
+    ],
+)
+def test_no_page_shows_another_run_as_a_full_one(tmp_path, monkeypatch, path, value):
+    monkeypatch.setenv("TUTORIALS_RECORDS", str(tmp_path))
+    (tmp_path / "mixup_mnist").mkdir()
+    write_record(RECORD, tmp_path / "mixup_mnist" / "one.json")
+    assert published_records("mixup_mnist") == [RECORD]
+    write_record(change(path, value), tmp_path / "mixup_mnist" / "two.json")
+    with pytest.raises(RecordError, match="is no full run of mixup_mnist"):
+        published_records("mixup_mnist")
+
+
+def test_a_mistyped_folder_of_records(tmp_path, monkeypatch):
+    monkeypatch.setenv("TUTORIALS_RECORDS", str(tmp_path / "recrods"))
+    with pytest.raises(RecordError, match="TUTORIALS_RECORDS must name a folder"):
+        published_records("mixup_mnist")
 
 
 def test_names_tell_protocols_apart():

@@ -59,8 +59,13 @@ def test_differences_are_paired_by_seed(records, shown):
     tables.show_differences(records, "test_accuracy", "none", ["alpha 0.1", "alpha 1"])
     rows = shown[0].splitlines()[2:]
     # 0.1, 0.2 and 0.3 points: 0.2 ± 4.303 * 0.1 / sqrt 3.
-    assert rows[0] == "| alpha 0.1 | 0.20 ± 0.25 (n = 3) |"
-    assert rows[1] == "| alpha 1 | not run |"
+    assert rows[0] == "| alpha 0.1 | 0.20 ± 0.25 (n = 3) | yes |"
+    assert rows[1] == "| alpha 1 | not run | - |"
+    for record in records:
+        if record["variant"] == "alpha 0.1":
+            record["metrics"]["test_accuracy"] += 0.01
+    tables.show_differences(records, "test_accuracy", "none", ["alpha 0.1"])
+    assert "| 1.20 ± 0.25 (n = 3) | no |" in shown[1]
 
 
 def test_only_seeds_of_both_arms_pair_up(records):

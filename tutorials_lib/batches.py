@@ -8,10 +8,9 @@ import numpy as np
 from tutorials_lib.checks import (
     check_choice,
     check_label_rows,
-    check_positive,
     check_whole,
 )
-from tutorials_lib.mixup import LAMBDA_PER, METHODS, PAIRINGS, mix, sample_weights
+from tutorials_lib.mixup import LAMBDA_PER, PAIRINGS, check_alpha, mix, sample_weights
 
 
 class MixupBatches(keras.utils.PyDataset):
@@ -23,7 +22,7 @@ class MixupBatches(keras.utils.PyDataset):
     Args:
         images: float32 array (n, ...).
         labels: float array (n, classes), one-hot rows.
-        alpha: Parameter of Beta(alpha, alpha), finite and above 0.
+        alpha: Parameter of Beta(alpha, alpha), see `mixup.check_alpha`.
         batch_size: From 1 to n.
         seed: Whole number of at least 0.
         pairing: Who is mixed with whom.
@@ -65,13 +64,13 @@ class MixupBatches(keras.utils.PyDataset):
             )
         self.images = images
         self.labels = check_label_rows("labels", labels, images).astype("float32")
-        self.alpha = check_positive("alpha", alpha)
         self.batch_size = check_whole("batch_size", batch_size, 1, len(images))
         self.seed = check_whole("seed", seed, 0)
         self.pairing = check_choice("pairing", pairing, PAIRINGS)
         self.lambda_per = check_choice("lambda_per", lambda_per, LAMBDA_PER)
         self.images_per_mix = check_whole("images_per_mix", images_per_mix, 2)
-        self.method = check_choice("method", method, METHODS)
+        self.alpha = check_alpha(alpha, method)
+        self.method = method
         self.epoch = 0
         self._shuffles = self._shuffle()
 
@@ -85,7 +84,12 @@ class MixupBatches(keras.utils.PyDataset):
 
         Returns:
             Images float32 (batch, ...) and labels float32 (batch, classes).
+
+        Raises:
+            IndexError: index not from 0 to the number of batches less 1.
         """
+        if not 0 <= index < len(self):
+            raise IndexError(f"index must be from 0 to {len(self) - 1}; got {index}.")
         rng = np.random.default_rng([self.seed, self.epoch, index])
         chosen = self._choose(rng, index)
         n = len(chosen[0])

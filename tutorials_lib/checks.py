@@ -1,7 +1,7 @@
 """Checks of arguments, each with an error that says what is allowed."""
 
-import math
 import numbers
+import sys
 
 import numpy as np
 
@@ -29,12 +29,9 @@ def check_positive(name, value):
     Returns:
         `value` as a float.
     """
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, numbers.Real)
-        or not math.isfinite(value)
-        or value <= 0
-    ):
+    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    # Infinity, and a whole number too large for a float, are no finite numbers.
+    if not number or not 0 < value < sys.float_info.max:
         raise ValueError(f"{name} must be a finite number above 0; got {value!r}.")
     return float(value)
 

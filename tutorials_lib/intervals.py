@@ -59,8 +59,8 @@ def paired_difference(first, second):
 
     Returns:
         The `Interval` of the mean of first - second, and the two-sided p-value of
-        the paired t-test (None where there is one pair, or where no pair differs
-        from another).
+        the paired t-test (None where there is one pair, or where all differences are
+        alike up to the rounding of single precision).
 
     Raises:
         ValueError: no values, lengths that differ, a value that is not finite.
@@ -73,7 +73,8 @@ def paired_difference(first, second):
         )
     differences = first - second
     interval = mean_interval(differences)
-    if len(differences) == 1 or differences.std() == 0:
+    scale = max(np.abs(first).max(), np.abs(second).max())
+    if np.ptp(differences) <= 1e-6 * scale:
         return interval, None
     return interval, float(stats.ttest_rel(first, second).pvalue)
 

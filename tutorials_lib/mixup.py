@@ -16,13 +16,35 @@ PAIRINGS = ("replacement", "shuffles", "batch")
 LAMBDA_PER = ("sample", "batch")
 
 
+def check_alpha(alpha, method="beta"):
+    """Raises ValueError unless Beta(alpha, alpha) can be drawn from in floats.
+
+    Args:
+        alpha: Above 0 and at most 1e6; at least 1e-3 where weights come from gamma
+            draws, most of which underflow to 0 below that.
+        method: `"beta"` or `"gamma"`.
+
+    Returns:
+        `alpha` as a float.
+    """
+    check_choice("method", method, METHODS)
+    alpha = check_positive("alpha", alpha)
+    lowest = 1e-3 if method == "gamma" else 0
+    if not lowest <= alpha <= 1e6:
+        raise ValueError(
+            f"alpha must be from {lowest:g} to 1e6 where method is {method!r}; "
+            f"got {alpha!r}."
+        )
+    return alpha
+
+
 def sample_lambda(rng, n, alpha, method="beta"):
     """Draws n mixing weights from Beta(alpha, alpha).
 
     Args:
         rng: A `numpy.random.Generator`.
         n: How many.
-        alpha: Finite and above 0. Towards 0 the weights become 0 or 1 (no mixing).
+        alpha: See `check_alpha`. Towards 0 the weights become 0 or 1 (no mixing).
         method: `"beta"` draws from the distribution; `"gamma"` takes
             g1 / (g1 + g2) of two Gamma(alpha, 1) draws, which has the same law.
             A generator's Beta is safe at any alpha; the quotient is 0 / 0 where
@@ -57,9 +79,8 @@ def sample_weights(rng, n, alpha, images_per_mix=2, method="beta"):
         ValueError: a value out of range, unknown method.
     """
     check_whole("n", n, 1)
-    alpha = check_positive("alpha", alpha)
+    alpha = check_alpha(alpha, method)
     check_whole("images_per_mix", images_per_mix, 2)
-    check_choice("method", method, METHODS)
     if method == "beta" and images_per_mix == 2:
         first = rng.beta(alpha, alpha, size=n)
         weights = np.stack([first, 1 - first], axis=1)
@@ -72,15 +93,9 @@ def sample_weights(rng, n, alpha, images_per_mix=2, method="beta"):
 
 def _normalised_gammas(rng, n, alpha, images_per_mix):
     gammas = rng.gamma(alpha, size=(n, images_per_mix))
-    for _ in range(100):
-        empty = gammas.sum(axis=1) == 0
-        if not empty.any():
-            return gammas / gammas.sum(axis=1, keepdims=True)
+    while (empty := gammas.sum(axis=1) == 0).any():
         gammas[empty] = rng.gamma(alpha, size=(empty.sum(), images_per_mix))
-    raise ValueError(
-        f"alpha must be large enough for method 'gamma', whose draws underflow at "
-        f"{alpha!r}; use method 'beta'."
-    )
+    return gammas / gammas.sum(axis=1, keepdims=True)
 
 
 def mix(arrays, weights):
@@ -98,7 +113,7 @@ def mix(arrays, weights):
         float32 array (n, ...).
 
     Raises:
-        ValueError: shapes that do not agree.
+        ValueError: shapes that do not agree, or weights that do not sum to 1.
     """
     weights = np.asarray(weights)
     if weights.ndim == 1:
@@ -113,6 +128,8 @@ def mix(arrays, weights):
             f"weights must have shape {(shape[0], len(arrays))} for {len(arrays)} "
             f"arrays of {shape[0]} samples; got {weights.shape}."
         )
+    if not np.allclose(weights.sum(axis=1), 1, atol=1e-3):
+        raise ValueError("weights must sum to 1 for every sample.")
     ones = (1,) * (len(shape) - 1)
     mixed = np.zeros(shape, dtype="float32")
     for array, weight in zip(arrays, weights.T, strict=True):

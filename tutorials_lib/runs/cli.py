@@ -5,6 +5,7 @@ import ast
 import os
 import sys
 
+from tutorials_lib.checks import check_whole
 from tutorials_lib.runs.profiles import CHAPTERS, PROFILES, TABLE
 
 EPILOG = """exit status:
@@ -36,8 +37,7 @@ def make_parser():
             "Runs chapters through papermill. smoke: drawn images, about a minute. "
             "quick: real data, about ten minutes on two cores. full: the article's "
             "protocol; stopped at any time, it goes on where it was. What the cells "
-            "print is shown as they print it, and progress.log beside the records has "
-            "a line for each epoch."
+            "print is shown as they print it; _runs/progress has a line for each epoch."
         ),
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -110,7 +110,7 @@ def main(arguments=None):
     # Kernels work in the book's folder, so a relative path would lead them elsewhere.
     for name in ("TUTORIALS_DATA", "TUTORIALS_RECORDS", "TUTORIALS_RUNS"):
         if os.environ.get(name):
-            os.environ[name] = os.path.abspath(os.environ[name])
+            os.environ[name] = os.path.abspath(os.path.expanduser(os.environ[name]))
     parser = make_parser()
     options = parser.parse_args(arguments)
     try:
@@ -118,6 +118,13 @@ def main(arguments=None):
     except ValueError as error:
         print(f"tutorials {options.command}: {error}", file=sys.stderr)
         return 2
+    except ImportError as error:
+        print(
+            f"tutorials {options.command}: {error}. pip install "
+            f"'tutorials_lib[tensorflow,notebooks,book]' nbval brings all it needs.",
+            file=sys.stderr,
+        )
+        return 1
     except (OSError, RuntimeError) as error:
         print(f"tutorials {options.command}: {error}", file=sys.stderr)
         return 1
@@ -155,7 +162,12 @@ def _list(options):
 
 
 def _run(options):
-    from tutorials_lib.runs.notebooks import check_run, refresh_chapter, run_chapter
+    from tutorials_lib.runs.notebooks import (
+        check_output,
+        check_run,
+        refresh_chapter,
+        run_chapter,
+    )
 
     chapters = CHAPTERS if options.all else tuple(options.chapters)
     if not chapters:
@@ -163,12 +175,20 @@ def _run(options):
     if options.output and len(chapters) > 1:
         raise ValueError("--output goes with one chapter.")
     parameters = {name: _parse(text) for name, text in options.parameter}
-    if options.in_place and (parameters or options.profile or options.output):
+    others = (options.profile, options.output, options.records)
+    if options.in_place and (parameters or any(x is not None for x in others)):
         raise ValueError("--in-place takes the notebook as it stands, no parameters.")
-    profile = options.profile or "smoke"
+    profile = "smoke" if options.profile is None else options.profile
     for chapter in chapters:
         check_run(chapter, profile, parameters)
-    if options.records:
+    if options.output is not None:
+        check_output(options.output)
+    if options.cell_timeout is not None:
+        check_whole("cell-timeout", options.cell_timeout, 1)
+    if options.records is not None:
+        if not options.records:
+            raise ValueError("records must name a folder; got ''.")
+        os.makedirs(options.records, exist_ok=True)
         os.environ["TUTORIALS_RECORDS"] = os.path.abspath(options.records)
     for chapter in chapters:
         how = "as it stands" if options.in_place else f"profile {profile}"

@@ -69,7 +69,8 @@ def _examine_backend(missing):
 
 
 def _examine_data(missing):
-    from tutorials_lib.datasets import SPECIFICATIONS, DataError, load_dataset
+    from tutorials_lib.datasets import DataError, load_dataset
+    from tutorials_lib.runs.articles import ARTICLES
 
     folder = os.environ.get("TUTORIALS_DATA")
     if not folder:
@@ -79,7 +80,7 @@ def _examine_data(missing):
             f"read .npz files from a folder; profile smoke needs no data"
         ]
     lines = [f"{'data':<14} TUTORIALS_DATA = {folder}"]
-    for name in SPECIFICATIONS:
+    for name in sorted({article["dataset"] for article in ARTICLES.values()}):
         try:
             lines.append(f"{'':<14} {load_dataset(name).describe()}")
         except DataError as error:

@@ -4,25 +4,29 @@ import contextlib
 import datetime
 import json
 import os
-import socket
 import tempfile
 import time
 
 import keras
 
+try:
+    import fcntl
+except ImportError:
+    # Windows has no such locks: there one process at a time works on a grid.
+    fcntl = None
+
 from tutorials_lib.runs.environment import describe_commit, describe_environment
 from tutorials_lib.runs.records import (
     SCHEMA,
+    RecordError,
     identify_run,
+    may_publish,
     name_record,
     published_folder,
     read_record,
     runs_folder,
     write_record,
 )
-
-# A run touches its claim every epoch; no epoch of the book takes this long.
-CLAIM_SECONDS = 3 * 3600
 
 
 def plan_run(variant, seed, **parameters):
@@ -43,8 +47,9 @@ def run_grid(settings, data, grid, train):
     """Runs every planned run that is not done yet and returns all records.
 
     Runs of profile `full` on real data and with the profile's own protocol are
-    written to the folder of published records, and one that stands there is read
-    instead of run again. So a grid that was killed goes on where it was, and several
+    written to the folder of published records (the runs folder where the package is
+    installed apart from its project), and one that stands there is read instead of run
+    again. So a grid that was killed goes on where it was, and several
     processes may work on one grid: each claims a run before it starts it. Runs of
     other profiles are always run and written to the runs folder.
 
@@ -62,25 +67,31 @@ def run_grid(settings, data, grid, train):
         Records, in the order of the grid; runs not done are left out.
 
     Raises:
+        ValueError: two planned runs of one variant and seed, or Keras set to other
+            floats or another image layout than the book's.
         OSError: the folder for records cannot be written to.
+        RecordError: a record that stands there is damaged or is of another run.
     """
+    _check_grid(grid)
     resumable = settings.profile == "full" and not settings.changed
     resumable = resumable and data.origin != "sample"
-    home = published_folder() if resumable else runs_folder() / settings.profile
+    home = runs_folder() / settings.profile
+    if resumable and may_publish():
+        home = published_folder()
     folder = home / settings.chapter
     _check_writable(folder)
     start = time.monotonic()
     commit = describe_commit()
     planned = [_place(settings.chapter, folder, data, run) for run in grid]
-    done = {}
+    done, waiting = {}, []
     while len(done) < len(planned):
         late = _is_late(settings.max_minutes, start)
-        waiting = []
+        waiting, before = [], waiting
         for place, (path, run) in enumerate(planned):
             if place in done:
                 continue
             if resumable and path.exists():
-                done[place] = read_record(path)
+                done[place] = _read_planned(settings.chapter, data, run, path)
                 continue
             late = late or _is_late(settings.max_minutes, start)
             if late:
@@ -88,9 +99,9 @@ def run_grid(settings, data, grid, train):
             with _claim(path) as claimed:
                 # The holder of a claim may have finished since the first look.
                 if claimed and resumable and path.exists():
-                    done[place] = read_record(path)
+                    done[place] = _read_planned(settings.chapter, data, run, path)
                 elif claimed:
-                    record = _run_once(settings, data, run, train, commit, path)
+                    record = _run_once(settings, data, run, train, commit)
                     write_record(record, path)
                     done[place] = record
                     _say(len(done), len(planned), record)
@@ -98,6 +109,8 @@ def run_grid(settings, data, grid, train):
                     waiting.append(run)
         if not waiting or late:
             break
+        if len(waiting) != len(before):
+            print(f"waiting for {len(waiting)} runs that other processes work on")
         time.sleep(5)
     return [done[place] for place in sorted(done)]
 
@@ -109,16 +122,44 @@ def _place(chapter, folder, data, run):
     return folder / name_record(run["variant"], run["seed"], identity), run
 
 
+def _check_grid(grid):
+    keras_floats, layout = keras.config.floatx(), keras.config.image_data_format()
+    if (keras_floats, layout) != ("float32", "channels_last"):
+        raise ValueError(
+            f"Keras must be set to floatx float32 and channels_last, as every record "
+            f"is; got {keras_floats} and {layout} (see ~/.keras/keras.json)."
+        )
+    runs = [(run["variant"], run["seed"]) for run in grid]
+    if twice := sorted({run for run in runs if runs.count(run) > 1}):
+        raise ValueError(f"grid must hold each variant and seed once; got {twice[0]}.")
+
+
+def _read_planned(chapter, data, run, path):
+    """Reads the record of a planned run; one that was moved or edited is refused."""
+    record = read_record(path)
+    found = {name: record[name] for name in ("variant", "seed", "parameters")}
+    # As JSON has it: a tuple comes back as a list.
+    planned = json.loads(json.dumps(run))
+    same = record["chapter"] == chapter and record["data"]["sha256"] == data.sha256
+    if not same or found != planned:
+        raise RecordError(f"{path}: holds another run than its name says.")
+    return record
+
+
 def _is_late(max_minutes, start):
     return max_minutes is not None and time.monotonic() - start >= 60 * max_minutes
 
 
-def _run_once(settings, data, run, train, commit, path):
-    watch = WatchEpochs(path, f"{run['variant']}, seed {run['seed']}")
+def _run_once(settings, data, run, train, commit):
+    log = runs_folder() / "progress" / f"{settings.chapter}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    watch = WatchEpochs(log, f"{run['variant']}, seed {run['seed']}")
     date = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     start = time.perf_counter()
     result = train(seed=run["seed"], callbacks=[watch], **run["parameters"])
     wall = time.perf_counter() - start
+    if not watch.seconds:
+        raise ValueError("train must hand its callbacks to fit; no epoch was seen.")
     history = {
         name: [float(value) for value in values]
         for name, values in result["history"].items()
@@ -163,17 +204,16 @@ def _say(number, total, record):
 
 
 class WatchEpochs(keras.callbacks.Callback):
-    """Times the epochs of a run, logs them beside the record, keeps the claim fresh.
+    """Times the epochs of a run and writes a line for each to a log.
 
     Args:
-        path: The record's path; its claim and log stand beside it.
+        log: Path of the log.
         title: What to call the run in the log.
     """
 
-    def __init__(self, path, title):
+    def __init__(self, log, title):
         super().__init__()
-        self.claim = path.with_suffix(".claim")
-        self.log = path.parent / "progress.log"
+        self.log = log
         self.title = title
         self.seconds = []
 
@@ -182,7 +222,7 @@ class WatchEpochs(keras.callbacks.Callback):
         self.start = time.perf_counter()
 
     def on_epoch_end(self, epoch, logs=None):
-        """Stops the clock, writes a line to the log, renews the claim."""
+        """Stops the clock and writes a line to the log."""
         self.seconds.append(time.perf_counter() - self.start)
         scores = " ".join(f"{name} {value:.4f}" for name, value in (logs or {}).items())
         with self.log.open("a", encoding="utf-8") as log:
@@ -191,8 +231,6 @@ class WatchEpochs(keras.callbacks.Callback):
                 f"of {self.params['epochs']}, {self.seconds[-1]:.1f} s, {scores}",
                 file=log,
             )
-        if self.claim.exists():
-            os.utime(self.claim)
 
 
 def _check_writable(folder):
@@ -210,52 +248,29 @@ def _check_writable(folder):
 
 @contextlib.contextmanager
 def _claim(path):
-    """Claims a run for this process; yields whether it could be had."""
+    """Claims a run for this process; yields whether it could be had.
+
+    The claim is a lock, which the system lifts when the process ends, however it ends.
+    """
+    if fcntl is None:
+        yield True
+        return
     claim = path.with_suffix(".claim")
-    owner = {"host": socket.gethostname(), "process": os.getpid()}
-    for _ in range(2):
+    with claim.open("w") as file:
         try:
-            handle = os.open(claim, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
-        except FileExistsError:
-            if not _is_abandoned(claim):
-                yield False
-                return
-            with contextlib.suppress(FileNotFoundError):
-                claim.unlink()
-            continue
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(owner, file)
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield False
+            return
+        # The last holder may have removed the file between its opening and its lock.
+        try:
+            same = os.path.samestat(os.fstat(file.fileno()), claim.stat())
+        except FileNotFoundError:
+            same = False
+        if not same:
+            yield False
+            return
         try:
             yield True
         finally:
-            with contextlib.suppress(FileNotFoundError):
-                claim.unlink()
-        return
-    yield False
-
-
-def _is_abandoned(claim):
-    """Tells whether the process that holds a claim is gone."""
-    try:
-        owner = json.loads(claim.read_text(encoding="utf-8"))
-        age = time.time() - claim.stat().st_mtime
-    except FileNotFoundError:
-        return True
-    except ValueError:
-        # Another process has made the file and is about to write its name.
-        return time.time() - claim.stat().st_mtime > 60
-    here = owner["host"] == socket.gethostname()
-    return age > CLAIM_SECONDS or (here and not _is_running(owner["process"]))
-
-
-def _is_running(process):
-    # Elsewhere os.kill would end the process that it asks about.
-    if os.name != "posix":
-        return True
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+            claim.unlink(missing_ok=True)

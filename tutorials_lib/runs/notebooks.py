@@ -4,6 +4,7 @@ import ast
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -14,7 +15,7 @@ import papermill
 
 from tutorials_lib.checks import check_choice
 from tutorials_lib.runs.profiles import CHAPTERS, choose_settings
-from tutorials_lib.runs.records import find_checkout, runs_folder
+from tutorials_lib.runs.records import find_checkout, runs_folder, write_text
 
 # Time limit of a cell in seconds; a full grid takes what it takes.
 CELL_TIMEOUTS = {"smoke": 600, "quick": 1800, "full": None}
@@ -44,6 +45,21 @@ def book_folder():
             "project, with the package installed by `pip install --editable .`."
         )
     return checkout / "book"
+
+
+def read_notebook(path):
+    """Reads a notebook.
+
+    Raises:
+        ChapterError: the file is damaged or no notebook.
+    """
+    try:
+        return nbformat.read(path, as_version=4)
+    # A file that is JSON but no notebook makes nbformat raise nearly anything.
+    except Exception as error:
+        raise ChapterError(
+            f"{path} is no readable notebook ({type(error).__name__}: {error})."
+        ) from error
 
 
 def find_parameters(path):
@@ -100,6 +116,24 @@ def check_run(chapter, profile, parameters):
     return path
 
 
+def check_output(path):
+    """Refuses a place for an executed notebook that would cost a file or the run.
+
+    Returns:
+        The path, absolute.
+
+    Raises:
+        ValueError: not the name of a notebook, a folder or a special file, or within
+            the book, whose notebooks are sources.
+    """
+    path = pathlib.Path(path).resolve()
+    if path.suffix != ".ipynb" or (path.exists() and not path.is_file()):
+        raise ValueError(f"output must be a file that ends in .ipynb; got {path}.")
+    if path.is_relative_to(book_folder().resolve()):
+        raise ValueError(f"output must be outside the book, or use --in-place: {path}.")
+    return path
+
+
 def run_notebook(source, target, parameters, cell_timeout=None):
     """Executes a notebook and writes the result, whole or not at all.
 
@@ -111,25 +145,28 @@ def run_notebook(source, target, parameters, cell_timeout=None):
         cell_timeout: Seconds a cell may take; None sets no limit.
 
     Raises:
-        ChapterError: a cell failed, ran out of time or ended the kernel; the message
-            says which and why. What had run stands in TARGET.failed.ipynb.
+        ChapterError: a cell failed or ran out of time, or the kernel ended; the message
+            says where and why. What had run stands in the runs folder.
     """
     source, target = pathlib.Path(source), pathlib.Path(target)
-    failed = target.with_suffix(".failed.ipynb")
+    failed = runs_folder() / "failed" / source.name
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        for folder in (target.parent, failed.parent):
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                pass
         failed.unlink(missing_ok=True)
-        folder = tempfile.TemporaryDirectory(dir=target.parent, prefix=".partial-")
     except OSError as error:
-        raise ChapterError(
-            f"{target.parent} cannot be written to ({error})."
-        ) from error
-    with folder, mock.patch.dict(os.environ, KERNEL_ENVIRONMENT):
-        partial = pathlib.Path(folder.name) / target.name
+        raise ChapterError(f"{folder} cannot be written to ({error}).") from error
+    with (
+        tempfile.TemporaryDirectory(prefix="tutorials-run-") as folder,
+        mock.patch.dict(os.environ, KERNEL_ENVIRONMENT),
+    ):
+        executed = pathlib.Path(folder) / source.name
         try:
             papermill.execute_notebook(
                 str(source),
-                str(partial),
+                str(executed),
                 parameters=parameters,
                 cwd=str(source.parent),
                 kernel_name="python3",
@@ -137,26 +174,23 @@ def run_notebook(source, target, parameters, cell_timeout=None):
                 progress_bar=True,
                 stdout_file=sys.stdout,
             )
+            notebook = read_notebook(executed)
+            _check_complete(notebook)
         except Exception as error:
-            if partial.exists():
-                os.replace(partial, failed)
+            if executed.exists():
+                shutil.copy(executed, failed)
             raise ChapterError(
                 f"{source.name} {_explain_failure(error)}\nWhat had run: {failed}"
             ) from error
-        notebook = nbformat.read(partial, as_version=4)
-        cut_short = [
-            cell
-            for cell in notebook.cells
-            if cell.cell_type == "code" and cell.source and not cell.execution_count
-        ]
-        if cut_short:
-            os.replace(partial, failed)
-            raise ChapterError(
-                f"{source.name} ended before its last cell, at or before:\n"
-                f"{cut_short[0].source[:300]}\nWhat had run: {failed}"
-            )
-        nbformat.write(clean_notebook(notebook), partial)
-        os.replace(partial, target)
+        write_text(target, nbformat.writes(clean_notebook(notebook)) + "\n")
+
+
+def _check_complete(notebook):
+    """Raises ChapterError where a cell was not run, as after `sys.exit(0)`."""
+    for cell in notebook.cells:
+        code = cell.cell_type == "code" and cell.source.strip()
+        if code and not cell.execution_count:
+            raise ChapterError(f"the kernel ended at or before\n{cell.source[:300]}")
 
 
 def clean_notebook(notebook):
@@ -208,12 +242,7 @@ def run_chapter(chapter, profile, parameters, output=None, cell_timeout=None):
         ChapterError: the chapter is not there, or a cell failed.
     """
     source = check_run(chapter, profile, parameters)
-    target = pathlib.Path(output) if output else executed_path(chapter, profile)
-    if target.resolve() == source.resolve():
-        raise ChapterError(
-            f"{source} would be replaced by a copy with injected parameters; choose "
-            f"another output, or refresh it with --in-place."
-        )
+    target = check_output(output) if output else executed_path(chapter, profile)
     run_notebook(
         source,
         target,

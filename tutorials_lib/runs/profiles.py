@@ -1,6 +1,8 @@
 """The one table of what each profile means for each chapter."""
 
+import ast
 import collections.abc
+import contextlib
 import dataclasses
 import functools
 import types
@@ -91,7 +93,16 @@ CHAPTERS = tuple(TABLE)
 CHOOSING = ("seeds", "alphas", "images_per_mix", "max_minutes")
 
 
+def _parse_list(value):
+    """Reads a list that came as text, as plain papermill hands it over."""
+    if isinstance(value, str):
+        with contextlib.suppress(SyntaxError, ValueError):
+            return ast.literal_eval(value)
+    return value
+
+
 def _check_list(name, value, check):
+    value = _parse_list(value)
     if isinstance(value, str) or not isinstance(value, collections.abc.Sequence):
         value = (value,)
     if not value:
@@ -103,13 +114,15 @@ def _check_list(name, value, check):
 
 
 def _check_seeds(name, value):
+    value = _parse_list(value)
     if isinstance(value, collections.abc.Sequence):
-        return _check_list(name, value, functools.partial(check_whole, low=0))
-    return tuple(range(check_whole(name, value, 1)))
+        seed = functools.partial(check_whole, low=0, high=2**32 - 1)
+        return _check_list(name, value, seed)
+    return tuple(range(check_whole(name, value, 1, 1000)))
 
 
 def _check_minutes(name, value):
-    if value in (None, 0):
+    if value is None or (value == 0 and not isinstance(value, bool)):
         return value
     return check_positive(name, value)
 

@@ -82,16 +82,27 @@ def check_record(record, origin="record"):
             f"schema {SCHEMA}. Use the version that wrote it, or run it again."
         )
     _check_fields(record, FIELDS, origin)
-    datetime.datetime.fromisoformat(record["date"])
+    try:
+        datetime.datetime.fromisoformat(record["date"])
+    except ValueError as error:
+        raise RecordError(f"{origin}: date must be in ISO format ({error}).") from error
     for name in ("metrics", "history"):
         if not record[name]:
             raise RecordError(f"{origin}: {name} is empty.")
     for name, value in record["metrics"].items():
-        if not isinstance(value, _NUMBER) or not math.isfinite(value):
-            raise RecordError(
-                f"{origin}: metrics.{name} must be a finite number; got {value!r}."
-            )
+        _check_number(value, f"{origin}: metrics.{name}")
+    for name, values in record["history"].items():
+        if not isinstance(values, list):
+            raise RecordError(f"{origin}: history.{name} must be a list.")
+        for epoch, value in enumerate(values, start=1):
+            _check_number(value, f"{origin}: history.{name} of epoch {epoch}")
     return record
+
+
+def _check_number(value, name):
+    number = isinstance(value, _NUMBER) and not isinstance(value, bool)
+    if not number or not math.isfinite(value):
+        raise RecordError(f"{name} must be a finite number; got {value!r}.")
 
 
 def _check_fields(found, expected, origin):
@@ -185,6 +196,15 @@ def published_folder():
     return pathlib.Path(__file__).resolve().parents[1] / "published_records"
 
 
+def may_publish():
+    """Tells whether a full run's record goes to the folder of published records.
+
+    It does where the user named that folder and in a checkout, not into an installed
+    package.
+    """
+    return bool(os.environ.get("TUTORIALS_RECORDS")) or find_checkout() is not None
+
+
 def runs_folder():
     """Finds the folder for what a run leaves behind, apart from full runs' records.
 
@@ -212,9 +232,21 @@ def published_records(chapter):
     """Reads the records of a chapter's full runs.
 
     Returns:
-        A list of records, profile `full` each.
+        A list of records.
 
     Raises:
-        RecordError: one of them is damaged or of another schema.
+        RecordError: one of them is damaged, of another schema, or no full run of this
+            chapter on real data; or TUTORIALS_RECORDS names no folder.
     """
-    return read_records(published_folder() / chapter)
+    home = published_folder()
+    if os.environ.get("TUTORIALS_RECORDS") and not home.is_dir():
+        raise RecordError(f"TUTORIALS_RECORDS must name a folder; {home} is none.")
+    records = read_records(home / chapter)
+    for record in records:
+        full = record["profile"] == "full" and record["data"]["origin"] != "sample"
+        if record["chapter"] != chapter or not full:
+            raise RecordError(
+                f"{home / chapter}: the record of {record['variant']!r}, seed "
+                f"{record['seed']}, is no full run of {chapter} on real data."
+            )
+    return records

@@ -9,14 +9,17 @@ import sys
 import tempfile
 
 import nbformat
+import yaml
 
 from tutorials_lib.checks import check_choice
 from tutorials_lib.runs.notebooks import (
     ChapterError,
     book_folder,
     executed_path,
+    read_notebook,
 )
 from tutorials_lib.runs.profiles import CHAPTERS, PROFILES
+from tutorials_lib.runs.records import write_text
 
 INSTALL_ADDRESS = re.compile(r'"(git\+https://[^"]*)"')
 
@@ -33,12 +36,13 @@ def build_site(profile=None, output=None):
         Path of the first page.
 
     Raises:
-        ValueError: unknown profile.
+        ValueError: unknown profile, or a folder that holds other things.
         ChapterError: a chapter was not executed at that profile, or the build failed.
     """
     book = book_folder()
     root = book.parent
-    target = pathlib.Path(output or root / "_build" / "html")
+    target = pathlib.Path(output or root / "_build" / "html").resolve()
+    _check_target(target)
     with tempfile.TemporaryDirectory(prefix="tutorials-build-") as folder:
         stage = pathlib.Path(folder)
         shutil.copytree(
@@ -62,6 +66,10 @@ def build_site(profile=None, output=None):
         command = [str(program), "build", str(stage / "book")]
         command += ["--config", str(stage / "_config.yml"), "--path-output", folder]
         command += ["-W", "-n", "--keep-going", "--quiet"]
+        if not program.is_file():
+            raise ChapterError(
+                "jupyter-book is missing: pip install 'tutorials_lib[book]'."
+            )
         done = subprocess.run(command, cwd=stage, check=False)
         pages = stage / "_build" / "html"
         if done.returncode or not (pages / "index.html").is_file():
@@ -73,22 +81,44 @@ def build_site(profile=None, output=None):
     return target / "index.html"
 
 
+def _check_target(target):
+    """Refuses a folder that holds anything but pages built before."""
+    if target.exists() and not target.is_dir():
+        raise ValueError(f"output must be a folder; got {target}.")
+    # Sphinx leaves this file in what it builds.
+    ours = (target / ".buildinfo").is_file()
+    if target.is_dir() and any(target.iterdir()) and not ours:
+        raise ValueError(
+            f"output must be a new or empty folder, or one with pages built before, "
+            f"for it is replaced whole; got {target}."
+        )
+
+
 def _replace_folder(source, target):
     """Puts a folder in the place of another, which goes only once the new is there."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    beside = target.with_name(f".{target.name}-{os.getpid()}")
-    shutil.copytree(source, beside)
-    shutil.rmtree(target, ignore_errors=True)
-    os.replace(beside, target)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".partial-") as folder:
+        new, old = pathlib.Path(folder) / "new", pathlib.Path(folder) / "old"
+        shutil.copytree(source, new)
+        if target.exists():
+            os.replace(target, old)
+        os.replace(new, target)
 
 
 def read_address():
-    """Reads the repository's address from `_config.yml`, where alone it stands."""
+    """Reads the repository's address from `_config.yml`, where alone it stands.
+
+    Raises:
+        ChapterError: there is none, or it is not an https address.
+    """
     text = (book_folder().parent / "_config.yml").read_text(encoding="utf-8")
-    found = re.search(r"^repository:\n(?:  .*\n)*?  url: (\S+)$", text, re.MULTILINE)
-    if not found:
-        raise ChapterError("_config.yml holds no `repository: url:`.")
-    return found.group(1)
+    address = yaml.safe_load(text).get("repository", {}).get("url")
+    if not re.fullmatch(r"https://[^\s\"']+", str(address)):
+        raise ChapterError(
+            f"_config.yml must hold `repository: url:` with an https address; "
+            f"got {address!r}."
+        )
+    return address
 
 
 def stamp_address():
@@ -104,13 +134,13 @@ def stamp_address():
     changed = []
     for chapter in CHAPTERS:
         path = book_folder() / f"{chapter}.ipynb"
-        notebook = nbformat.read(path, as_version=4)
+        notebook = read_notebook(path)
         cell = next(cell for cell in notebook.cells if cell.cell_type == "code")
         stamped, found = INSTALL_ADDRESS.subn(address, cell.source)
         if found != 1:
             raise ChapterError(f"{path}: the first code cell must hold one address.")
         if stamped != cell.source:
             cell.source = stamped
-            nbformat.write(notebook, path)
+            write_text(path, nbformat.writes(notebook) + "\n")
             changed.append(chapter)
     return changed

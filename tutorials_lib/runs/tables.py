@@ -111,12 +111,15 @@ def show_differences(records, metric, baseline, variants):
     for variant in variants:
         first, second = pair_scores(groups, metric, variant, baseline)
         if not first:
-            rows.append([variant, "not run"])
+            rows.append([variant, "not run", "-"])
             continue
         interval, _ = paired_difference(first, second)
-        rows.append([variant, interval.format()])
-    name = metric.replace("_", " ")
-    show_table([f"{name} minus that of {baseline}", "points: mean ± 95% (pairs)"], rows)
+        zero = "no interval"
+        if interval.half_width is not None:
+            zero = "yes" if abs(interval.mean) <= interval.half_width else "no"
+        rows.append([variant, interval.format(), zero])
+    title = f"{metric.replace('_', ' ')} minus that of {baseline}"
+    show_table([title, "points: mean ± 95% (pairs)", "may be zero"], rows)
 
 
 def pair_scores(groups, metric, first, second):
@@ -195,8 +198,11 @@ def print_gap(records, chapter, metric, first, second):
         return
     interval, p_value = paired_difference(*pairs)
     print(f"our gap: {100 * interval.mean:+.3f} points, pairs of runs: {interval.n}")
-    if p_value is None:
+    if interval.n == 1:
         print("one pair gives no interval: it takes more seeds to answer")
+        return
+    if p_value is None:
+        print("all pairs differ alike, which gives no interval")
         return
     low, high = interval.mean - interval.half_width, interval.mean + interval.half_width
     print(f"95% interval of the mean: {100 * low:+.3f} to {100 * high:+.3f}")
