@@ -20,7 +20,6 @@ from tutorials_lib.runs.records import find_checkout, runs_folder, write_text
 # Time limit of a cell in seconds; a full grid takes what it takes.
 CELL_TIMEOUTS = {"smoke": 600, "quick": 1800, "full": None}
 
-
 # Figures go into the notebook, whatever the caller's environment says.
 KERNEL_ENVIRONMENT = {
     "MPLBACKEND": "module://matplotlib_inline.backend_inline",
@@ -71,14 +70,19 @@ def find_parameters(path):
     Raises:
         ChapterError: the notebook has no such cell, or it holds more than literals.
     """
-    notebook = nbformat.read(path, as_version=4)
     cells = [
-        cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])
+        cell
+        for cell in read_notebook(path).cells
+        if "parameters" in cell.metadata.get("tags", [])
     ]
     if len(cells) != 1:
         raise ChapterError(f"{path} must have one cell tagged parameters.")
+    try:
+        statements = ast.parse(cells[0].source).body
+    except SyntaxError as error:
+        raise ChapterError(f"{path}: the parameters cell is not Python.") from error
     parameters = {}
-    for node in ast.parse(cells[0].source).body:
+    for node in statements:
         try:
             (target,) = node.targets
             parameters[target.id] = ast.literal_eval(node.value)
