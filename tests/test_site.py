@@ -15,13 +15,14 @@ class Page(html.parser.HTMLParser):
 
     def __init__(self, path):
         super().__init__()
-        self.links, self.anchors, self.images = [], set(), []
+        self.links, self.anchors, self.images, self.tables = [], set(), [], 0
         self.feed(path.read_text(encoding="utf-8"))
 
     def handle_starttag(self, tag, attributes):
         found = dict(attributes)
         self.anchors |= {found[name] for name in ("id", "name") if found.get(name)}
         self.links += [found[name] for name in ("href", "src") if found.get(name)]
+        self.tables += tag == "table"
         if tag == "img":
             self.images.append(found)
 
@@ -68,6 +69,8 @@ def test_chapter_pages(site, pages, chapter):
     figures = [image for image in page.images if "_images/" in image.get("src", "")]
     assert len(figures) >= 5
     assert all(len(image.get("alt", "")) > 40 for image in figures)
+    assert page.tables >= 4
+    assert "| article" not in (site / f"{chapter}.html").read_text()
     assert [x for x in page.links if "colab.research.google.com" in x and chapter in x]
     assert "zhang2018mixup" in str(page.links) or "references.html" in str(page.links)
 
@@ -89,10 +92,20 @@ def test_a_failed_build_leaves_the_old_pages(tmp_path, monkeypatch):
     pages = tmp_path / "html"
     pages.mkdir()
     (pages / "index.html").write_text("the old page")
+    (pages / ".buildinfo").write_text("left by the last build")
     with pytest.raises(ChapterError, match="could not be built"):
         module.build_site(output=pages)
     assert (pages / "index.html").read_text() == "the old page"
     assert [path.name for path in tmp_path.glob("*html*")] == ["html"]
+
+
+def test_a_folder_of_other_things_is_not_replaced(tmp_path):
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(ValueError, match="output must be a new or empty folder"):
+        build_site(output=tmp_path)
+    with pytest.raises(ValueError, match="output must be a folder"):
+        build_site(output=tmp_path / "thesis.tex")
+    assert (tmp_path / "thesis.tex").read_text() == "years of work"
 
 
 def test_pages_of_a_profile_that_was_not_run():
