@@ -128,10 +128,14 @@ def mix(arrays, weights):
             f"weights must have shape {(shape[0], len(arrays))} for {len(arrays)} "
             f"arrays of {shape[0]} samples; got {weights.shape}."
         )
-    if not np.allclose(weights.sum(axis=1), 1, atol=1e-3):
+    if not (np.abs(weights.sum(axis=1) - 1) <= 1e-3).all():
         raise ValueError("weights must sum to 1 for every sample.")
     ones = (1,) * (len(shape) - 1)
-    mixed = np.zeros(shape, dtype="float32")
-    for array, weight in zip(arrays, weights.T, strict=True):
-        mixed += weight.reshape(-1, *ones) * array
+    parts = (
+        np.multiply(weight.reshape(-1, *ones), array, dtype="float32")
+        for array, weight in zip(arrays, weights.T, strict=True)
+    )
+    mixed = next(parts)
+    for part in parts:
+        mixed += part
     return mixed
