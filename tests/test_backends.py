@@ -23,6 +23,8 @@ from tutorials_lib.datasets import load_dataset, scale_images
 from tutorials_lib.devices import choose_jit_compile
 from tutorials_lib.models import build_mixup_fashion_net
 
+# `fit` shuffles the order of the batches by Python's own generator.
+keras.utils.set_random_seed(0)
 data = load_dataset("fashion_mnist", "sample").take(256, 64)
 x, y = scale_images(data.x_train), keras.utils.to_categorical(data.y_train, 10)
 model = build_mixup_fashion_net()
