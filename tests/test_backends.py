@@ -58,7 +58,7 @@ def test_each_backend_alone_and_both_agree(run_python):
     tensorflow = train_alone(run_python, "tensorflow")
     jax = train_alone(run_python, "jax")
     np.testing.assert_allclose(tensorflow["loss"], jax["loss"], rtol=1e-4)
-    np.testing.assert_allclose(tensorflow["predicted"], jax["predicted"], atol=1e-4)
+    np.testing.assert_allclose(tensorflow["predicted"], jax["predicted"], atol=1e-3)
 
 
 def test_import_is_light(run_python):

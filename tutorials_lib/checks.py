@@ -49,6 +49,17 @@ def check_whole(name, value, low, high=None):
     return int(value)
 
 
+def check_flag(name, value):
+    """Raises ValueError unless `value` is True or False.
+
+    Returns:
+        `value`, unchanged.
+    """
+    if not isinstance(value, bool):
+        raise ValueError(f"{name} must be True or False; got {value!r}.")
+    return value
+
+
 def check_label_rows(name, labels, images):
     """Raises ValueError unless `labels` are rows of class weights for `images`.
 
