@@ -1,0 +1,390 @@
+"""Virtual adversarial training: the same answer around every image.
+
+Miyato, Maeda, Koyama, Nakae and Ishii, "Distributional Smoothing with Virtual
+Adversarial Training", arXiv:1507.00677. With p(x) the net's prediction for x, the
+loss gains the term KL(p(x) || p(x + r)), where r is the perturbation of length eps
+that makes the term largest. No label is needed to find it:
+
+    d <- gradient by d of KL(p(x) || p(x + xi * d)),   d scaled to length 1,
+    r  = eps * d.
+
+Around r = 0 the term is r' H r / 2 up to higher orders, its gradient xi * H d, so
+each step is one of the power iteration for the top eigenvector of the Hessian H.
+"""
+
+import keras
+import numpy as np
+from keras import ops
+
+from tutorials_lib.checks import check_flag, check_positive, check_whole
+
+
+def kl_divergence(p, q, from_logits=False):
+    """Computes KL(p || q), row by row.
+
+    Args:
+        p: float array (n, classes) of probabilities, or of logits.
+        q: The same for the other distribution.
+        from_logits: Whether p and q are logits.
+
+    Returns:
+        float32 tensor (n,), sum of p * log(p / q). Probabilities have Keras' epsilon
+        (1e-7) added within the logarithms, as in the article: finite, and with a
+        gradient, where one is exactly 0 or 1, as that of Keras' own loss has not.
+    """
+    p, q = ops.cast(p, "float32"), ops.cast(q, "float32")
+    if from_logits:
+        log_p, log_q = ops.log_softmax(p), ops.log_softmax(q)
+        p = ops.exp(log_p)
+    else:
+        log_p = ops.log(p + keras.config.epsilon())
+        log_q = ops.log(q + keras.config.epsilon())
+    return ops.sum(p * (log_p - log_q), axis=-1)
+
+
+def normalise(d):
+    """Scales every sample to length 1 (the root of its summed squares).
+
+    Args:
+        d: float array (n, ...).
+
+    Returns:
+        Tensor of the same shape; a sample of zeros stays as it is.
+    """
+    axes = tuple(range(1, len(d.shape)))
+    # Gradients of a confident net are so small that their squares would underflow.
+    largest = ops.stop_gradient(ops.max(ops.abs(d), axis=axes, keepdims=True))
+    d = d / ops.where(largest > 0, largest, 1.0)
+    # At least 1 unless the sample is zero, where a root of 0 has no gradient.
+    squares = ops.sum(ops.square(d), axis=axes, keepdims=True)
+    return d / ops.sqrt(ops.maximum(squares, 0.5))
+
+
+def compute_gradient(function, x):
+    """Computes the gradient of a scalar function, on TensorFlow and JAX.
+
+    Args:
+        function: Takes a tensor shaped as x, returns a scalar tensor.
+        x: float tensor.
+
+    Returns:
+        Tensor shaped as x.
+
+    Raises:
+        NotImplementedError: Keras runs on another backend.
+    """
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            value = function(x)
+        return tape.gradient(value, x)
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.grad(function)(x)
+    raise NotImplementedError(
+        f"the backend must be tensorflow or jax; got {keras.backend.backend()}."
+    )
+
+
+def iterate_power(divergence, d, xi, through_normalisation=True):
+    """Makes one step of the power iteration.
+
+    Args:
+        divergence: Function of a perturbation (n, ...) that returns the KL (n,).
+        d: Directions, float tensor (n, ...), of any length.
+        xi: Length of the perturbation at which the gradient is taken.
+        through_normalisation: Whether the gradient is that by d before it is scaled
+            to length 1, as in the article. That takes out the gradient's part along
+            d. From a random d this is next to nothing; from the second step on it
+            is what the iteration is after, and the paper takes the gradient by the
+            scaled d.
+
+    Returns:
+        New directions (n, ...), of any length; d itself where the gradient is zero.
+    """
+    if through_normalisation:
+        slope = compute_gradient(lambda d: ops.sum(divergence(xi * normalise(d))), d)
+    else:
+        slope = compute_gradient(lambda d: ops.sum(divergence(xi * d)), normalise(d))
+    axes = tuple(range(1, len(d.shape)))
+    return ops.where(ops.any(slope != 0, axis=axes, keepdims=True), slope, d)
+
+
+def find_perturbation(
+    network,
+    images,
+    eps=1.0,
+    xi=10.0,
+    iterations=1,
+    through_normalisation=True,
+    from_logits=False,
+    start=None,
+    seed=0,
+):
+    """Finds the virtual adversarial perturbation of each image, without dropout.
+
+    Args:
+        network: A built `keras.Model` that predicts probabilities (or logits).
+        images: float array (n, ...).
+        eps: Length of each perturbation, above 0.
+        xi: Length at which gradients are taken, above 0. The article has 10, the
+            paper 1e-6; in single precision the paper's limit is reached between
+            1e-3 and 1e-1, below which rounding takes over.
+        iterations: Steps of the power iteration, at least 1.
+        through_normalisation: See `iterate_power`.
+        from_logits: Whether the network returns logits.
+        start: Directions to start from, float array shaped as images; None draws
+            them from a normal distribution.
+        seed: Whole number, for the draw.
+
+    Returns:
+        float32 array shaped as images; every sample has length eps.
+
+    Raises:
+        ValueError: a value out of range, images that are not floats, a network
+            whose output is not what `from_logits` says.
+    """
+    eps, xi = check_positive("eps", eps), check_positive("xi", xi)
+    iterations = check_whole("iterations", iterations, 1)
+    check_network(network, from_logits)
+    images = np.asarray(images)
+    _check_floats(images)
+    if start is None:
+        check_whole("seed", seed, 0)
+        start = np.random.default_rng(seed).normal(size=images.shape)
+    elif np.shape(start) != images.shape:
+        raise ValueError(
+            f"start must be shaped as images, {images.shape}; got {np.shape(start)}."
+        )
+    images = ops.convert_to_tensor(images, "float32")
+    d = ops.convert_to_tensor(start, "float32")
+    clean = network(images, training=False)
+
+    def divergence(r):
+        return kl_divergence(clean, network(images + r, training=False), from_logits)
+
+    for _ in range(iterations):
+        d = iterate_power(divergence, d, xi, through_normalisation)
+    return ops.convert_to_numpy(eps * normalise(d))
+
+
+@keras.saving.register_keras_serializable("tutorials_lib")
+class VatModel(keras.Model):
+    """Trains a network with the term of virtual adversarial training in its loss.
+
+    The defaults are the article's. `fit`, callbacks, metrics and saving work as for
+    any model; the trained network is `model.network`. The term is added in training
+    only: the loss that `evaluate` and validation report is the compiled one.
+
+    Sample weights weigh the compiled loss and not the term, which needs no label: an
+    image of weight 0 is an unlabelled one.
+
+    Args:
+        network: A built `keras.Model` with one input and one output.
+        eps: Length of the perturbation, above 0.
+        xi: Length at which gradients are taken, see `find_perturbation`.
+        iterations: Steps of the power iteration, at least 1.
+        weight: Factor of the term, above 0.
+        constant_clean: Whether p(x) is a constant in the term, as in the paper. In
+            the article the gradient runs through both predictions.
+        through_normalisation: See `iterate_power`.
+        same_dropout: Whether all predictions of a step drop the same units. In the
+            article each has a mask of its own.
+        from_logits: Whether the network returns logits.
+        seed: For the first directions and the masks; None takes what
+            `keras.utils.set_random_seed` set.
+        **kwargs: Passed on to `keras.Model`.
+
+    Raises:
+        ValueError: a value out of range, a network that is not built or whose output
+            is not what `from_logits` says; in training, images that are not floats.
+    """
+
+    def __init__(
+        self,
+        network,
+        eps=1.0,
+        xi=10.0,
+        iterations=1,
+        weight=1.0,
+        constant_clean=False,
+        through_normalisation=True,
+        same_dropout=False,
+        from_logits=False,
+        seed=None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.options = {
+            "eps": check_positive("eps", eps),
+            "xi": check_positive("xi", xi),
+            "iterations": check_whole("iterations", iterations, 1),
+            "weight": check_positive("weight", weight),
+            "constant_clean": check_flag("constant_clean", constant_clean),
+            "through_normalisation": check_flag(
+                "through_normalisation", through_normalisation
+            ),
+            "same_dropout": check_flag("same_dropout", same_dropout),
+            "from_logits": check_flag("from_logits", from_logits),
+            "seed": seed if seed is None else check_whole("seed", seed, 0, 2**31 - 1),
+        }
+        check_network(network, from_logits)
+        self.network = network
+        self.seed_generator = keras.random.SeedGenerator(seed)
+        # What the network's own generators held before the clean prediction.
+        self.clean_seeds = [keras.random.SeedGenerator(0) for _ in _find_seeds(network)]
+        self.build(network.input_shape)
+
+    def build(self, input_shape):
+        """Does nothing: the network is built."""
+        self.built = True
+
+    def call(self, images, training=False):
+        """Predicts with the network."""
+        if training and self.options["same_dropout"]:
+            for kept, seed in zip(
+                self.clean_seeds, _find_seeds(self.network), strict=True
+            ):
+                kept.state.assign(seed)
+        return self.network(images, training=training)
+
+    def fit(self, x=None, *args, **kwargs):
+        """Trains as `keras.Model.fit` does."""
+        # Refused later, inside of a step, it would cost the weights on JAX.
+        if hasattr(x, "dtype"):
+            _check_floats(x)
+        return super().fit(x, *args, **kwargs)
+
+    def compute_loss(
+        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
+    ):
+        """Adds the term to the compiled loss; Keras calls it."""
+        loss = super().compute_loss(x, y, y_pred, sample_weight, training)
+        if not training:
+            return loss
+        return loss + self.options["weight"] * self._compute_term(x, y_pred)
+
+    def _compute_term(self, images, clean):
+        """The mean over the batch of KL(p(x) || p(x + r))."""
+        _check_floats(images)
+        if self.options["constant_clean"]:
+            clean = ops.stop_gradient(clean)
+        *steps, last = self._choose_seeds(self.options["iterations"] + 1)
+        # A generator of the backend: the directions differ from step to step.
+        d = keras.random.normal(ops.shape(images), seed=self.seed_generator)
+        held = ops.stop_gradient(clean)
+        for seeds in steps:
+
+            def divergence(r, seeds=seeds):
+                return self._diverge(held, images + r, seeds)
+
+            d = iterate_power(
+                divergence,
+                d,
+                self.options["xi"],
+                self.options["through_normalisation"],
+            )
+        r = ops.stop_gradient(self.options["eps"] * normalise(d))
+        return ops.mean(self._diverge(clean, images + r, last))
+
+    def _diverge(self, clean, images, seeds):
+        # Stateless, so that batch normalisation's statistics stay those of the clean
+        # images, and nothing traced leaks out of the gradient on JAX.
+        values = {id(variable): variable.value for variable in self.network.variables}
+        values |= {
+            id(variable): seed
+            for variable, seed in zip(_find_seeds(self.network), seeds, strict=True)
+        }
+        predicted, _ = self.network.stateless_call(
+            [values[id(variable)] for variable in self.network.trainable_variables],
+            [values[id(variable)] for variable in self.network.non_trainable_variables],
+            images,
+            training=True,
+        )
+        return kl_divergence(clean, predicted, self.options["from_logits"])
+
+    def _choose_seeds(self, passes):
+        """For each pass, what the network's generators of dropout start from."""
+        states = _find_seeds(self.network)
+        if self.options["same_dropout"]:
+            return [[kept.state.value for kept in self.clean_seeds]] * passes
+        drawn = keras.random.randint(
+            (passes, max(len(states), 1), 2),
+            0,
+            2**31 - 1,
+            dtype="int32",
+            seed=self.seed_generator,
+        )
+        return [
+            [
+                ops.cast(drawn[number, place], state.dtype)
+                for place, state in enumerate(states)
+            ]
+            for number in range(passes)
+        ]
+
+    def get_config(self):
+        """Returns what `from_config` needs."""
+        network = keras.saving.serialize_keras_object(self.network)
+        return {**super().get_config(), "network": network, **self.options}
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        """Makes the model that `get_config` described."""
+        network = keras.saving.deserialize_keras_object(
+            config["network"], custom_objects
+        )
+        return cls(**{**config, "network": network})
+
+
+def check_network(network, from_logits=False):
+    """Raises ValueError unless a network's outputs can be compared by the KL.
+
+    Args:
+        network: A built `keras.Model` with one input and one output (n, classes).
+        from_logits: Whether its outputs are logits; else every row of them, for
+            random images, must be probabilities.
+    """
+    shape = getattr(network, "input_shape", None) if network.built else None
+    if not isinstance(shape, tuple) or not all(shape[1:]):
+        raise ValueError(
+            "network must be built, with one input of a known shape: let it start with "
+            f"keras.Input; got {network!r}."
+        )
+    images = np.random.default_rng(0).normal(size=(4, *shape[1:])).astype("float32")
+    rows = ops.convert_to_numpy(network(images, training=False)).astype("float64")
+    if rows.ndim != 2 or rows.shape[1] < 2:
+        raise ValueError(
+            f"network must return one row of at least two classes for each image; "
+            f"got shape {rows.shape} for 4 images."
+        )
+    sums = rows.sum(axis=1)
+    probabilities = bool((rows >= 0).all() and np.allclose(sums, 1, atol=1e-2))
+    if probabilities == from_logits:
+        found = "probabilities" if probabilities else f"rows that sum to {sums}"
+        advice = "False" if probabilities else "True, or let it end with softmax"
+        raise ValueError(
+            f"from_logits must say what network returns: it is {from_logits}, and the "
+            f"outputs are {found}. Set it to {advice}."
+        )
+
+
+def _find_seeds(network):
+    """The states of the network's random generators, those of its dropout."""
+    weights = {id(variable) for variable in network.non_trainable_weights}
+    return [
+        variable
+        for variable in network.non_trainable_variables
+        if id(variable) not in weights
+    ]
+
+
+def _check_floats(images):
+    dtype = keras.backend.standardize_dtype(images.dtype)
+    if not keras.backend.is_float_dtype(dtype):
+        raise ValueError(
+            f"images must be floats, scaled as the net expects them; got dtype {dtype}."
+        )
