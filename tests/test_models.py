@@ -4,7 +4,11 @@ import keras
 import numpy as np
 import pytest
 
-from tutorials_lib.models import build_mixup_fashion_net, build_mixup_mnist_net
+from tutorials_lib.models import (
+    build_mixup_fashion_net,
+    build_mixup_mnist_net,
+    build_vat_mnist_net,
+)
 from tutorials_lib.scores import score_model
 
 
@@ -25,6 +29,20 @@ def test_published_shape(build, parameters, layers):
     assert (activations, weighted, *dropouts) == (layers[0], 4, layers[2])
     probabilities = model.predict(np.zeros((3, 28, 28, 1)), verbose=0)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize("dropout", [False, True])
+def test_published_shape_of_the_vat_net(dropout):
+    model = build_vat_mnist_net(dropout)
+    assert model.count_params() == 600_810
+    kinds = [type(layer).__name__ for layer in model.layers if "drop" not in layer.name]
+    assert kinds == ["Conv2D", "Conv2D", "MaxPooling2D", "Flatten", "Dense", "Dense"]
+    rates = {
+        place: layer.rate
+        for place, layer in enumerate(model.layers)
+        if "drop" in layer.name
+    }
+    assert rates == ({3: 0.25, 6: 0.5} if dropout else {})
 
 
 def test_leak_is_a_fifth():

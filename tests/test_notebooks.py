@@ -136,15 +136,16 @@ def test_check_passes_on_the_book():
     assert check_chapters(CHAPTERS) == 0
 
 
-# The section of each chapter that comes after its mixing by hand.
+# The section of each chapter that comes after its method by hand.
 NEXT = {
     "mixup_mnist": "## Build the network",
+    "vat_mnist": "## Perturb a batch of images",
     "mixup_fashion_mnist": "## Mix more than two images",
 }
 
 
 def cut_before_training(chapter, path):
-    """Writes the chapter up to where it leaves mixing, for quick checks."""
+    """Writes the chapter up to where its method is shown, for quick checks."""
     notebook = read(chapter)
     places = [
         place

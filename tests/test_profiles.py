@@ -20,6 +20,11 @@ def test_full_is_the_published_protocol():
     assert (mnist.pairing, mnist.lambda_per) == ("replacement", "sample")
     assert set(mnist.alphas) >= {0.1, 0.2, 0.3, 0.4, 0.5, 1.0, 2.0}
     assert len(mnist.seeds) >= 3
+    vat = choose_settings("vat_mnist", "full")
+    assert (vat.epochs, vat.batch_size, vat.learning_rate) == (12, 128, 1.0)
+    assert (vat.eps, vat.xi, vat.iterations) == (1.0, 10.0, 1)
+    assert vat.train_images is None
+    assert len(vat.seeds) >= 3
     fashion = choose_settings("mixup_fashion_mnist", "full")
     assert (fashion.epochs, fashion.batch_size) == (10, 64)
     assert (fashion.validation_images, fashion.pairing) == (2000, "shuffles")

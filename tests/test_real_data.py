@@ -20,7 +20,7 @@ pytestmark = [
 ]
 
 # Chapter to the lowest test accuracy of any variant.
-FLOORS = {"mixup_mnist": 0.95, "mixup_fashion_mnist": 0.65}
+FLOORS = {"mixup_mnist": 0.95, "vat_mnist": 0.6, "mixup_fashion_mnist": 0.65}
 
 
 @pytest.mark.parametrize("name", list(SPECIFICATIONS))
@@ -39,6 +39,8 @@ def test_quick(tutorials, chapter):
     assert len(groups) >= 5
     for variant, records in groups.items():
         for record in records:
-            accuracy = record["metrics"]["test_accuracy"]
+            metrics = record["metrics"]
+            # A study that may not look at the test images has a held-out score.
+            accuracy = metrics.get("test_accuracy", metrics.get("validation_accuracy"))
             assert accuracy > FLOORS[chapter], (variant, accuracy)
             assert accuracy < 1

@@ -176,7 +176,7 @@ def test_published_records_are_full_runs_of_real_data(chapter):
 
 
 def test_published_numbers():
-    assert sum(len(a["published"]) * len(a["metrics"]) for a in ARTICLES.values()) == 18
+    assert sum(len(a["published"]) * len(a["metrics"]) for a in ARTICLES.values()) == 30
     assert read_published("mixup_mnist", "test_accuracy")["alpha 0.5"] == 0.9895
     assert read_published("mixup_mnist", "train_accuracy")["alpha 2"] == 0.996383
     fashion = read_published("mixup_fashion_mnist", "test_accuracy")

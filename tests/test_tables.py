@@ -49,6 +49,33 @@ def test_the_article_beside_ours(records, shown):
     assert rows[2] == "| alpha 2 | 99.00 | not run | - |"
 
 
+def test_numbers_that_are_no_shares(records, shown):
+    for record in records:
+        record["metrics"] = {"test_swapped_crossentropy": 0.2 + 0.01 * record["seed"]}
+        record["variant"] = {"none": "swapped: none"}.get(record["variant"], "else")
+    tables.compare_scores(
+        records,
+        "vat_mnist",
+        "test_swapped_crossentropy",
+        ["swapped: none"],
+        digits=4,
+        scale=1,
+        unit=None,
+    )
+    headers, _, row = shown[0].splitlines()
+    assert headers.startswith("| test swapped crossentropy | article")
+    # Student's interval of 0.20, 0.21, 0.22 is 4.303 * 0.01 / sqrt 3 = 0.0248 wide.
+    assert row == "| swapped: none | 0.2119 | 0.2100 ± 0.0248 (n = 3) | -0.0019 |"
+
+
+def test_seconds_are_the_median_without_the_first_epoch(records):
+    for record in records:
+        record["history"]["seconds"] = [90.0, 3.0, 50.0, 2.0]
+    records[-1]["history"]["seconds"] = [7.0]
+    found = tables.read_metric(records, "seconds_per_epoch")
+    assert found == [3.0] * (len(records) - 1) + [7.0]
+
+
 def test_short_runs_never_stand_beside_the_article(records, shown):
     tables.show_scores(records, "test_accuracy")
     assert "article" not in shown[0]

@@ -1,4 +1,4 @@
-"""Batches for `model.fit` that are mixed as they are asked for."""
+"""Batches for `model.fit` that are drawn, and mixed, as they are asked for."""
 
 import math
 
@@ -7,6 +7,7 @@ import numpy as np
 
 from tutorials_lib.checks import (
     check_choice,
+    check_flag,
     check_label_rows,
     check_whole,
 )
@@ -56,13 +57,7 @@ class MixupBatches(keras.utils.PyDataset):
         method="beta",
     ):
         super().__init__()
-        images = np.asarray(images)
-        if not np.issubdtype(images.dtype, np.floating):
-            raise ValueError(
-                f"images must be floats, scaled as the net expects them; got dtype "
-                f"{images.dtype}."
-            )
-        self.images = images
+        self.images = _check_images("images", images)
         self.labels = check_label_rows("labels", labels, images).astype("float32")
         self.batch_size = check_whole("batch_size", batch_size, 1, len(images))
         self.seed = check_whole("seed", seed, 0)
@@ -129,3 +124,112 @@ class MixupBatches(keras.utils.PyDataset):
         return [first] + [
             rng.permutation(first) for _ in range(self.images_per_mix - 1)
         ]
+
+
+class PartlyLabelledBatches(keras.utils.PyDataset):
+    """Batches of which a part is labelled, for training with few labels.
+
+    A batch is (images, labels, sample weights): first the labelled images, drawn with
+    replacement, then the unlabelled ones, each of which comes up at most once an
+    epoch. An unlabelled image has a row of zeros for a label and the weight 0; the
+    weights of the others make the mean loss of a batch that of its labelled images.
+
+    Batch i of epoch e is drawn from a generator seeded by (seed, e, i).
+
+    Args:
+        images: float array (n, ...) of the labelled images.
+        labels: float array (n, classes), one-hot rows.
+        unlabelled: float array (m, ...) of the others.
+        batch_size: Images in a batch.
+        labelled_per_batch: How many of them are labelled, from 1 to batch_size - 1.
+        seed: Whole number of at least 0.
+        labelled_only: Whether to leave the unlabelled images out of the batches; an
+            epoch keeps its number of batches, and these their labelled images.
+
+    Raises:
+        ValueError: a value out of range, labels that are not one-hot, images that are
+            not floats or differ in shape, too few for one batch.
+    """
+
+    def __init__(
+        self,
+        images,
+        labels,
+        unlabelled,
+        batch_size,
+        labelled_per_batch,
+        seed,
+        labelled_only=False,
+    ):
+        super().__init__()
+        self.images = _check_images("images", images)
+        self.labels = check_label_rows("labels", labels, images).astype("float32")
+        self.unlabelled = _check_images("unlabelled", unlabelled)
+        if self.images.shape[1:] != self.unlabelled.shape[1:]:
+            raise ValueError(
+                f"unlabelled must hold images of the shape of images, "
+                f"{self.images.shape[1:]}; got {self.unlabelled.shape[1:]}."
+            )
+        batch_size = check_whole("batch_size", batch_size, 2)
+        self.labelled_per_batch = check_whole(
+            "labelled_per_batch", labelled_per_batch, 1, batch_size - 1
+        )
+        self.unlabelled_per_batch = batch_size - self.labelled_per_batch
+        if self.unlabelled_per_batch > len(self.unlabelled) or not len(self.images):
+            raise ValueError(
+                f"images and unlabelled must fill a batch of {labelled_per_batch} and "
+                f"{self.unlabelled_per_batch}; got {len(self.images)} and "
+                f"{len(self.unlabelled)}."
+            )
+        self.seed = check_whole("seed", seed, 0)
+        self.labelled_only = check_flag("labelled_only", labelled_only)
+        self.epoch = 0
+        self._shuffle = self._draw_shuffle()
+
+    def __len__(self):
+        return len(self.unlabelled) // self.unlabelled_per_batch
+
+    def __getitem__(self, index):
+        """Returns batch `index` of this epoch.
+
+        Returns:
+            Images float32 (batch, ...), labels float32 (batch, classes), sample
+            weights float32 (batch,).
+
+        Raises:
+            IndexError: index not from 0 to the number of batches less 1.
+        """
+        if not 0 <= index < len(self):
+            raise IndexError(f"index must be from 0 to {len(self) - 1}; got {index}.")
+        rng = np.random.default_rng([self.seed, self.epoch, index])
+        drawn = rng.integers(len(self.images), size=self.labelled_per_batch)
+        images, labels = self.images[drawn], self.labels[drawn]
+        weights = np.ones(len(drawn), dtype="float32")
+        if self.labelled_only:
+            return images, labels, weights
+        size = self.unlabelled_per_batch
+        places = self._shuffle[index * size : (index + 1) * size]
+        images = np.concatenate([images, self.unlabelled[places]])
+        padding = ((0, size), (0, 0))
+        weights *= len(images) / len(drawn)
+        return images, np.pad(labels, padding), np.pad(weights, padding[0])
+
+    def on_epoch_end(self):
+        """Moves on to the next epoch's draws; `fit` calls it."""
+        self.epoch += 1
+        self._shuffle = self._draw_shuffle()
+
+    def _draw_shuffle(self):
+        # No batch index is this large, so no batch shares this stream.
+        rng = np.random.default_rng([self.seed, self.epoch, 2**32 - 1])
+        return rng.permutation(len(self.unlabelled))
+
+
+def _check_images(name, images):
+    images = np.asarray(images)
+    if not np.issubdtype(images.dtype, np.floating):
+        raise ValueError(
+            f"{name} must be floats, scaled as the net expects them; got dtype "
+            f"{images.dtype}."
+        )
+    return images.astype("float32", copy=False)

@@ -50,6 +50,49 @@ TABLE = {
             "alphas": MIXUP_MNIST_ALPHAS,
         },
     },
+    "vat_mnist": {
+        "protocol": {
+            "batch_size": 128,
+            "learning_rate": 1.0,
+            "eps": 1.0,
+            "xi": 10.0,
+            "iterations": 1,
+            "labelled_per_batch": 32,
+        },
+        "smoke": {
+            "source": "sample",
+            "train_images": 640,
+            "test_images": 200,
+            "epochs": 1,
+            "seeds": 1,
+            "labels": (100,),
+            "study_images": 256,
+            "validation_images": 200,
+            "eps_values": (0.5,),
+        },
+        "quick": {
+            "source": "real",
+            "train_images": 10_000,
+            "test_images": None,
+            "epochs": 3,
+            "seeds": 1,
+            "labels": (100, 1000),
+            "study_images": 2000,
+            "validation_images": 2000,
+            "eps_values": (0.5, 1.0, 2.0),
+        },
+        "full": {
+            "source": "real",
+            "train_images": None,
+            "test_images": None,
+            "epochs": 12,
+            "seeds": 3,
+            "labels": (100, 1000),
+            "study_images": 10_000,
+            "validation_images": 10_000,
+            "eps_values": (0.25, 0.5, 1.0, 2.0, 4.0),
+        },
+    },
     "mixup_fashion_mnist": {
         "protocol": {
             "batch_size": 64,
@@ -90,7 +133,14 @@ TABLE = {
 CHAPTERS = tuple(TABLE)
 
 # Knobs that choose which runs there are and leave each run as it is.
-CHOOSING = ("seeds", "alphas", "images_per_mix", "max_minutes")
+CHOOSING = (
+    "seeds",
+    "alphas",
+    "images_per_mix",
+    "labels",
+    "eps_values",
+    "max_minutes",
+)
 
 
 def _parse_list(value):
@@ -143,6 +193,15 @@ CHECKS = {
     "images_per_mix": lambda name, value: _check_list(
         name, value, functools.partial(check_whole, low=2)
     ),
+    "labels": lambda name, value: _check_list(
+        name, value, functools.partial(check_whole, low=1)
+    ),
+    "eps_values": lambda name, value: _check_list(name, value, check_positive),
+    "study_images": functools.partial(check_whole, low=1),
+    "labelled_per_batch": functools.partial(check_whole, low=1),
+    "eps": check_positive,
+    "xi": check_positive,
+    "iterations": functools.partial(check_whole, low=1),
     "learning_rate": check_positive,
     "decay": check_positive,
     "pairing": functools.partial(check_choice, allowed=PAIRINGS),

@@ -36,7 +36,14 @@ def group_records(records):
 
 
 def read_metric(records, metric):
-    """Returns one metric of each record, as a list."""
+    """Returns one metric of each record, as a list.
+
+    `"seconds_per_epoch"` is the median of the epochs after the first, in which the
+    net is compiled; of the first where there is no other.
+    """
+    if metric == "seconds_per_epoch":
+        seconds = [record["history"]["seconds"] for record in records]
+        return [float(np.median(each[1:] or each)) for each in seconds]
     return [record["metrics"][metric] for record in records]
 
 
@@ -68,7 +75,7 @@ def show_scores(records, metric, digits=2):
     show_table([f"{metric.replace('_', ' ')}, %", OURS], rows)
 
 
-def compare_scores(records, chapter, metric, variants, digits=2):
+def compare_scores(records, chapter, metric, variants, digits=2, scale=100, unit="%"):
     """Shows the article's number and ours for each variant, in percent.
 
     Args:
@@ -77,6 +84,8 @@ def compare_scores(records, chapter, metric, variants, digits=2):
         metric: Name of the metric, for instance `"test_accuracy"`.
         variants: Names of variants, in the order of the rows.
         digits: Digits after the point.
+        scale: What the numbers are multiplied by; 1 for those that are no shares.
+        unit: Unit after that, or None.
     """
     published = read_published(chapter, metric)
     groups = group_records(records)
@@ -87,14 +96,14 @@ def compare_scores(records, chapter, metric, variants, digits=2):
             ours = mean_interval(read_metric(groups[variant], metric))
         row = [variant, "-", "not run", "-"]
         if theirs is not None:
-            row[1] = f"{100 * theirs:.{digits}f}"
+            row[1] = f"{scale * theirs:.{digits}f}"
         if ours is not None:
-            row[2] = ours.format(digits=digits)
+            row[2] = ours.format(scale, digits)
         if theirs is not None and ours is not None:
-            row[3] = f"{100 * (ours.mean - theirs):+.{digits}f}"
+            row[3] = f"{scale * (ours.mean - theirs):+.{digits}f}"
         rows.append(row)
-    name = metric.replace("_", " ")
-    show_table([f"{name}, %", "article (one run)", OURS, "difference"], rows)
+    name = metric.replace("_", " ") + (f", {unit}" if unit else "")
+    show_table([name, "article (one run)", OURS, "difference"], rows)
 
 
 def show_differences(records, metric, baseline, variants):
