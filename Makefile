@@ -42,7 +42,8 @@ lint: $(READY)
 	$(BIN)/zizmor --offline --quiet .github/workflows
 
 bench: $(READY)
-	$(BIN)/python benchmarks/run.py
+	KERAS_BACKEND=tensorflow $(BIN)/python benchmarks/run.py
+	KERAS_BACKEND=jax $(BIN)/python benchmarks/run.py
 
 clean:
 	rm -rf $(VENV) _build _runs
