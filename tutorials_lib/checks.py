@@ -36,6 +36,18 @@ def check_positive(name, value):
     return float(value)
 
 
+def check_range(name, value, low, high):
+    """Raises ValueError unless `value` is a number in [low, high].
+
+    Returns:
+        `value` as a float.
+    """
+    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not number or not low <= value <= high:
+        raise ValueError(f"{name} must be from {low} to {high}; got {value!r}.")
+    return float(value)
+
+
 def check_whole(name, value, low, high=None):
     """Raises ValueError unless `value` is a whole number in [low, high].
 

@@ -1,0 +1,223 @@
+"""The warp against NumPy by hand, and the layer against Keras' old generator."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+from scipy import ndimage, stats
+
+from tutorials_lib.augmentation import RandomWarp, shift_channels
+from tutorials_lib.devices import choose_jit_compile
+from tutorials_lib.warps import make_matrices, warp_images
+
+
+@pytest.fixture
+def colour():
+    """Twelve random images of unequal sides and three channels."""
+    return np.random.default_rng(0).random((12, 10, 14, 3)).astype("float32")
+
+
+def warp(images, **parts):
+    matrix = make_matrices(images.shape[1:3], **parts)
+    matrices = ops.broadcast_to(matrix, (len(images), 2, 3))
+    return ops.convert_to_numpy(warp_images(images, matrices))
+
+
+class TestWarp:
+    def test_nothing_is_the_image_to_the_bit(self, colour):
+        np.testing.assert_array_equal(warp(colour), colour)
+
+    def test_flip(self, colour):
+        found = warp(colour, flip=True)
+        np.testing.assert_allclose(found, colour[:, :, ::-1], atol=1e-6)
+
+    def test_whole_shift_moves_up_and_left_and_repeats_the_border(self, colour):
+        found = warp(colour, shift_rows=2, shift_columns=3)
+        np.testing.assert_allclose(found[:, :8, :11], colour[:, 2:, 3:], atol=1e-6)
+        for row in (8, 9):
+            np.testing.assert_allclose(found[:, row], found[:, 7], atol=1e-6)
+        np.testing.assert_allclose(found[:, :8, 13], colour[:, 2:, 13], atol=1e-6)
+
+    def test_half_shift_is_the_mean_of_two_pixels(self, colour):
+        found = warp(colour, shift_columns=-0.5)
+        expected = (colour[:, :, 1:] + colour[:, :, :-1]) / 2
+        np.testing.assert_allclose(found[:, :, 1:], expected, atol=1e-6)
+
+    def test_a_quarter_turn_is_counter_clockwise(self, colour):
+        square = colour[:, :, :10]
+        found = warp(square, rotation=np.pi / 2)
+        expected = np.rot90(square, axes=(1, 2))
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+
+    def test_zoom_by_hand(self):
+        """Columns 0 to 3 of a zoom by one half read at 0.75, 1.25, 1.75, 2.25."""
+        image = np.array([[0.0, 1.0, 2.0, 4.0]] * 4, "float32").reshape(1, 4, 4, 1)
+        found = warp(image, zoom_columns=0.5)[0, 0, :, 0]
+        np.testing.assert_allclose(found, [0.75, 1.25, 1.75, 2.5], atol=1e-6)
+
+    def test_order_is_that_of_ndimage(self, colour):
+        """All parts at once against SciPy with the matrix composed in NumPy."""
+        angle, centre = 0.4, np.array([4.5, 6.5])
+        turn = np.array(
+            [[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]]
+        )
+        matrix = turn @ np.diag([0.9, 1.2])
+        offset = centre + turn @ [1.3, -2.1] - matrix @ centre
+        expected = [
+            ndimage.affine_transform(
+                image[..., k], matrix, offset, order=1, mode="nearest"
+            )[:, ::-1]
+            for image in colour
+            for k in range(3)
+        ]
+        expected = np.moveaxis(np.reshape(expected, (12, 3, 10, 14)), 1, 3)
+        found = warp(
+            colour,
+            rotation=angle,
+            shift_rows=1.3,
+            shift_columns=-2.1,
+            zoom_rows=0.9,
+            zoom_columns=1.2,
+            flip=True,
+        )
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_channel_shift_stays_within_the_image_s_own_range(colour):
+    colour[0] = 0.3 + 0.4 * colour[0]
+    amounts = np.linspace(-0.5, 0.5, 12, dtype="float32")
+    found = ops.convert_to_numpy(shift_channels(colour, amounts))
+    for image, amount, shifted in zip(colour, amounts, found, strict=True):
+        expected = np.clip(image + amount, image.min(), image.max())
+        np.testing.assert_allclose(shifted, expected, atol=1e-6)
+
+
+class TestRandomWarp:
+    @pytest.mark.parametrize("off_centre", [False, True])
+    def test_is_the_old_generator_given_the_same_parameters(
+        self, colour, off_centre, monkeypatch
+    ):
+        from keras.src.legacy.preprocessing import image as legacy
+
+        if off_centre:
+            # As it stood in the article's time: h / 2 + 0.5 where it is - 0.5 now.
+            def centre(matrix, rows, columns):
+                to, back = np.eye(3), np.eye(3)
+                to[:2, 2] = rows / 2 + 0.5, columns / 2 + 0.5
+                back[:2, 2] = -to[:2, 2]
+                return to @ matrix @ back
+
+            monkeypatch.setattr(legacy, "transform_matrix_offset_center", centre)
+        images = colour[:, :, :10]
+        layer = RandomWarp(25, 0.3, 0.3, 0.3, off_centre=off_centre, seed=1)
+        parameters = layer.draw(len(images), images.shape[1:3])
+        found = ops.convert_to_numpy(layer.apply(images, parameters))
+        drawn = {k: ops.convert_to_numpy(v) for k, v in parameters.items()}
+        assert drawn["flip"].any()
+        assert not drawn["flip"].all()
+        generator = legacy.ImageDataGenerator()
+        for k, image in enumerate(images):
+            transform = {
+                "theta": np.rad2deg(drawn["rotation"][k]),
+                "tx": drawn["shift_columns"][k],
+                "ty": drawn["shift_rows"][k],
+                "zx": drawn["zoom_columns"][k],
+                "zy": drawn["zoom_rows"][k],
+                "flip_horizontal": drawn["flip"][k],
+                "channel_shift_intensity": drawn["channel_shift"][k],
+            }
+            expected = generator.apply_transform(image, transform)
+            np.testing.assert_allclose(found[k], expected, atol=1e-5)
+
+    def test_draws_are_uniform_independent_and_each_image_s_own(self):
+        layer = RandomWarp(30, 0.1, 0.25, 0.5, seed=0)
+        drawn = layer.draw(4000, (20, 40))
+        drawn = {k: ops.convert_to_numpy(v) for k, v in drawn.items()}
+        ranges = {
+            "rotation": (-np.pi / 6, np.pi / 6),
+            "shift_rows": (-2, 2),
+            "shift_columns": (-4, 4),
+            "zoom_rows": (0.75, 1.25),
+            "zoom_columns": (0.75, 1.25),
+            "channel_shift": (-0.5, 0.5),
+        }
+        assert set(drawn) == {*ranges, "flip"}
+        for name, (low, high) in ranges.items():
+            law = stats.uniform(low, high - low).cdf
+            assert stats.kstest(drawn[name], law).pvalue > 1e-3, name
+        assert abs(drawn["flip"].mean() - 0.5) < 0.04
+        correlation = np.corrcoef([drawn[name].astype(float) for name in drawn])
+        assert np.abs(correlation - np.eye(7)).max() < 0.08
+
+    def test_equal_images_come_out_different(self, colour):
+        same = np.repeat(colour[:1], 8, axis=0)
+        found = ops.convert_to_numpy(RandomWarp(seed=0)(same, training=True))
+        distances = np.abs(found[:, None] - found[None]).mean(axis=(2, 3, 4))
+        assert (distances + np.eye(8) > 0.01).all()
+
+    def test_acts_in_training_only_and_each_time_anew(self, colour):
+        layer = RandomWarp(seed=0)
+        np.testing.assert_array_equal(layer(colour), colour)
+        np.testing.assert_array_equal(layer(colour, training=False), colour)
+        one, two = (ops.convert_to_numpy(layer(colour, training=True)) for _ in "ab")
+        assert np.abs(one - two).mean() > 0.01
+
+    def test_seed_repeats(self, colour):
+        found = [
+            ops.convert_to_numpy(RandomWarp(seed=seed)(colour, training=True))
+            for seed in (4, 4, 5)
+        ]
+        np.testing.assert_array_equal(found[0], found[1])
+        assert np.abs(found[0] - found[2]).mean() > 0.01
+
+    def test_ranges_of_zero_leave_the_image(self, colour):
+        layer = RandomWarp(0, 0, 0, 0, flip=False)
+        found = layer(colour, training=True)
+        np.testing.assert_allclose(found, colour, atol=1e-6)
+
+    @pytest.mark.parametrize("jit_compile", [False, True])
+    def test_inside_a_model_it_is_seen_by_the_loss(self, colour, jit_compile):
+        """Under `fit` and jit: a net that returns its input is scored on the warp."""
+        layer = RandomWarp(seed=0)
+        assert layer.supports_jit
+        model = keras.Sequential([keras.Input((10, 14, 3)), layer])
+        model.add(keras.layers.Rescaling(1.0))
+        model.compile(loss="mse", jit_compile=jit_compile or choose_jit_compile())
+        trained = model.train_on_batch(colour, colour)
+        assert np.ravel(trained)[0] > 0.01
+        assert model.evaluate(colour, colour, verbose=0) == pytest.approx(0, abs=1e-9)
+
+    def test_saved_and_loaded(self, colour, tmp_path):
+        layer = RandomWarp(5, 0.1, 0.3, 0.4, flip=False, off_centre=True, seed=9)
+        model = keras.Sequential([keras.Input((10, 14, 3)), layer])
+        model.save(tmp_path / "model.keras")
+        loaded = keras.saving.load_model(tmp_path / "model.keras").layers[0]
+        assert loaded.get_config() == layer.get_config()
+        again = RandomWarp.from_config(layer.get_config())
+        np.testing.assert_array_equal(
+            again(colour, training=True), loaded(colour, training=True)
+        )
+
+    @pytest.mark.parametrize(
+        ("options", "said"),
+        [
+            ({"rotation": -1}, "rotation must be from 0 to 360; got -1"),
+            ({"shift": -0.1}, "shift must be from 0 to 1; got -0.1"),
+            ({"shift": 2}, "shift must be from 0 to 1; got 2"),
+            ({"zoom": 1}, "zoom must be from 0 to 0.99; got 1"),
+            ({"zoom": float("nan")}, "zoom must be from 0 to 0.99; got nan"),
+            ({"channel_shift": -1}, "channel_shift must be from 0 to 255; got -1"),
+            ({"flip": "yes"}, "flip must be True or False; got 'yes'"),
+            ({"seed": 0.5}, "seed must be a whole number"),
+        ],
+    )
+    def test_bad_options(self, options, said):
+        with pytest.raises(ValueError, match=said):
+            RandomWarp(**options)
+
+    def test_bad_images(self, colour):
+        layer = RandomWarp()
+        with pytest.raises(ValueError, match=r"shape \(n, height, width, channels\)"):
+            layer(colour[0], training=True)
+        with pytest.raises(ValueError, match=r"must be floats.*got dtype uint8"):
+            layer((255 * colour).astype("uint8"), training=True)

@@ -1,0 +1,101 @@
+"""Affine warps of batches of images: one gather for rotation, shift, zoom and flip."""
+
+import numpy as np
+from keras import ops
+
+
+def make_matrices(
+    size,
+    rotation=0.0,
+    shift_rows=0.0,
+    shift_columns=0.0,
+    zoom_rows=1.0,
+    zoom_columns=1.0,
+    flip=False,
+    off_centre=False,
+):
+    """Composes the warps of a batch from their parts.
+
+    A pixel of the result takes its value from the place M p in the image: about the
+    centre, zoomed, then shifted, then rotated; a flip mirrors the result. So a zoom
+    above 1 makes the image smaller, and a shift moves it up or to the left.
+
+    Args:
+        size: (height, width) of the images.
+        rotation: Radians, counter-clockwise; a number or a float array (n,), as all
+            that follow.
+        shift_rows: In pixels.
+        shift_columns: In pixels.
+        zoom_rows: Above 0, 1 leaves the size.
+        zoom_columns: The same.
+        flip: Whether to mirror left and right.
+        off_centre: Whether to turn and zoom about the point one pixel below and to
+            the right of the centre, as `ImageDataGenerator` did up to 2019.
+
+    Returns:
+        float32 tensor (n, 2, 3), or (2, 3) where every part is a number: from
+        (row, column, 1) of the result to (row, column) of the image.
+    """
+    height, width = size
+    sine, cosine = ops.sin(rotation), ops.cos(rotation)
+    rows = _stack(cosine * zoom_rows, sine * zoom_columns)
+    columns = _stack(-sine * zoom_rows, cosine * zoom_columns)
+    shifts = _stack(
+        cosine * shift_rows + sine * shift_columns,
+        cosine * shift_columns - sine * shift_rows,
+    )
+    linear = _stack(rows, columns, axis=-2)
+    nudge = 1.0 if off_centre else 0.0
+    centre = np.array([height - 1, width - 1], dtype="float32") / 2 + nudge
+    offset = centre + shifts - ops.sum(linear * centre, axis=-1)
+    # A flip reads column width - 1 - j for column j.
+    sign = ops.where(flip, -1.0, 1.0)
+    start = ops.where(flip, width - 1.0, 0.0)
+    by_row, by_column = linear[..., 0], linear[..., 1]
+    offset = offset + by_column * ops.expand_dims(start, -1)
+    by_column = by_column * ops.expand_dims(sign, -1)
+    return ops.cast(_stack(by_row, by_column, offset), "float32")
+
+
+def _stack(*parts, axis=-1):
+    """Stacks parts that may be numbers beside arrays."""
+    shape = np.broadcast_shapes(*(tuple(np.shape(part)) for part in parts))
+    parts = [ops.cast(part, "float32") for part in parts]
+    return ops.stack([ops.broadcast_to(part, shape) for part in parts], axis=axis)
+
+
+def warp_images(images, matrices):
+    """Warps each image by its matrix, with bilinear weights and nearest fill.
+
+    Args:
+        images: float array (n, height, width, channels).
+        matrices: float array (n, 2, 3), see `make_matrices`.
+
+    Returns:
+        float32 tensor shaped as images. Places beyond the border take the nearest
+        pixel within.
+    """
+    images = ops.cast(images, "float32")
+    n = ops.shape(images)[0]
+    height, width, channels = images.shape[1:]
+    rows, columns = np.indices((height, width), dtype="float32").reshape(2, -1)
+    places = np.stack([rows, columns, np.ones_like(rows)])
+    found = ops.matmul(matrices, places)
+    rows = ops.clip(found[:, 0], 0, height - 1)
+    columns = ops.clip(found[:, 1], 0, width - 1)
+    top, left = ops.floor(rows), ops.floor(columns)
+    down, right = rows - top, columns - left
+    top, left = ops.cast(top, "int32"), ops.cast(left, "int32")
+    below = ops.minimum(top + 1, height - 1)
+    beside = ops.minimum(left + 1, width - 1)
+    pixels = ops.reshape(images, (-1, channels))
+    start = ops.expand_dims(ops.arange(n, dtype="int32") * (height * width), 1)
+
+    def take(row, column):
+        return ops.take(pixels, start + row * width + column, axis=0)
+
+    down, right = ops.expand_dims(down, -1), ops.expand_dims(right, -1)
+    above = take(top, left) * (1 - right) + take(top, beside) * right
+    under = take(below, left) * (1 - right) + take(below, beside) * right
+    warped = above * (1 - down) + under * down
+    return ops.reshape(warped, (-1, height, width, channels))
