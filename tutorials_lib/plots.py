@@ -123,6 +123,7 @@ def _finish(figure, axis, xlabel, ylabel, limits):
         axis.set_ylim(limits)
     axis.grid(alpha=0.25)
     axis.spines[["top", "right"]].set_visible(False)
-    axis.legend(fontsize=8, frameon=False)
+    if axis.get_legend_handles_labels()[0]:
+        axis.legend(fontsize=8, frameon=False)
     figure.tight_layout()
     plt.show()
