@@ -137,15 +137,16 @@ def bench_fit(x, y, rounds):
         # A small net: more images, so that the start of an epoch counts for less.
         ("mixup_fashion_mnist", build_mixup_fashion_net, 64, "shuffles", 4),
     ):
-        x, y = np.concatenate([x] * times), np.concatenate([y] * times)
+        images, labels = np.concatenate([x] * times), np.concatenate([y] * times)
         model = compile_net(build, choose_jit_compile())
-        mixed = MixupBatches(x, y, 0.2, batch_size, 0, pairing)
+        mixed = MixupBatches(images, labels, 0.2, batch_size, 0, pairing)
+        plain = {"x": images, "y": labels, "batch_size": batch_size}
 
         def fit_mixed(model=model, mixed=mixed):
             model.fit(mixed, verbose=0)
 
-        def fit_plain(model=model, batch_size=batch_size):
-            model.fit(x, y, batch_size=batch_size, verbose=0)
+        def fit_plain(model=model, plain=plain):
+            model.fit(**plain, verbose=0)
 
         title = f"an epoch of {name}: mixed / plain arrays (goal < 1.05)"
         compare(title, fit_mixed, fit_plain, rounds, inverse=True)
