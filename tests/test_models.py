@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 
 from tutorials_lib.models import (
+    build_cifar10_benchmark_net,
+    build_cifar10_deep_net,
     build_mixup_fashion_net,
     build_mixup_mnist_net,
     build_vat_mnist_net,
@@ -43,6 +45,65 @@ def test_published_shape_of_the_vat_net(dropout):
         if "drop" in layer.name
     }
     assert rates == ({3: 0.25, 6: 0.5} if dropout else {})
+
+
+def write_layers(model):
+    """A net in one line: widths of its weighted layers, letters for others."""
+    letters = {
+        "BatchNormalization": "n",
+        "MaxPooling2D": "p",
+        "GlobalAveragePooling2D": "g",
+    }
+    words = []
+    for layer in model.layers:
+        kind = type(layer).__name__
+        if kind == "Dropout":
+            words.append(f"d{layer.rate}")
+        else:
+            words.append(
+                letters.get(kind) or f"{getattr(layer, 'filters', 0) or layer.units}"
+            )
+    return " ".join(words)
+
+
+@pytest.mark.parametrize(
+    ("build", "parameters", "written"),
+    [
+        (
+            build_cifar10_benchmark_net,
+            1_418_826,
+            "64 64 d0.25 p 128 128 d0.25 p 256 256 g 1024 d0.25 10",
+        ),
+        (
+            build_cifar10_deep_net,
+            8_228_106,
+            "64 64 n 64 p d0.25 128 128 n 128 p d0.25 256 256 n 256 256 256 n 512 512 "
+            "g 1024 d0.5 1024 d0.5 10",
+        ),
+    ],
+)
+def test_published_shape_of_the_cifar10_nets(build, parameters, written):
+    model = build()
+    assert model.count_params() == parameters
+    assert write_layers(model) == written
+    narrow = build(width=8, augmentation=keras.layers.Rescaling(1.0))
+    assert narrow.layers[0].name.startswith("rescaling")
+    assert narrow.count_params() < parameters / 50
+    assert narrow.output_shape == (None, 10)
+    with pytest.raises(ValueError, match="width must be a whole number of at least 1"):
+        build(width=0)
+
+
+def test_cifar10_nets_answer_in_single_precision_under_mixed():
+    keras.mixed_precision.set_global_policy("mixed_bfloat16")
+    try:
+        model = build_cifar10_deep_net(width=4)
+    finally:
+        keras.mixed_precision.set_global_policy("float32")
+    assert model.layers[0].compute_dtype == "bfloat16"
+    answers = model.predict(np.ones((2, 32, 32, 3)), verbose=0)
+    assert answers.dtype == np.float32
+    np.testing.assert_allclose(answers.sum(axis=1), 1, rtol=1e-5)
 
 
 def test_leak_is_a_fifth():

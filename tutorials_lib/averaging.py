@@ -1,0 +1,84 @@
+"""Means of answers: over augmented versions of an image, and over networks."""
+
+import keras
+import numpy as np
+
+from tutorials_lib.checks import check_flag, check_whole
+
+
+def predict_draws(
+    model, images, augmentation, draws, batch_size=500, identity=False, verbose=0
+):
+    """Predicts augmented versions of each image, for test-time augmentation.
+
+    The mean over the draws is the augmented prediction. Images keep their order.
+
+    Args:
+        model: A `keras.Model` from images to rows of probabilities. What it augments
+            in training it does not augment here.
+        images: float array (n, height, width, channels).
+        augmentation: A layer that augments where `training=True`.
+        draws: Augmented versions of each image, at least 1; 0 with `identity`.
+        batch_size: Images predicted at once; at least 1.
+        identity: Whether the image as it is comes first.
+        verbose: 1 shows progress.
+
+    Returns:
+        float32 array (draws, n, classes), or (1 + draws, n, classes) with `identity`.
+
+    Raises:
+        ValueError: a number below its least, no images.
+    """
+    check_flag("identity", identity)
+    check_whole("draws", draws, 0 if identity else 1)
+    check_whole("batch_size", batch_size, 1)
+    images = np.asarray(images, dtype="float32")
+    if images.ndim != 4 or not len(images):
+        raise ValueError(
+            f"images must have shape (n, height, width, channels) with n of at least "
+            f"1; got {images.shape}."
+        )
+    progress = keras.utils.Progbar(draws + identity, unit_name="draw", verbose=verbose)
+    found = []
+    if identity:
+        found.append(model.predict(images, batch_size=batch_size, verbose=0))
+        progress.add(1)
+    augmented = _AugmentedModel(model, augmentation)
+    for _ in range(draws):
+        found.append(augmented.predict(images, batch_size=batch_size, verbose=0))
+        progress.add(1)
+    return np.stack(found)
+
+
+class _AugmentedModel(keras.Model):
+    """Augments and predicts in one, so that both run on the device, inside jit."""
+
+    def __init__(self, model, augmentation):
+        super().__init__(name="augmented")
+        self.model = model
+        self.augmentation = augmentation
+
+    # Without an argument `training`, which `predict` would set to False for both.
+    def call(self, images):
+        return self.model(self.augmentation(images, training=True), training=False)
+
+
+def average_members(predictions):
+    """Returns the mean of the members' probabilities, an ensemble's answer.
+
+    Args:
+        predictions: Sequence of arrays (n, classes), one for each member.
+
+    Returns:
+        float64 array (n, classes).
+
+    Raises:
+        ValueError: no members, or members whose shapes differ.
+    """
+    shapes = [np.shape(each) for each in predictions]
+    if not shapes or len(set(shapes)) > 1 or len(shapes[0]) != 2:
+        raise ValueError(
+            f"predictions must hold at least one array (n, classes), all of one shape; "
+            f"got shapes {shapes}."
+        )
+    return np.mean(np.stack(predictions), axis=0, dtype="float64")
