@@ -58,10 +58,10 @@ def make_matrices(
 
 
 def _stack(*parts, axis=-1):
-    """Stacks parts that may be numbers beside arrays."""
-    shape = np.broadcast_shapes(*(tuple(np.shape(part)) for part in parts))
+    """Stacks parts that may be numbers beside arrays of a length not known yet."""
     parts = [ops.cast(part, "float32") for part in parts]
-    return ops.stack([ops.broadcast_to(part, shape) for part in parts], axis=axis)
+    zero = sum(0 * part for part in parts)
+    return ops.stack([part + zero for part in parts], axis=axis)
 
 
 def warp_images(images, matrices):
