@@ -12,12 +12,11 @@ import sysconfig
 import nbformat
 import pytest
 
+from tutorials_lib.runs.chapters import ChapterError, find_parameters
 from tutorials_lib.runs.notebooks import (
-    ChapterError,
     check_chapters,
     check_notebooks,
     clean_notebook,
-    find_parameters,
     run_notebook,
 )
 from tutorials_lib.runs.profiles import CHAPTERS, TABLE

@@ -11,7 +11,7 @@ import zipfile
 import pytest
 import yaml
 
-from tutorials_lib.runs.notebooks import ChapterError
+from tutorials_lib.runs.chapters import ChapterError
 from tutorials_lib.runs.site import read_address
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]

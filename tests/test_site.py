@@ -79,7 +79,7 @@ def test_a_failed_build_leaves_the_old_pages(tmp_path, monkeypatch):
     import shutil
 
     from tutorials_lib.runs import site as module
-    from tutorials_lib.runs.notebooks import ChapterError
+    from tutorials_lib.runs.chapters import ChapterError
 
     root = tmp_path / "project"
     (root / "book").mkdir(parents=True)
@@ -109,7 +109,7 @@ def test_a_folder_of_other_things_is_not_replaced(tmp_path):
 
 
 def test_pages_of_a_profile_that_was_not_run():
-    from tutorials_lib.runs.notebooks import ChapterError
+    from tutorials_lib.runs.chapters import ChapterError
 
     with pytest.raises(ChapterError, match="has not been run at profile smoke"):
         build_site("smoke")

@@ -34,7 +34,7 @@ def records():
 def shown(monkeypatch):
     """Collects what is displayed."""
     found = []
-    monkeypatch.setattr(tables, "display", lambda item: found.append(item.data))
+    monkeypatch.setattr(tables, "_display", found.append)
     return found
 
 

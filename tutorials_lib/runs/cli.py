@@ -65,6 +65,18 @@ def make_parser():
         "--cell-timeout", type=int, metavar="SECONDS", help="limit for each cell"
     )
     run.add_argument(
+        "--minutes",
+        type=float,
+        help="start no new run of a grid after that time; what is done stays done",
+    )
+    run.add_argument(
+        "--script",
+        action="store_const",
+        const=True,
+        help="run the code cells in this process, where there is no Jupyter: records "
+        "and printed tables, no notebook",
+    )
+    run.add_argument(
         "--in-place",
         action="store_true",
         help="run the notebook as it stands and store its outputs in it",
@@ -141,7 +153,7 @@ def _parse(text):
 
 
 def _list(options):
-    from tutorials_lib.runs.notebooks import check_run, find_parameters
+    from tutorials_lib.runs.chapters import check_run, find_parameters
 
     if options.chapter is None:
         for chapter in CHAPTERS:
@@ -162,12 +174,7 @@ def _list(options):
 
 
 def _run(options):
-    from tutorials_lib.runs.notebooks import (
-        check_output,
-        check_run,
-        refresh_chapter,
-        run_chapter,
-    )
+    from tutorials_lib.runs.chapters import check_run
 
     chapters = CHAPTERS if options.all else tuple(options.chapters)
     if not chapters:
@@ -175,14 +182,22 @@ def _run(options):
     if options.output and len(chapters) > 1:
         raise ValueError("--output goes with one chapter.")
     parameters = {name: _parse(text) for name, text in options.parameter}
-    others = (options.profile, options.output, options.records)
+    if options.minutes is not None:
+        parameters["max_minutes"] = options.minutes
+    others = (options.profile, options.output, options.records, options.script)
     if options.in_place and (parameters or any(x is not None for x in others)):
         raise ValueError("--in-place takes the notebook as it stands, no parameters.")
     profile = "smoke" if options.profile is None else options.profile
     for chapter in chapters:
         check_run(chapter, profile, parameters)
-    if options.output is not None:
-        check_output(options.output)
+    if options.script and (options.output or options.cell_timeout is not None):
+        raise ValueError("--script writes no notebook and sets no limit for a cell.")
+    if not options.script:
+        # Needs Jupyter, which a script does without.
+        from tutorials_lib.runs.notebooks import check_output
+
+        if options.output is not None:
+            check_output(options.output)
     if options.cell_timeout is not None:
         check_whole("cell-timeout", options.cell_timeout, 1)
     if options.records is not None:
@@ -193,14 +208,25 @@ def _run(options):
     for chapter in chapters:
         how = "as it stands" if options.in_place else f"profile {profile}"
         print(f"{chapter}, {how}", flush=True)
-        if options.in_place:
-            done = refresh_chapter(chapter, options.cell_timeout)
-        else:
-            done = run_chapter(
-                chapter, profile, parameters, options.output, options.cell_timeout
-            )
-        print(f"wrote {done}")
+        _run_one(chapter, profile, parameters, options)
     return 0
+
+
+def _run_one(chapter, profile, parameters, options):
+    if options.script:
+        from tutorials_lib.runs.scripts import run_as_script
+
+        run_as_script(chapter, profile, parameters)
+        return
+    from tutorials_lib.runs.notebooks import refresh_chapter, run_chapter
+
+    if options.in_place:
+        done = refresh_chapter(chapter, options.cell_timeout)
+    else:
+        done = run_chapter(
+            chapter, profile, parameters, options.output, options.cell_timeout
+        )
+    print(f"wrote {done}")
 
 
 def _check(options):

@@ -1,6 +1,5 @@
 """Runs notebooks through papermill, and checks them through nbval."""
 
-import ast
 import os
 import pathlib
 import re
@@ -13,9 +12,8 @@ from unittest import mock
 import nbformat
 import papermill
 
-from tutorials_lib.checks import check_choice
-from tutorials_lib.runs.profiles import CHAPTERS, choose_settings
-from tutorials_lib.runs.records import find_checkout, runs_folder, write_text
+from tutorials_lib.runs.chapters import ChapterError, book_folder, check_run
+from tutorials_lib.runs.records import runs_folder, write_text
 
 # Time limit of a cell in seconds; a full grid takes what it takes.
 CELL_TIMEOUTS = {"smoke": 600, "quick": 1800, "full": None}
@@ -25,25 +23,6 @@ KERNEL_ENVIRONMENT = {
     "MPLBACKEND": "module://matplotlib_inline.backend_inline",
     "TF_CPP_MIN_LOG_LEVEL": "3",
 }
-
-
-class ChapterError(RuntimeError):
-    """A chapter cannot be run, or a cell of it failed."""
-
-
-def book_folder():
-    """Finds the folder of the chapters.
-
-    Raises:
-        ChapterError: the package is installed apart from its project.
-    """
-    checkout = find_checkout()
-    if checkout is None:
-        raise ChapterError(
-            "the chapters are not here: this command works in a checkout of the "
-            "project, with the package installed by `pip install --editable .`."
-        )
-    return checkout / "book"
 
 
 def read_notebook(path):
@@ -59,65 +38,6 @@ def read_notebook(path):
         raise ChapterError(
             f"{path} is no readable notebook ({type(error).__name__}: {error})."
         ) from error
-
-
-def find_parameters(path):
-    """Reads the names and defaults of a notebook's `parameters` cell.
-
-    Returns:
-        A dict of literals by name.
-
-    Raises:
-        ChapterError: the notebook has no such cell, or it holds more than literals.
-    """
-    cells = [
-        cell
-        for cell in read_notebook(path).cells
-        if "parameters" in cell.metadata.get("tags", [])
-    ]
-    if len(cells) != 1:
-        raise ChapterError(f"{path} must have one cell tagged parameters.")
-    try:
-        statements = ast.parse(cells[0].source).body
-    except SyntaxError as error:
-        raise ChapterError(f"{path}: the parameters cell is not Python.") from error
-    parameters = {}
-    for node in statements:
-        try:
-            (target,) = node.targets
-            parameters[target.id] = ast.literal_eval(node.value)
-        except (AttributeError, ValueError) as error:
-            raise ChapterError(
-                f"{path}: line {node.lineno} of the parameters cell must be "
-                f"`name = literal`."
-            ) from error
-    return parameters
-
-
-def check_run(chapter, profile, parameters):
-    """Refuses what a run would stumble over, before anything starts.
-
-    Args:
-        chapter: Name of a chapter.
-        profile: Name of a profile.
-        parameters: Values by name, laid over the profile's own.
-
-    Returns:
-        The chapter's path.
-
-    Raises:
-        ValueError: unknown chapter, profile or parameter, or a value out of range.
-        ChapterError: the notebook is not there.
-    """
-    check_choice("chapter", chapter, CHAPTERS)
-    path = book_folder() / f"{chapter}.ipynb"
-    if not path.is_file():
-        raise ChapterError(f"{path} is not there.")
-    allowed = [name for name in find_parameters(path) if name != "profile"]
-    for name in parameters:
-        check_choice("parameter", name, allowed)
-    choose_settings(chapter, profile, **parameters)
-    return path
 
 
 def check_output(path):

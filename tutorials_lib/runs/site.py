@@ -12,12 +12,8 @@ import nbformat
 import yaml
 
 from tutorials_lib.checks import check_choice
-from tutorials_lib.runs.notebooks import (
-    ChapterError,
-    book_folder,
-    executed_path,
-    read_notebook,
-)
+from tutorials_lib.runs.chapters import ChapterError, book_folder
+from tutorials_lib.runs.notebooks import executed_path, read_notebook
 from tutorials_lib.runs.profiles import CHAPTERS, PROFILES
 from tutorials_lib.runs.records import write_text
 

@@ -1,9 +1,9 @@
 """Tables of records: the article's number, ours beside it, and on what ours rest."""
 
 import math
+import sys
 
 import numpy as np
-from IPython.display import Markdown, display
 from scipy import stats
 
 from tutorials_lib.datasets import SPECIFICATIONS
@@ -55,7 +55,16 @@ def show_table(headers, rows):
         rows: Sequences of cells, each as long as `headers`.
     """
     lines = [headers, [":--"] + ["--:"] * (len(headers) - 1), *rows]
-    display(Markdown("\n".join(f"| {' | '.join(map(str, row))} |" for row in lines)))
+    _display("\n".join(f"| {' | '.join(map(str, row))} |" for row in lines))
+
+
+def _display(text):
+    """Shows Markdown in a notebook; elsewhere, as in a script, prints it."""
+    ipython = sys.modules.get("IPython")
+    if ipython is None or ipython.get_ipython() is None:
+        print(text, flush=True)
+    else:
+        ipython.display.display(ipython.display.Markdown(text))
 
 
 def show_scores(records, metric, digits=2):

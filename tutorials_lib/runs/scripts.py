@@ -1,0 +1,57 @@
+"""Runs a chapter's code in this process, for machines without Jupyter."""
+
+import contextlib
+import os
+import pathlib
+import traceback
+import warnings
+
+from tutorials_lib.runs.chapters import ChapterError, check_run, read_code
+
+
+def run_as_script(chapter, profile, parameters):
+    """Runs the code cells of a chapter, from its own file, as one program.
+
+    What the cells print goes to the terminal, tables as text; figures are drawn and
+    not shown. Runs leave their records as ever, and there is no executed notebook.
+
+    Args:
+        chapter: Name of a chapter.
+        profile: Name of a profile.
+        parameters: Values by name, laid over the profile's own.
+
+    Raises:
+        ValueError: unknown chapter, profile or parameter, or a value out of range.
+        ChapterError: the chapter is not there, or a cell failed.
+    """
+    path = check_run(chapter, profile, parameters)
+    run_cells(path, {"profile": profile, **parameters})
+
+
+def run_cells(path, parameters):
+    """Does for a notebook anywhere what `run_as_script` does for the book's."""
+    path = pathlib.Path(path)
+    os.environ["MPLBACKEND"] = "agg"
+    names = {"__name__": "__main__"}
+    with contextlib.chdir(path.parent), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="FigureCanvasAgg is non-interactive")
+        for number, (source, tags) in enumerate(read_code(path), start=1):
+            try:
+                exec(compile(source, f"{path.name}[{number}]", "exec"), names)
+            except Exception as error:
+                first_lines = "\n".join(source.splitlines()[:8])
+                trace = traceback.format_exc()
+                raise ChapterError(
+                    f"{path.name} failed in cell [{number}] with "
+                    f"{type(error).__name__}: {error}\nThe cell begins:\n"
+                    f"{first_lines}\n{trace[-1500:]}"
+                ) from error
+            if "parameters" in tags:
+                names.update(parameters)
+            _close_figures()
+
+
+def _close_figures():
+    import matplotlib.pyplot as plt
+
+    plt.close("all")
