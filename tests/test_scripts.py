@@ -10,13 +10,6 @@ from tutorials_lib.runs.chapters import ChapterError
 from tutorials_lib.runs.scripts import run_cells
 
 JUPYTER = ("IPython", "ipykernel", "jupyter_client", "nbformat", "papermill")
-    "IPython",
-    "ipykernel",
-    "jupyter_client",
-    "nbclient",
-    "nbformat",
-    "papermill",
-)
 RUN = "import sys; from tutorials_lib.runs.cli import main; sys.exit(main({!r}))"
 SMALL = ["--profile", "smoke", "-p", "epochs", "1", "-p", "alphas", "[0.2]"]
 
