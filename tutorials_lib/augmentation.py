@@ -5,7 +5,7 @@ import math
 import keras
 from keras import ops
 
-from tutorials_lib.checks import check_flag, check_range, check_whole
+from tutorials_lib.checks import check_flag, check_floats, check_range, check_seed
 from tutorials_lib.warps import make_matrices, warp_images
 
 
@@ -68,7 +68,7 @@ class RandomWarp(keras.layers.Layer):
         self.channel_shift = check_range("channel_shift", channel_shift, 0, 255)
         self.flip = check_flag("flip", flip)
         self.off_centre = check_flag("off_centre", off_centre)
-        self.seed = seed if seed is None else check_whole("seed", seed, 0, 2**31 - 1)
+        self.seed = check_seed(seed)
         self.seed_generator = keras.random.SeedGenerator(seed)
 
     def draw(self, n, size):
@@ -140,8 +140,4 @@ def _check_images(images):
         raise ValueError(
             f"images must have shape (n, height, width, channels); got {shape}."
         )
-    dtype = keras.backend.standardize_dtype(images.dtype)
-    if not keras.backend.is_float_dtype(dtype):
-        raise ValueError(
-            f"images must be floats, so that their range is known; got dtype {dtype}."
-        )
+    check_floats("images", images)

@@ -8,6 +8,7 @@ import numpy as np
 from tutorials_lib.checks import (
     check_choice,
     check_flag,
+    check_floats,
     check_label_rows,
     check_whole,
 )
@@ -227,9 +228,5 @@ class PartlyLabelledBatches(keras.utils.PyDataset):
 
 def _check_images(name, images):
     images = np.asarray(images)
-    if not np.issubdtype(images.dtype, np.floating):
-        raise ValueError(
-            f"{name} must be floats, scaled as the net expects them; got dtype "
-            f"{images.dtype}."
-        )
+    check_floats(name, images)
     return images.astype("float32", copy=False)

@@ -61,6 +61,24 @@ def check_whole(name, value, low, high=None):
     return int(value)
 
 
+def check_seed(seed):
+    """Raises ValueError unless `seed` is None or a whole number that Keras takes.
+
+    Returns:
+        `seed`, as an int where it is a number.
+    """
+    return seed if seed is None else check_whole("seed", seed, 0, 2**31 - 1)
+
+
+def check_floats(name, images):
+    """Raises ValueError unless an array or a tensor of any backend holds floats."""
+    dtype = getattr(images.dtype, "name", images.dtype)
+    if "float" not in dtype:
+        raise ValueError(
+            f"{name} must be floats, scaled as the net expects them; got dtype {dtype}."
+        )
+
+
 def check_flag(name, value):
     """Raises ValueError unless `value` is True or False.
 

@@ -9,7 +9,7 @@ p falls linearly with depth (equation 4).
 import keras
 from keras import ops
 
-from tutorials_lib.checks import check_choice, check_range, check_whole
+from tutorials_lib.checks import check_choice, check_range, check_seed, check_whole
 
 DROPPED_PER = ("batch", "image")
 
@@ -54,7 +54,7 @@ class StochasticDepth(keras.layers.Layer):
         super().__init__(**kwargs)
         self.survival = check_range("survival", survival, 0, 1)
         self.dropped_per = check_choice("dropped_per", dropped_per, DROPPED_PER)
-        self.seed = seed if seed is None else check_whole("seed", seed, 0, 2**31 - 1)
+        self.seed = check_seed(seed)
         self.seed_generator = keras.random.SeedGenerator(seed)
 
     def call(self, branch, training=False):

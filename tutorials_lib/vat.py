@@ -16,7 +16,13 @@ import keras
 import numpy as np
 from keras import ops
 
-from tutorials_lib.checks import check_flag, check_positive, check_whole
+from tutorials_lib.checks import (
+    check_flag,
+    check_floats,
+    check_positive,
+    check_seed,
+    check_whole,
+)
 
 
 def kl_divergence(p, q, from_logits=False):
@@ -151,7 +157,7 @@ def find_perturbation(
     iterations = check_whole("iterations", iterations, 1)
     check_network(network, from_logits)
     images = np.asarray(images)
-    _check_floats(images)
+    check_floats("images", images)
     if start is None:
         check_whole("seed", seed, 0)
         start = np.random.default_rng(seed).normal(size=images.shape)
@@ -229,7 +235,7 @@ class VatModel(keras.Model):
             ),
             "same_dropout": check_flag("same_dropout", same_dropout),
             "from_logits": check_flag("from_logits", from_logits),
-            "seed": seed if seed is None else check_whole("seed", seed, 0, 2**31 - 1),
+            "seed": check_seed(seed),
         }
         check_network(network, from_logits)
         self.network = network
@@ -255,7 +261,7 @@ class VatModel(keras.Model):
         """Trains as `keras.Model.fit` does."""
         # Refused later, inside of a step, it would cost the weights on JAX.
         if hasattr(x, "dtype"):
-            _check_floats(x)
+            check_floats("images", x)
         return super().fit(x, *args, **kwargs)
 
     def compute_loss(
@@ -269,7 +275,7 @@ class VatModel(keras.Model):
 
     def _compute_term(self, images, clean):
         """The mean over the batch of KL(p(x) || p(x + r))."""
-        _check_floats(images)
+        check_floats("images", images)
         if self.options["constant_clean"]:
             clean = ops.stop_gradient(clean)
         *steps, last = self._choose_seeds(self.options["iterations"] + 1)
@@ -380,11 +386,3 @@ def _find_seeds(network):
         for variable in network.non_trainable_variables
         if id(variable) not in weights
     ]
-
-
-def _check_floats(images):
-    dtype = keras.backend.standardize_dtype(images.dtype)
-    if not keras.backend.is_float_dtype(dtype):
-        raise ValueError(
-            f"images must be floats, scaled as the net expects them; got dtype {dtype}."
-        )
