@@ -17,7 +17,6 @@ import numpy as np
 
 from tutorials_lib.batches import MixupBatches
 from tutorials_lib.datasets import load_dataset, scale_images
-from tutorials_lib.devices import choose_jit_compile
 from tutorials_lib.models import (
     build_mixup_fashion_net,
     build_mixup_mnist_net,
@@ -117,7 +116,7 @@ def bench_batches(x, y, rounds):
     compare("mixup batches: keras.layers.MixUp / ours", take_ours, take_layer, rounds)
 
 
-def compile_net(build, jit_compile):
+def compile_net(build):
     """Builds and compiles a net."""
     keras.utils.set_random_seed(0)
     model = build()
@@ -125,7 +124,6 @@ def compile_net(build, jit_compile):
         "adam",
         "categorical_crossentropy",
         metrics=["accuracy"],
-        jit_compile=jit_compile,
     )
     return model
 
@@ -138,7 +136,7 @@ def bench_fit(x, y, rounds):
         ("mixup_fashion_mnist", build_mixup_fashion_net, 64, "shuffles", 4),
     ):
         images, labels = np.concatenate([x] * times), np.concatenate([y] * times)
-        model = compile_net(build, choose_jit_compile())
+        model = compile_net(build)
         mixed = MixupBatches(images, labels, 0.2, batch_size, 0, pairing)
         plain = {"x": images, "y": labels, "batch_size": batch_size}
 
@@ -152,35 +150,12 @@ def bench_fit(x, y, rounds):
         compare(title, fit_mixed, fit_plain, rounds, inverse=True)
 
 
-def bench_jit(x, y, rounds):
-    """The choice of jit_compile against XLA always; on JAX they are the same."""
-    for name, build, batch_size in (
-        ("mixup_mnist", build_mixup_mnist_net, 32),
-        ("mixup_fashion_mnist", build_mixup_fashion_net, 64),
-    ):
-        ours = compile_net(build, choose_jit_compile())
-        theirs = compile_net(build, True)
-        part = slice(3200)
-
-        def fit(model, batch_size=batch_size, part=part):
-            model.fit(x[part], y[part], batch_size=batch_size, verbose=0)
-
-        compare(
-            f"an epoch of {name}: jit_compile=True / by device",
-            lambda ours=ours, fit=fit: fit(ours),
-            lambda theirs=theirs, fit=fit: fit(theirs),
-            rounds,
-        )
-
-
 def bench_vat(x, y, rounds):
     """What the term of VAT adds to a step: by count 8/3 of a plain one."""
     part = slice(2560)
     x, y = x[part], y[part]
-    plain = compile_net(lambda: build_vat_mnist_net(False), choose_jit_compile())
-    adversarial = compile_net(
-        lambda: VatModel(build_vat_mnist_net(False)), choose_jit_compile()
-    )
+    plain = compile_net(lambda: build_vat_mnist_net(False))
+    adversarial = compile_net(lambda: VatModel(build_vat_mnist_net(False)))
 
     def fit(model):
         model.fit(x, y, batch_size=128, verbose=0)
@@ -209,7 +184,6 @@ def main():
     )
     bench_batches(x, y, options.rounds)
     bench_fit(x, y, options.rounds)
-    bench_jit(x, y, options.rounds)
     bench_vat(x, y, options.rounds)
 
 

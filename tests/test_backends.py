@@ -20,7 +20,6 @@ import json, sys
 import keras, numpy as np
 from tutorials_lib.batches import MixupBatches
 from tutorials_lib.datasets import load_dataset, scale_images
-from tutorials_lib.devices import choose_jit_compile
 from tutorials_lib.models import build_mixup_fashion_net
 
 # `fit` shuffles the order of the batches by Python's own generator.
@@ -31,8 +30,7 @@ model = build_mixup_fashion_net()
 rng = np.random.default_rng(0)
 model.set_weights([rng.normal(0, 0.1, w.shape) for w in model.get_weights()])
 model.get_layer(index=4).rate = 0.0
-model.compile("sgd", "categorical_crossentropy", metrics=["accuracy"],
-              jit_compile=choose_jit_compile())
+model.compile("sgd", "categorical_crossentropy", metrics=["accuracy"])
 history = model.fit(MixupBatches(x, y, 0.2, 64, 0, "shuffles", method="gamma"),
                     epochs=2, verbose=0)
 predicted = model.predict(scale_images(data.x_test), verbose=0)
@@ -83,22 +81,3 @@ def test_teaching_modules_do_not_import_what_runs_chapters(run_python):
         assert not [x for x in lines if "import" in x and "tutorials_lib.runs" in x], (
             path
         )
-
-
-@pytest.mark.parametrize(
-    ("backend", "devices", "jit"),
-    [
-        ("tensorflow", ["cpu:0"], False),
-        ("tensorflow", ["cpu:0", "gpu:0"], True),
-        ("jax", ["cpu:0"], True),
-        ("jax", ["gpu:0"], True),
-    ],
-)
-def test_jit_is_chosen_by_device(monkeypatch, backend, devices, jit):
-    import keras
-
-    from tutorials_lib.devices import choose_jit_compile
-
-    monkeypatch.setattr(keras.backend, "backend", lambda: backend)
-    monkeypatch.setattr(keras.distribution, "list_devices", lambda: devices)
-    assert choose_jit_compile() is jit

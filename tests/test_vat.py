@@ -10,7 +10,6 @@ from keras import layers, ops
 from scipy import stats
 
 from tutorials_lib import vat
-from tutorials_lib.devices import choose_jit_compile
 from tutorials_lib.vat import (
     VatModel,
     check_network,
@@ -51,7 +50,6 @@ def compile_model(model, optimizer="sgd"):
         optimizer,
         "categorical_crossentropy",
         metrics=["accuracy"],
-        jit_compile=choose_jit_compile(),
     )
     return model
 
@@ -369,7 +367,6 @@ class TestTerm:
 
 BOTH = """
 import json, keras, numpy as np
-from tutorials_lib.devices import choose_jit_compile
 from tutorials_lib.vat import VatModel, find_perturbation
 keras.utils.set_random_seed(0)
 rng = np.random.default_rng(0)
@@ -385,7 +382,7 @@ start = rng.normal(size=x.shape).astype("float32")
 r = find_perturbation(network, x[:8], start=start[:8])
 keras.random.normal = lambda shape, seed: keras.ops.array(start)
 model = VatModel(network)
-model.compile("sgd", "categorical_crossentropy", jit_compile=choose_jit_compile())
+model.compile("sgd", "categorical_crossentropy")
 losses = [float(np.ravel(model.train_on_batch(x, y))[0]) for _ in range(3)]
 print(json.dumps({"r": r.tolist(), "losses": losses,
                   "predicted": model.predict(x, verbose=0).tolist()}))
