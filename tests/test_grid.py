@@ -14,7 +14,12 @@ import pytest
 from tutorials_lib.datasets import Dataset
 from tutorials_lib.runs.grid import plan_run, run_grid
 from tutorials_lib.runs.profiles import choose_settings
-from tutorials_lib.runs.records import RecordError, read_records, runs_folder
+from tutorials_lib.runs.records import (
+    RecordError,
+    read_arrays,
+    read_records,
+    runs_folder,
+)
 
 # A stand-in for training, and a real data set's worth of standing: four images.
 STAND_IN = """
@@ -23,6 +28,7 @@ import numpy as np
 from tutorials_lib.datasets import Dataset
 from tutorials_lib.runs.grid import plan_run, run_grid
 from tutorials_lib.runs.profiles import choose_settings
+from tutorials_lib.runs.records import read_arrays
 
 images = np.zeros((4, 28, 28, 1), "uint8")
 labels = np.arange(4)
@@ -41,6 +47,7 @@ def train(seed, slow, callbacks):
         "metrics": {"test_accuracy": np.random.default_rng(seed).uniform()},
         "history": {"loss": [1.0]},
         "images": 4,
+        "arrays": {"rows": np.random.default_rng(seed).uniform(size=(4, 10))},
     }
 """
 
@@ -125,7 +132,8 @@ def test_a_killed_grid_goes_on_and_ends_like_one_never_killed(tmp_path):
         settings = choose_settings("mixup_mnist", "full")
         grid = [plan_run("none", seed, slow={slow}) for seed in range(4)]
         for record in run_grid(settings, data, grid, train):
-            print("score", record["seed"], record["metrics"]["test_accuracy"])
+            rows = read_arrays(record)["rows"]
+            print("score", record["seed"], record["metrics"]["test_accuracy"], rows)
     """
     folder = tmp_path / "records" / "mixup_mnist"
     # The pause is a parameter of the run, so it must be the same before and after.
@@ -145,9 +153,9 @@ def test_a_killed_grid_goes_on_and_ends_like_one_never_killed(tmp_path):
     assert resumed.count("started") == 4 - len(kept), errors
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
     unbroken, _ = run_script(tmp_path / "other", body.format(slow=0.5)).communicate()
-    scores = [line for line in resumed.splitlines() if line.startswith("score")]
-    assert len(scores) == 4
-    assert scores == [x for x in unbroken.splitlines() if x.startswith("score")]
+    scores = resumed[resumed.index("score") :]
+    assert scores.count("score") == 4
+    assert scores == unbroken[unbroken.index("score") :]
 
 
 def test_two_processes_share_a_grid(tmp_path):
@@ -161,6 +169,44 @@ def test_two_processes_share_a_grid(tmp_path):
     started = [out.count("started") for out, _ in outputs]
     assert sum(started) == 4, outputs
     assert all("records 4" in out for out, _ in outputs), outputs
+
+
+def test_arrays_are_read_back_or_missed_in_words(stand_in, tmp_path):
+    settings = choose_settings("mixup_mnist", "full")
+    (record,) = run_grid(
+        settings, stand_in["data"], plan(seeds=(3,)), stand_in["train"]
+    )
+    found = read_arrays(record)
+    assert list(found) == ["rows"]
+    expected = np.random.default_rng(3).uniform(size=(4, 10))
+    np.testing.assert_array_equal(found["rows"], expected)
+    (path,) = (tmp_path / "records").rglob("*.npz")
+    assert path.stem == next((tmp_path / "records").rglob("*.json")).stem
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    with pytest.raises(RecordError, match=r"none, seed 3, .* missing or damaged"):
+        read_arrays(record)
+    record.pop("arrays")
+    with pytest.raises(RecordError, match="none, seed 3 left no arrays"):
+        read_arrays(record)
+
+
+def test_arrays_of_a_short_run_lie_with_it(stand_in, tmp_path):
+    settings = choose_settings("mixup_mnist", "quick")
+    (record,) = run_grid(
+        settings, stand_in["data"], plan(seeds=(3,)), stand_in["train"]
+    )
+    assert read_arrays(record)["rows"].shape == (4, 10)
+    assert not (tmp_path / "records").exists()
+
+
+def test_arrays_of_objects_leave_no_record(stand_in, tmp_path):
+    def train(**arguments):
+        return {**stand_in["train"](**arguments), "arrays": {"rows": ["a"]}}
+
+    settings = choose_settings("mixup_mnist", "full")
+    with pytest.raises(RecordError, match="array rows must hold numbers"):
+        run_grid(settings, stand_in["data"], plan(seeds=(3,)), train)
+    assert not [path for path in (tmp_path / "records").rglob("*") if path.is_file()]
 
 
 def test_a_claim_is_held_by_a_living_process_alone(stand_in, tmp_path):
@@ -190,7 +236,8 @@ def test_a_record_under_another_name_is_refused(stand_in, tmp_path, field, value
     run_grid(settings, stand_in["data"], plan(seeds=(0,)), stand_in["train"])
     (path,) = (tmp_path / "records" / "mixup_mnist").glob("*.json")
     path.write_text(json.dumps({**json.loads(path.read_text()), field: value}))
-    with pytest.raises(RecordError, match="holds another run than its name says"):
+    differs = "chapter or data" if field == "chapter" else f"{field} '?{value}"
+    with pytest.raises(RecordError, match=f"holds another run .* differs: {differs}"):
         run_grid(settings, stand_in["data"], plan(seeds=(0,)), stand_in["train"])
 
 

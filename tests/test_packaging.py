@@ -71,7 +71,7 @@ def test_the_address_stands_in_one_place_and_its_stamps():
     owner_and_name = address.removeprefix("https://github.com/")
     holders = {}
     for path in tracked_files():
-        if path.suffix in {".json", ".png", ".svg", ".ico"} or not path.is_file():
+        if path.suffix in {".json", ".npz", ".png", ".svg", ".ico"} or not path.is_file():
             continue
         count = path.read_text(encoding="utf-8").count(owner_and_name)
         if count:
@@ -110,16 +110,17 @@ def test_wheel_carries_the_records_and_nothing_else_of_the_book(tmp_path):
     names = zipfile.ZipFile(wheel).namelist()
     records = {
         x.relative_to(ROOT / "book" / "records").as_posix()
-        for x in (ROOT / "book" / "records").rglob("*.json")
+        for x in (ROOT / "book" / "records").rglob("*.*")
+        if x.suffix in (".json", ".npz")
     }
     packed = {
         x.removeprefix("tutorials_lib/published_records/")
         for x in names
-        if x.endswith(".json")
+        if x.endswith((".json", ".npz"))
     }
     assert packed == records
     assert records
-    assert not [x for x in names if x.endswith((".ipynb", ".npz", ".claim"))]
+    assert not [x for x in names if x.endswith((".ipynb", ".claim"))]
     assert not [x for x in names if x.startswith(("tests", "book", "benchmarks"))]
 
 

@@ -25,6 +25,7 @@ from tutorials_lib.runs.records import (
     published_folder,
     read_record,
     runs_folder,
+    write_arrays,
     write_record,
 )
 
@@ -60,8 +61,9 @@ def run_grid(settings, data, grid, train):
         grid: Planned runs, from `plan_run`, in the order to run them.
         train: Function called as `train(seed=..., callbacks=..., **parameters)`; it
             hands the callbacks to `fit` and returns a dict with `metrics` (name to
-            number), `history` (name to list, one entry an epoch) and `images` (how
-            many images training has seen).
+            number), `history` (name to list, one entry an epoch), `images` (how
+            many images training has seen) and, where the chapter needs them again,
+            `arrays` (name to array, see `records.read_arrays`).
 
     Returns:
         Records, in the order of the grid; runs not done are left out.
@@ -101,7 +103,10 @@ def run_grid(settings, data, grid, train):
                 if claimed and resumable and path.exists():
                     done[place] = _read_planned(settings.chapter, data, run, path)
                 elif claimed:
-                    record = _run_once(settings, data, run, train, commit)
+                    record, arrays = _run_once(settings, data, run, train, commit)
+                    # Arrays first: what has its record is complete.
+                    if arrays:
+                        record["arrays"] = write_arrays(arrays, path)
                     write_record(record, path)
                     done[place] = record
                     _say(len(done), len(planned), record)
@@ -142,8 +147,22 @@ def _read_planned(chapter, data, run, path):
     planned = json.loads(json.dumps(run))
     same = record["chapter"] == chapter and record["data"]["sha256"] == data.sha256
     if not same or found != planned:
-        raise RecordError(f"{path}: holds another run than its name says.")
+        differs = _list_differences(planned, found) or ["chapter or data"]
+        raise RecordError(
+            f"{path}: holds another run than its name says; what differs: "
+            f"{'; '.join(differs)}."
+        )
     return record
+
+
+def _list_differences(planned, found, name=""):
+    """Says where two values differ, down through the dicts they hold."""
+    if not (isinstance(planned, dict) and isinstance(found, dict)):
+        return [] if planned == found else [f"{name} {found!r}, not {planned!r}"]
+    differences = []
+    for key in sorted(planned.keys() | found.keys()):
+        differences += _list_differences(planned.get(key), found.get(key), key)
+    return differences
 
 
 def _is_late(max_minutes, start):
@@ -164,7 +183,7 @@ def _run_once(settings, data, run, train, commit):
         name: [float(value) for value in values]
         for name, values in result["history"].items()
     }
-    return {
+    record = {
         "schema": SCHEMA,
         "chapter": settings.chapter,
         "variant": run["variant"],
@@ -188,6 +207,7 @@ def _run_once(settings, data, run, train, commit):
         "git": commit,
         "date": date,
     }
+    return record, result.get("arrays")
 
 
 def _say(number, total, record):

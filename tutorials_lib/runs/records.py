@@ -1,7 +1,11 @@
-"""Records: one JSON file for each run, holding all that is needed to repeat it."""
+"""Records: one JSON file for each run, holding all that is needed to repeat it.
+
+A run may leave arrays too, such as predictions: an .npz file beside the record.
+"""
 
 import datetime
 import hashlib
+import io
 import json
 import math
 import numbers
@@ -9,6 +13,8 @@ import os
 import pathlib
 import re
 import tempfile
+
+import numpy as np
 
 SCHEMA = 1
 
@@ -39,6 +45,8 @@ FIELDS = {
     "git": {"commit": (str, type(None)), "clean": (bool, type(None))},
     "date": _TEXT,
 }
+# Of a run that left arrays.
+ARRAYS = {"file": _TEXT, "sha256": _TEXT}
 
 
 class RecordError(RuntimeError):
@@ -81,7 +89,8 @@ def check_record(record, origin="record"):
             f"{origin}: schema {schema!r}, and this version of tutorials_lib reads "
             f"schema {SCHEMA}. Use the version that wrote it, or run it again."
         )
-    _check_fields(record, FIELDS, origin)
+    fields = {**FIELDS, "arrays": ARRAYS} if "arrays" in record else FIELDS
+    _check_fields(record, fields, origin)
     try:
         datetime.datetime.fromisoformat(record["date"])
     except ValueError as error:
@@ -144,13 +153,74 @@ def _join_number_lists(text):
     )
 
 
+def write_arrays(arrays, path):
+    """Writes the arrays of a run, whole or not at all.
+
+    Args:
+        arrays: Dict of name to NumPy array of numbers.
+        path: Path of the run's record; the arrays' file stands beside it.
+
+    Returns:
+        The record's `arrays`: name and SHA-256 of the file.
+
+    Raises:
+        RecordError: one of them holds no numbers.
+    """
+    for name, array in arrays.items():
+        if np.asarray(array).dtype.kind not in "biuf":
+            raise RecordError(
+                f"{path}: array {name} must hold numbers; got {array!r:.60}."
+            )
+    packed = io.BytesIO()
+    np.savez_compressed(packed, **arrays)
+    content = packed.getvalue()
+    path = pathlib.Path(path).with_suffix(".npz")
+    write_bytes(path, content)
+    return {"file": path.name, "sha256": hashlib.sha256(content).hexdigest()}
+
+
+def read_arrays(record):
+    """Reads the arrays that a run left.
+
+    Args:
+        record: A record, from `run_grid` or `published_records`.
+
+    Returns:
+        Dict of name to array.
+
+    Raises:
+        RecordError: the run left none, or their file is missing or another one.
+    """
+    name = f"{record['variant']}, seed {record['seed']}"
+    if "arrays" not in record:
+        raise RecordError(f"the run {name} left no arrays.")
+    homes = (published_folder(), runs_folder() / record["profile"])
+    for home in homes:
+        path = home / record["chapter"] / record["arrays"]["file"]
+        if not path.is_file():
+            continue
+        content = path.read_bytes()
+        if hashlib.sha256(content).hexdigest() == record["arrays"]["sha256"]:
+            with np.load(io.BytesIO(content), allow_pickle=False) as found:
+                return dict(found)
+    raise RecordError(
+        f"the arrays of the run {name}, {record['arrays']['file']}, are missing or "
+        f"damaged: put the file back beside the record, or run it again."
+    )
+
+
 def write_text(path, text):
+    """Writes a text file beside its place and renames it, whole or not at all."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path, content):
     """Writes a file beside its place and renames it, whole or not at all."""
     path = pathlib.Path(path)
     handle, partial = tempfile.mkstemp(dir=path.parent, prefix=".partial-")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
         os.chmod(partial, 0o644)
         os.replace(partial, path)
     except BaseException:
