@@ -71,7 +71,8 @@ def test_the_address_stands_in_one_place_and_its_stamps():
     owner_and_name = address.removeprefix("https://github.com/")
     holders = {}
     for path in tracked_files():
-        if path.suffix in {".json", ".npz", ".png", ".svg", ".ico"} or not path.is_file():
+        binary = {".json", ".npz", ".png", ".svg", ".ico"}
+        if path.suffix in binary or not path.is_file():
             continue
         count = path.read_text(encoding="utf-8").count(owner_and_name)
         if count:
