@@ -15,9 +15,12 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 
+from tutorials_lib.augmentation import RandomWarp
+from tutorials_lib.averaging import predict_draws
 from tutorials_lib.batches import MixupBatches
 from tutorials_lib.datasets import load_dataset, scale_images
 from tutorials_lib.models import (
+    build_cifar10_benchmark_net,
     build_mixup_fashion_net,
     build_mixup_mnist_net,
     build_vat_mnist_net,
@@ -169,6 +172,81 @@ def bench_vat(x, y, rounds):
     )
 
 
+class Augmented(keras.Model):
+    """Augments in `predict`, so in one compiled step."""
+
+    def __init__(self, layer):
+        super().__init__()
+        self.layer = layer
+
+    def call(self, images):
+        """Augments images."""
+        return self.layer(images, training=True)
+
+
+def make_generator():
+    """Article 2's augmentation, as it was written."""
+    from keras.src.legacy.preprocessing.image import ImageDataGenerator
+
+    return ImageDataGenerator(
+        rotation_range=20,
+        horizontal_flip=True,
+        height_shift_range=0.2,
+        width_shift_range=0.2,
+        zoom_range=0.2,
+        channel_shift_range=0.2,
+    )
+
+
+def bench_augmentation(rounds, n=2000):
+    """Article 2's augmentation against the old generator and a chain of layers."""
+    images = np.random.default_rng(0).random((n, 32, 32, 3)).astype("float32")
+    flow = make_generator().flow(images, batch_size=500, shuffle=False)
+    near = {"fill_mode": "nearest"}
+    chain = keras.Sequential(
+        [
+            keras.layers.RandomFlip("horizontal"),
+            keras.layers.RandomRotation(20 / 360, **near),
+            keras.layers.RandomTranslation(0.2, 0.2, **near),
+            keras.layers.RandomZoom(0.2, 0.2, **near),
+            keras.layers.RandomBrightness(0.2, value_range=(0, 1)),
+        ]
+    )
+    ours, theirs = Augmented(RandomWarp(seed=0)), Augmented(chain)
+
+    def take_flow():
+        for _ in range(len(flow)):
+            next(flow)
+
+    def predict(model):
+        model.predict(images, batch_size=500, verbose=0)
+
+    title = "augmentation: the old ImageDataGenerator / ours (goal > 5)"
+    compare(title, lambda: predict(ours), take_flow, rounds)
+    title = "augmentation: a chain of keras.layers / ours"
+    compare(title, lambda: predict(ours), lambda: predict(theirs), rounds)
+
+
+def bench_tta(rounds, n=1000, draws=2):
+    """Test-time augmentation against article 2's loop, on a net of width 8."""
+    images = np.random.default_rng(0).random((n, 32, 32, 3)).astype("float32")
+    network = build_cifar10_benchmark_net(width=8)
+    layer = RandomWarp(seed=0)
+    flow = make_generator().flow(images, batch_size=500, shuffle=False)
+
+    def take_ours():
+        predict_draws(network, images, layer, draws)
+
+    def take_loop():
+        predicted = np.zeros((n, 10))
+        for _ in range(draws):
+            for place in range(0, n, 500):
+                predicted[place : place + 500] += network.predict(next(flow), verbose=0)
+
+    title = "test-time augmentation: article 2's loop / ours"
+    compare(title, take_ours, take_loop, rounds)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
@@ -185,6 +263,8 @@ def main():
     bench_batches(x, y, options.rounds)
     bench_fit(x, y, options.rounds)
     bench_vat(x, y, options.rounds)
+    bench_augmentation(options.rounds)
+    bench_tta(options.rounds)
 
 
 if __name__ == "__main__":

@@ -259,6 +259,21 @@ def test_training_that_keeps_its_callbacks_to_itself(stand_in):
         run_grid(settings, stand_in["data"], plan(), train)
 
 
+def test_a_run_that_trains_nothing(stand_in):
+    """An ensemble: no epochs, and a history of its own."""
+
+    def average(seed, callbacks):
+        history = {"by members": [0.4, 0.5]}
+        return {"metrics": {"a": 0.5}, "history": history, "images": 0}
+
+    settings = choose_settings("mixup_mnist", "full")
+    grid = [plan_run("ensemble", 0)]
+    (record,) = run_grid(settings, stand_in["data"], grid, average)
+    assert record["history"] == {"by members": [0.4, 0.5], "seconds": []}
+    assert record["timing"]["images_per_second"] == 0
+    assert run_grid(settings, stand_in["data"], grid, None) == [record]
+
+
 def test_a_loss_that_is_no_number_leaves_no_record(stand_in, tmp_path):
     def train(**arguments):
         result = stand_in["train"](**arguments)

@@ -8,7 +8,13 @@ import pytest
 from test_records import RECORD
 
 from tutorials_lib.intervals import mean_interval
-from tutorials_lib.plots import COLOURS, show_curves, show_images, show_intervals
+from tutorials_lib.plots import (
+    COLOURS,
+    show_curves,
+    show_images,
+    show_intervals,
+    show_panels,
+)
 from tutorials_lib.runs import tables
 
 
@@ -47,6 +53,23 @@ def test_the_article_beside_ours(records, shown):
     assert rows[0] == "| none | 99.16 | 99.10 ± 0.25 (n = 3) | -0.06 |"
     assert rows[1] == "| alpha 0.1 | 99.18 | 99.30 ± 0.50 (n = 3) | +0.12 |"
     assert rows[2] == "| alpha 2 | 99.00 | not run | - |"
+
+
+def test_numbers_of_no_single_variant(shown):
+    tables.compare_numbers(
+        "test accuracy, %",
+        [
+            ("+ ensemble", 0.9507, [0.9512]),
+            ("flips", None, [0.94, 0.95]),
+            ("a", 0.9, []),
+        ],
+    )
+    header, _, *rows = shown[0].splitlines()
+    assert header.startswith("| test accuracy, % | article (one run) | ours")
+    assert rows[0] == "| + ensemble | 95.07 | 95.12 (n = 1) | +0.05 |"
+    # Student's interval of 94 and 95 is 12.706 * 0.7071 / sqrt 2 wide.
+    assert rows[1] == "| flips | - | 94.50 ± 6.35 (n = 2) | - |"
+    assert rows[2] == "| a | 90.00 | not run | - |"
 
 
 def test_numbers_that_are_no_shares(records, shown):
@@ -175,6 +198,32 @@ def test_curves_are_drawn_as_given(figure):
     (axis,) = figure[0].axes
     np.testing.assert_array_equal(axis.lines[0].get_xydata(), [[1, 3], [2, 1], [3, 2]])
     assert (axis.get_xlabel(), axis.get_ylabel()) == ("epoch", "error, %")
+
+
+def test_curves_on_a_logarithmic_axis(figure):
+    show_curves({"one": {"x": [1, 10, 100], "y": [3, 1, 2]}}, "n", "%", logx=True)
+    (axis,) = figure[0].axes
+    assert axis.get_xscale() == "log"
+    # Numbers as they are read, not powers.
+    assert axis.xaxis.get_major_formatter()(50, None) == "50"
+
+
+def test_panels_in_their_order(figure):
+    panels = {
+        title: {"before": {"y": [k, k + 1], "colour": "red"}, "after": {"y": [5, 6]}}
+        for k, title in enumerate(["loss, training", "loss, test", "accuracy"])
+    }
+    show_panels(panels, "epoch")
+    axes = figure[0].axes
+    assert [axis.get_title() for axis in axes] == [*panels, ""]
+    for k, axis in enumerate(axes[:3]):
+        assert axis.get_xlabel() == "epoch"
+        np.testing.assert_array_equal(axis.lines[0].get_ydata(), [k, k + 1])
+        assert axis.lines[0].get_color() == "red"
+    legends = [axis.get_legend() for axis in axes]
+    assert [text.get_text() for text in legends[0].get_texts()] == ["before", "after"]
+    assert legends[1:] == [None] * 3
+    assert not axes[3].axison
 
 
 def test_intervals_are_drawn_as_given(figure):

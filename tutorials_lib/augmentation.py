@@ -17,9 +17,10 @@ def shift_channels(images, amounts):
         amounts: float array (n,), in the units of the pixels.
 
     Returns:
-        Tensor shaped as images: no pixel below the image's lowest or above its
+        float32 tensor shaped as images: no pixel below the image's lowest or above its
         highest, over all channels.
     """
+    images, amounts = ops.cast(images, "float32"), ops.cast(amounts, "float32")
     axes = (1, 2, 3)
     low = ops.min(images, axis=axes, keepdims=True)
     high = ops.max(images, axis=axes, keepdims=True)

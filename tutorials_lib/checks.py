@@ -5,6 +5,9 @@ import sys
 
 import numpy as np
 
+# Keras' names of dtype policies that a chapter may train with.
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+
 
 def check_choice(name, value, allowed):
     """Raises ValueError unless `value` is one of `allowed`.

@@ -6,9 +6,7 @@ import math
 import keras
 from keras import Sequential, layers
 
-from tutorials_lib.checks import check_choice, check_range, check_whole
-
-PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+from tutorials_lib.checks import PRECISIONS, check_choice, check_range, check_whole
 
 
 def build_mixup_mnist_net():

@@ -43,8 +43,8 @@ def show_images(images, titles=None, columns=8, size=1.2):
     plt.show()
 
 
-def show_curves(curves, xlabel, ylabel, size=(6.5, 3.6), limits=None):
-    """Draws lines with a label at each.
+def show_curves(curves, xlabel, ylabel, size=(6.5, 3.6), limits=None, logx=False):
+    """Draws lines with a legend.
 
     Args:
         curves: Dict of label to a dict with `y` (sequence of numbers) and, as
@@ -53,8 +53,41 @@ def show_curves(curves, xlabel, ylabel, size=(6.5, 3.6), limits=None):
         ylabel: Label of the vertical axis, with its unit.
         size: Width and height in inches.
         limits: Lowest and highest y, or None.
+        logx: Whether equal factors of x are equally far apart.
     """
     figure, axis = plt.subplots(figsize=size)
+    _draw_curves(axis, curves)
+    if logx:
+        axis.set_xscale("log")
+        axis.xaxis.set_major_formatter("{x:g}")
+    _finish(figure, axis, xlabel, ylabel, limits)
+
+
+def show_panels(panels, xlabel, columns=2, size=(3.4, 2.3)):
+    """Draws several sets of lines in panels side by side, with one legend.
+
+    Args:
+        panels: Dict of title to curves, see `show_curves`; all have the same labels.
+        xlabel: Label of the horizontal axes, with its unit.
+        columns: Panels in a row.
+        size: Width and height of a panel in inches.
+    """
+    rows = -(-len(panels) // columns)
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(columns * size[0], rows * size[1]), squeeze=False
+    )
+    for axis in axes.flat[len(panels) :]:
+        axis.axis("off")
+    for axis, (title, curves) in zip(axes.flat, panels.items(), strict=False):
+        _draw_curves(axis, curves)
+        axis.set_title(title, fontsize=10)
+        _style(axis, xlabel, "")
+    axes.flat[0].legend(fontsize=8, frameon=False)
+    figure.tight_layout()
+    plt.show()
+
+
+def _draw_curves(axis, curves):
     for label, curve in curves.items():
         y = curve["y"]
         axis.plot(
@@ -65,7 +98,6 @@ def show_curves(curves, xlabel, ylabel, size=(6.5, 3.6), limits=None):
             linewidth=curve.get("width", 1.6),
             label=label,
         )
-    _finish(figure, axis, xlabel, ylabel, limits)
 
 
 def show_intervals(rows, xlabel, published=None, size=(6.5, 3.6)):
@@ -116,13 +148,17 @@ def show_intervals(rows, xlabel, published=None, size=(6.5, 3.6)):
     _finish(figure, axis, xlabel, "", None)
 
 
-def _finish(figure, axis, xlabel, ylabel, limits):
+def _style(axis, xlabel, ylabel):
     axis.set_xlabel(xlabel)
     axis.set_ylabel(ylabel)
-    if limits:
-        axis.set_ylim(limits)
     axis.grid(alpha=0.25)
     axis.spines[["top", "right"]].set_visible(False)
+
+
+def _finish(figure, axis, xlabel, ylabel, limits):
+    _style(axis, xlabel, ylabel)
+    if limits:
+        axis.set_ylim(limits)
     if axis.get_legend_handles_labels()[0]:
         axis.legend(fontsize=8, frameon=False)
     figure.tight_layout()

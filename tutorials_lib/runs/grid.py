@@ -62,8 +62,9 @@ def run_grid(settings, data, grid, train):
         train: Function called as `train(seed=..., callbacks=..., **parameters)`; it
             hands the callbacks to `fit` and returns a dict with `metrics` (name to
             number), `history` (name to list, one entry an epoch), `images` (how
-            many images training has seen) and, where the chapter needs them again,
-            `arrays` (name to array, see `records.read_arrays`).
+            many images training has seen; 0 for a run that trains nothing, as an
+            ensemble, and leaves the callbacks aside) and, as wanted, `arrays` (name
+            to array, see `records.read_arrays`).
 
     Returns:
         Records, in the order of the grid; runs not done are left out.
@@ -177,7 +178,7 @@ def _run_once(settings, data, run, train, commit):
     start = time.perf_counter()
     result = train(seed=run["seed"], callbacks=[watch], **run["parameters"])
     wall = time.perf_counter() - start
-    if not watch.seconds:
+    if result["images"] and not watch.seconds:
         raise ValueError("train must hand its callbacks to fit; no epoch was seen.")
     history = {
         name: [float(value) for value in values]
@@ -201,7 +202,9 @@ def _run_once(settings, data, run, train, commit):
         "history": {**history, "seconds": [round(s, 3) for s in watch.seconds]},
         "timing": {
             "wall_seconds": round(wall, 3),
-            "images_per_second": round(result["images"] / sum(watch.seconds), 1),
+            "images_per_second": round(
+                result["images"] / max(sum(watch.seconds), 1e-9), 1
+            ),
         },
         "environment": describe_environment(),
         "git": commit,

@@ -7,7 +7,13 @@ import dataclasses
 import functools
 import types
 
-from tutorials_lib.checks import check_choice, check_positive, check_whole
+from tutorials_lib.checks import (
+    PRECISIONS,
+    check_choice,
+    check_positive,
+    check_range,
+    check_whole,
+)
 from tutorials_lib.datasets import SOURCES
 from tutorials_lib.mixup import LAMBDA_PER, PAIRINGS
 
@@ -93,6 +99,63 @@ TABLE = {
             "eps_values": (0.25, 0.5, 1.0, 2.0, 4.0),
         },
     },
+    "cifar10_95": {
+        "protocol": {
+            "learning_rate": 0.001,
+            "rotation": 20.0,
+            "shift": 0.2,
+            "zoom": 0.2,
+            "channel_shift": 0.2,
+            "strong": 0.3,
+            "recipe_peak": 0.4,
+        },
+        "smoke": {
+            "source": "sample",
+            "train_images": 200,
+            "validation_images": 40,
+            "test_images": 100,
+            "epochs": 2,
+            "batch_size": 50,
+            "seeds": 1,
+            "members": 2,
+            "draws": 2,
+            "width": 4,
+            "precision": "float32",
+            "recipe_epochs": 1,
+            "recipe_batch_size": 50,
+        },
+        "quick": {
+            "source": "real",
+            "train_images": 5000,
+            "validation_images": 1000,
+            "test_images": 1000,
+            "epochs": 10,
+            "batch_size": 50,
+            "seeds": 1,
+            "members": 2,
+            "draws": 10,
+            "width": 16,
+            "precision": "float32",
+            "recipe_epochs": 10,
+            "recipe_batch_size": 100,
+        },
+        "full": {
+            "source": "real",
+            "train_images": None,
+            "validation_images": 5000,
+            "test_images": None,
+            "epochs": 150,
+            "batch_size": 500,
+            "seeds": 3,
+            "members": 5,
+            "draws": 50,
+            "width": 64,
+            # Named for a GPU, where alone this profile ends within a day.
+            "precision": "mixed_bfloat16",
+            "recipe_epochs": 40,
+            "recipe_batch_size": 500,
+        },
+    },
     "mixup_fashion_mnist": {
         "protocol": {
             "batch_size": 64,
@@ -139,6 +202,7 @@ CHOOSING = (
     "images_per_mix",
     "labels",
     "eps_values",
+    "members",
     "max_minutes",
 )
 
@@ -206,6 +270,18 @@ CHECKS = {
     "decay": check_positive,
     "pairing": functools.partial(check_choice, allowed=PAIRINGS),
     "lambda_per": functools.partial(check_choice, allowed=LAMBDA_PER),
+    "rotation": functools.partial(check_range, low=0, high=360),
+    "shift": functools.partial(check_range, low=0, high=1),
+    "zoom": functools.partial(check_range, low=0, high=0.99),
+    "channel_shift": functools.partial(check_range, low=0, high=255),
+    "strong": functools.partial(check_range, low=0, high=0.99),
+    "members": functools.partial(check_whole, low=1),
+    "draws": functools.partial(check_whole, low=1),
+    "width": functools.partial(check_whole, low=1),
+    "precision": functools.partial(check_choice, allowed=PRECISIONS),
+    "recipe_epochs": functools.partial(check_whole, low=1),
+    "recipe_batch_size": functools.partial(check_whole, low=1),
+    "recipe_peak": check_positive,
     "max_minutes": _check_minutes,
 }
 

@@ -98,21 +98,36 @@ def compare_scores(records, chapter, metric, variants, digits=2, scale=100, unit
     """
     published = read_published(chapter, metric)
     groups = group_records(records)
-    rows = []
-    for variant in variants:
-        theirs, ours = published.get(variant), None
-        if variant in groups:
-            ours = mean_interval(read_metric(groups[variant], metric))
-        row = [variant, "-", "not run", "-"]
+    rows = [
+        (variant, published.get(variant), read_metric(groups.get(variant, []), metric))
+        for variant in variants
+    ]
+    name = metric.replace("_", " ") + (f", {unit}" if unit else "")
+    compare_numbers(name, rows, digits, scale)
+
+
+def compare_numbers(title, rows, digits=2, scale=100):
+    """Shows numbers of the article and ours.
+
+    Args:
+        title: What the numbers are, with their unit.
+        rows: Sequence of (name, the article's number or None, list of ours by seed);
+            an empty list is a row that was not run.
+        digits: Digits after the point.
+        scale: What the numbers are multiplied by; 1 for those that are no shares.
+    """
+    table = []
+    for name, theirs, values in rows:
+        row = [name, "-", "not run", "-"]
         if theirs is not None:
             row[1] = f"{scale * theirs:.{digits}f}"
-        if ours is not None:
+        if values:
+            ours = mean_interval(values)
             row[2] = ours.format(scale, digits)
-        if theirs is not None and ours is not None:
-            row[3] = f"{scale * (ours.mean - theirs):+.{digits}f}"
-        rows.append(row)
-    name = metric.replace("_", " ") + (f", {unit}" if unit else "")
-    show_table([name, "article (one run)", OURS, "difference"], rows)
+            if theirs is not None:
+                row[3] = f"{scale * (ours.mean - theirs):+.{digits}f}"
+        table.append(row)
+    show_table([title, "article (one run)", OURS, "difference"], table)
 
 
 def show_differences(records, metric, baseline, variants):
