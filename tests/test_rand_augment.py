@@ -1,0 +1,246 @@
+"""RandAugment against Pillow, operation by operation, and against hand counts."""
+
+import itertools
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+from PIL import Image, ImageEnhance, ImageOps
+
+from tutorials_lib.rand_augment import (
+    LEVELS,
+    OPERATIONS,
+    POLICIES,
+    RandAugment,
+    list_magnitudes,
+)
+
+# What the article prints, level by level.
+ARTICLE = {
+    "rotate": [0, 40, 80, 120, 160, 200, 240, 280, 320, 360],
+    "posterize": [8, 8, 7, 7, 6, 6, 5, 5, 4, 4],
+}
+EXACT = ("equalize", "solarize", "posterize", "translate_x", "translate_y")
+
+
+def run_pillow(policy, name, magnitude, sign, image):
+    """One operation in Pillow, as the article's generator (or the paper's) has it."""
+    article, side = policy == "article", 1 - 2 * sign
+    fill = None if article else (128, 128, 128)
+    bilinear = Image.Resampling.BILINEAR
+    size = image.size
+    if name == "rotate":
+        if not article:
+            return image.rotate(side * magnitude, bilinear, fillcolor=fill)
+        turned = image.convert("RGBA").rotate(magnitude)
+        grey = Image.new("RGBA", turned.size, (128,) * 4)
+        return Image.composite(turned, grey, turned).convert("RGB")
+    if name.startswith(("shear", "translate")):
+        matrix = [1, 0, 0, 0, 1, 0]
+        place = {"shear_x": 1, "shear_y": 3, "translate_x": 2, "translate_y": 5}[name]
+        scale = {2: size[0], 5: size[1]}.get(place, 1)
+        matrix[place] = side * magnitude * scale
+        sampling = Image.Resampling.NEAREST
+        if name.startswith("shear"):
+            sampling = Image.Resampling.BICUBIC if article else bilinear
+        return image.transform(
+            size, Image.Transform.AFFINE, matrix, sampling, fillcolor=fill
+        )
+    if name == "solarize":
+        return ImageOps.solarize(image, magnitude)
+    if name == "posterize":
+        return ImageOps.posterize(image, int(magnitude))
+    if name == "autocontrast":
+        return ImageOps.autocontrast(image)
+    if name == "equalize":
+        return image if article else ImageOps.equalize(image)
+    enhance = getattr(ImageEnhance, name.capitalize())
+    return enhance(image).enhance(1 + side * magnitude)
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    """Noise over the whole range, a dark and smooth one, one colour, two values."""
+    rng = np.random.default_rng(0)
+    noise = rng.integers(0, 256, (32, 32, 3))
+    noise[0, :2] = [[0], [255]]
+    slope = np.linspace(20, 180, 32)[:, None, None] + rng.integers(0, 40, (32, 32, 3))
+    single = np.full((32, 32, 3), (10, 200, 90))
+    two = np.where(rng.random((32, 32, 1)) < 0.3, (20, 40, 60), (90, 80, 70))
+    return np.stack([noise, slope, single, two]).astype("uint8")
+
+
+def apply(layer, images, name, level, sign):
+    """Applies an operation; level and sign are numbers or one for each image."""
+    n = len(images)
+    drawn = {
+        "operation": np.full(n, OPERATIONS.index(name), "int32"),
+        "level": np.broadcast_to(level, n).astype("int32"),
+        "sign": np.broadcast_to(sign, n).astype("int32"),
+    }
+    found = layer.apply(images.astype("float32") / 255, drawn)
+    return np.round(255 * ops.convert_to_numpy(found)).astype(int)
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("name", [x for x in OPERATIONS if x != "autocontrast"])
+def test_every_operation_at_every_level_is_pillow_s(policy, name, pictures):
+    exact = name in EXACT or (name == "rotate" and policy == "article")
+    places = list(itertools.product(range(len(pictures)), range(LEVELS), (0, 1)))
+    image, level, sign = np.array(places).T
+    # All in one batch, so that a mix-up between images would show.
+    found = apply(RandAugment(policy), pictures[image], name, level, sign)
+    magnitudes = list_magnitudes(policy)[name]
+    for (image, level, sign), ours in zip(places, found, strict=True):
+        picture = Image.fromarray(pictures[image])
+        theirs = run_pillow(policy, name, magnitudes[level], sign, picture)
+        error = np.abs(ours - np.asarray(theirs).astype(int))
+        assert error.max() <= (0 if exact else 1), (level, sign)
+        # Few values differ: sums that are whole but for their last bit.
+        assert error.mean() < (0.06 if image < 2 else 0.3), (image, level, sign)
+
+
+def test_autocontrast_is_pillow_s_but_for_its_last_bit(pictures):
+    """Where the quotient is whole, Pillow's may fall short of it by rounding."""
+    found = apply(RandAugment(), pictures, "autocontrast", 0, 0)
+    for image, ours in zip(pictures.astype(int), found, strict=True):
+        theirs = ImageOps.autocontrast(Image.fromarray(image.astype("uint8")))
+        low, high = image.min(axis=(0, 1)), image.max(axis=(0, 1))
+        whole = (255 * (image - low)) % np.maximum(high - low, 1) == 0
+        error = ours - np.asarray(theirs).astype(int)
+        assert (error[~whole] == 0).all()
+        assert set(np.unique(error[whole])) <= {0, 1}
+
+
+def test_the_article_s_ranges_are_as_printed():
+    magnitudes = list_magnitudes("article")
+    assert tuple(magnitudes) == OPERATIONS
+    for name, values in ARTICLE.items():
+        np.testing.assert_allclose(magnitudes[name], values)
+    ends = {
+        "shear_x": 0.3,
+        "shear_y": 0.3,
+        "translate_x": 0.2,
+        "translate_y": 0.2,
+        "color": 0.9,
+        "contrast": 0.5,
+        "sharpness": 0.9,
+        "brightness": 0.3,
+    }
+    for name, end in ends.items():
+        np.testing.assert_allclose(magnitudes[name], np.linspace(0, end, 10))
+    np.testing.assert_allclose(magnitudes["solarize"], np.linspace(256, 231, 10))
+
+
+@pytest.mark.parametrize(("policy", "unchanged"), [("article", 33), ("paper", 22)])
+def test_share_of_operations_that_change_nothing(policy, unchanged, pictures):
+    """Of 130 pairs of operation and level, counted by hand on an image of all values.
+
+    Level 0 of the eleven that have one, and posterize at 8 bits once more, 12.
+    Autocontrast, 10, as the image has 0 and 255 already. In the article's policy also
+    equalize, 10, and the turn by 360 degrees.
+    """
+    images, count = np.repeat(pictures[:1], LEVELS, axis=0), 0
+    for name in OPERATIONS:
+        found = apply(RandAugment(policy), images, name, range(LEVELS), 0)
+        count += (found == images).all(axis=(1, 2, 3)).sum()
+    assert count == unchanged
+
+
+class TestLayer:
+    @pytest.fixture
+    def images(self, pictures):
+        return np.repeat(pictures[:2], 60, axis=0).astype("float32") / 255
+
+    def test_two_operations_one_after_the_other(self, images):
+        layer, other = RandAugment(seed=3), RandAugment(seed=3)
+        found = ops.convert_to_numpy(layer(images, training=True))
+        expected = images
+        for _ in range(2):
+            expected = other.apply(expected, other.draw(len(images)))
+        np.testing.assert_array_equal(found, ops.convert_to_numpy(expected))
+
+    def test_drawn_for_each_image_and_evenly(self):
+        layer = RandAugment(seed=0)
+        drawn = {k: ops.convert_to_numpy(v) for k, v in layer.draw(13_000).items()}
+        for name, number in (("operation", 13), ("level", 10), ("sign", 2)):
+            counts = np.bincount(drawn[name], minlength=number)
+            # Six standard deviations of a binomial count.
+            expected = 13_000 / number
+            assert np.abs(counts - expected).max() < 6 * np.sqrt(expected), name
+        pairs = np.corrcoef([drawn["operation"], drawn["level"], drawn["sign"]])
+        assert np.abs(pairs - np.eye(3)).max() < 0.05
+
+    def test_fixed_level(self):
+        drawn = RandAugment("paper", level=7, seed=0).draw(100)
+        assert set(ops.convert_to_numpy(drawn["level"])) == {7}
+
+    def test_only_in_training(self, images):
+        layer = RandAugment(seed=0)
+        np.testing.assert_array_equal(layer(images), images)
+        trained = ops.convert_to_numpy(layer(images, training=True))
+        changed = np.abs(trained - images).max(axis=(1, 2, 3)) > 1e-3
+        # Two operations of which a quarter to a third change nothing.
+        assert 0.75 < changed.mean() < 1
+        assert not np.array_equal(trained, layer(images, training=True))
+
+    @pytest.mark.parametrize("jit_compile", ["auto", True])
+    def test_inside_a_model_it_is_seen_by_the_loss(self, images, jit_compile):
+        model = keras.Sequential([keras.Input((32, 32, 3)), RandAugment(seed=0)])
+        model.add(keras.layers.Rescaling(1.0))
+        model.compile(loss="mse", jit_compile=jit_compile)
+        history = model.fit(images, images, batch_size=50, verbose=0).history
+        assert history["loss"][0] > 0.01
+        assert model.evaluate(images, images, verbose=0) == pytest.approx(0, abs=1e-9)
+
+    def test_saved_and_loaded(self, images, tmp_path):
+        layer = RandAugment("paper", operations=3, level=4, seed=5)
+        model = keras.Sequential([keras.Input((32, 32, 3)), layer])
+        model.save(tmp_path / "model.keras")
+        loaded = keras.saving.load_model(tmp_path / "model.keras").layers[0]
+        assert loaded.get_config() == layer.get_config()
+        np.testing.assert_array_equal(
+            layer(images, training=True), loaded(images, training=True)
+        )
+
+    def test_other_sizes(self):
+        images = np.random.default_rng(0).random((3, 20, 28, 3)).astype("float32")
+        found = apply(RandAugment("paper"), np.round(255 * images), "rotate", 9, 1)
+        for image, ours in zip(images, found, strict=True):
+            picture = Image.fromarray(np.round(255 * image).astype("uint8"))
+            theirs = run_pillow("paper", "rotate", 30, 1, picture)
+            assert np.abs(ours - np.asarray(theirs).astype(int)).max() <= 1
+
+    @pytest.mark.parametrize(
+        ("options", "said"),
+        [
+            (
+                {"policy": "auto"},
+                "policy must be one of .*; got 'auto'",
+            ),
+            ({"operations": 0}, "operations must be a whole number of at least 1"),
+            ({"level": 10}, "level must be a whole number from 0 to 9; got 10"),
+            ({"level": True}, "level must be a whole number from 0 to 9; got True"),
+            ({"seed": -1}, "seed must be"),
+        ],
+    )
+    def test_bad_options(self, options, said):
+        with pytest.raises(ValueError, match=said):
+            RandAugment(**options)
+
+    @pytest.mark.parametrize(
+        ("shape", "dtype", "said"),
+        [
+            (
+                (4, 8, 8, 1),
+                "float32",
+                r"must have shape \(n, height, width, 3\)",
+            ),
+            ((8, 8, 3), "float32", "images must have shape"),
+            ((4, 8, 8, 3), "uint8", "images must be floats"),
+        ],
+    )
+    def test_bad_images(self, shape, dtype, said):
+        with pytest.raises(ValueError, match=said):
+            RandAugment()(np.zeros(shape, dtype), training=True)
