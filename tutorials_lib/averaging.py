@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from tutorials_lib.checks import check_flag, check_whole
+from tutorials_lib.checks import check_flag, check_floats, check_whole
 
 
 def predict_draws(
@@ -27,12 +27,14 @@ def predict_draws(
         float32 array (draws, n, classes), or (1 + draws, n, classes) with `identity`.
 
     Raises:
-        ValueError: a number below its least, no images.
+        ValueError: a number below its least, no images, or images that are not
+            floats.
     """
     check_flag("identity", identity)
     check_whole("draws", draws, 0 if identity else 1)
     check_whole("batch_size", batch_size, 1)
-    images = np.asarray(images, dtype="float32")
+    images = np.asarray(images)
+    check_floats("images", images)
     if images.ndim != 4 or not len(images):
         raise ValueError(
             f"images must have shape (n, height, width, channels) with n of at least "

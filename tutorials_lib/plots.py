@@ -43,7 +43,9 @@ def show_images(images, titles=None, columns=8, size=1.2):
     plt.show()
 
 
-def show_curves(curves, xlabel, ylabel, size=(6.5, 3.6), limits=None, logx=False):
+def show_curves(
+    curves, xlabel, ylabel, size=(6.5, 3.6), limits=None, xticks=None, logx=False
+):
     """Draws lines with a legend.
 
     Args:
@@ -53,13 +55,16 @@ def show_curves(curves, xlabel, ylabel, size=(6.5, 3.6), limits=None, logx=False
         ylabel: Label of the vertical axis, with its unit.
         size: Width and height in inches.
         limits: Lowest and highest y, or None.
+        xticks: Numbers to mark on the horizontal axis, or None.
         logx: Whether equal factors of x are equally far apart.
     """
     figure, axis = plt.subplots(figsize=size)
     _draw_curves(axis, curves)
     if logx:
         axis.set_xscale("log")
-        axis.xaxis.set_major_formatter("{x:g}")
+    if xticks is not None:
+        axis.set_xticks(xticks, [f"{tick:g}" for tick in xticks])
+        axis.set_xticks([], minor=True)
     _finish(figure, axis, xlabel, ylabel, limits)
 
 
@@ -82,6 +87,7 @@ def show_panels(panels, xlabel, columns=2, size=(3.4, 2.3)):
         _draw_curves(axis, curves)
         axis.set_title(title, fontsize=10)
         _style(axis, xlabel, "")
+        axis.xaxis.get_major_locator().set_params(integer=True)
     axes.flat[0].legend(fontsize=8, frameon=False)
     figure.tight_layout()
     plt.show()
@@ -159,7 +165,10 @@ def _finish(figure, axis, xlabel, ylabel, limits):
     _style(axis, xlabel, ylabel)
     if limits:
         axis.set_ylim(limits)
-    if axis.get_legend_handles_labels()[0]:
-        axis.legend(fontsize=8, frameon=False)
+    number = len(axis.get_legend_handles_labels()[0])
+    # Beside the axes where so many lines leave no room within.
+    beside = {"loc": "center left", "bbox_to_anchor": (1, 0.5)} if number > 4 else {}
+    if number:
+        axis.legend(fontsize=8, frameon=False, **beside)
     figure.tight_layout()
     plt.show()
