@@ -5,6 +5,7 @@ import itertools
 import keras
 import numpy as np
 import pytest
+from keras.initializers import HeNormal
 
 from tutorials_lib.augmentation import RandomWarp
 from tutorials_lib.models import (
@@ -13,10 +14,12 @@ from tutorials_lib.models import (
     build_cifar10_residual_net,
     build_mixup_fashion_net,
     build_mixup_mnist_net,
+    build_noisy_student_net,
     build_vat_mnist_net,
     count_flops,
     use_precision,
 )
+from tutorials_lib.stochastic_depth import StochasticDepth
 
 
 @pytest.mark.parametrize(
@@ -145,6 +148,76 @@ def test_residual_net_is_pages():
     (penalty, *_) = model.losses
     assert float(penalty) == pytest.approx(2.5e-4 * np.square(kernel).sum(), rel=1e-4)
     assert not [x for x in build_cifar10_residual_net(4, weight_decay=0).losses if x]
+
+
+class TestNoisyStudentNet:
+    def test_published_shape(self):
+        model = build_noisy_student_net()
+        assert model.count_params() == 23_590_794
+        convolutions = [x for x in model.layers if isinstance(x, keras.layers.Conv2D)]
+        # A stem, three in each of 16 blocks, a shortcut at the start of four stages.
+        assert len(convolutions) == 1 + 3 * 16 + 4
+        assert (convolutions[0].filters, convolutions[0].kernel_size) == (32, (5, 5))
+        strided = [x for x in convolutions if x.strides == (2, 2)]
+        # The last of a bottleneck, and its shortcut, twice.
+        assert [x.kernel_size for x in strided] == [(1, 1)] * 4
+        assert [x.filters for x in strided] == [512, 512, 2048, 2048]
+        assert model.layers[-2].output.shape == (None, 2048)
+        assert model.layers[-3].output.shape == (None, 8, 8, 2048)
+        held = [x for x in convolutions if x.kernel_regularizer]
+        assert [x.filters for x in held] == [256, 512, 1024, 2048]
+        assert all(isinstance(x.kernel_initializer, HeNormal) for x in held)
+        assert float(held[0].kernel_regularizer.l2) == pytest.approx(1e-4)
+        kinds = {type(layer).__name__ for layer in model.layers}
+        assert not kinds & {"Dropout", "StochasticDepth"}
+
+    def test_noise_is_all_that_a_student_has_more(self):
+        small = {"width": 4, "blocks": (1, 2, 1, 1)}
+        teacher = build_noisy_student_net(**small)
+        student = build_noisy_student_net(**small, dropout=0.5, last_survival=0.8)
+        # In another order: the branches are longer.
+        shapes = [sorted(tuple(w.shape) for w in x.weights) for x in (teacher, student)]
+        assert shapes[0] == shapes[1]
+        depths = [x for x in student.layers if isinstance(x, StochasticDepth)]
+        survivals = [x.survival for x in depths]
+        np.testing.assert_allclose(survivals, [0.96, 0.92, 0.88, 0.84, 0.8])
+        assert {x.dropped_per for x in depths} == {"batch"}
+        (dropout,) = [x for x in student.layers if isinstance(x, keras.layers.Dropout)]
+        assert dropout.rate == 0.5
+        assert dropout.input.shape == (None, 128)
+
+    def test_a_branch_and_not_its_shortcut_is_dropped(self):
+        student = build_noisy_student_net(2, (1, 2, 1, 1), last_survival=0.5)
+        adds = [x for x in student.layers if isinstance(x, keras.layers.Add)]
+        depths = [x for x in student.layers if isinstance(x, StochasticDepth)]
+        for add, depth in zip(adds, depths, strict=True):
+            shortcut, branch = add.input
+            assert branch is depth.output
+            assert shortcut is not depth.output
+
+    def test_place_of_the_stride(self):
+        model = build_noisy_student_net(2, (1, 1, 1, 1), stride_on="middle")
+        strided = [
+            x.kernel_size
+            for x in model.layers
+            if isinstance(x, keras.layers.Conv2D) and x.strides == (2, 2)
+        ]
+        assert sorted(strided) == [(1, 1), (1, 1), (3, 3), (3, 3)]
+
+    @pytest.mark.parametrize(
+        ("options", "said"),
+        [
+            ({"width": 3}, "width must be even"),
+            ({"width": 0}, "width must be a whole number of at least 2"),
+            ({"blocks": (3, 0)}, "blocks must be a whole number of at least 1"),
+            ({"stride_on": "first"}, "stride_on must be one of 'last', 'middle'"),
+            ({"dropout": 1}, r"dropout must be from 0 to 0\.99"),
+            ({"last_survival": 1.5}, "last must be from 0 to 1"),
+        ],
+    )
+    def test_bad_options(self, options, said):
+        with pytest.raises(ValueError, match=said):
+            build_noisy_student_net(**{"width": 2, "blocks": (1, 1), **options})
 
 
 def test_flops_by_hand():
