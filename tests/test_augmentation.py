@@ -149,6 +149,20 @@ class TestRandomWarp:
         correlation = np.corrcoef([drawn[name].astype(float) for name in drawn])
         assert np.abs(correlation - np.eye(7)).max() < 0.08
 
+    def test_shifts_by_whole_pixels(self, colour):
+        layer = RandomWarp(0, 0.2, 0, 0, whole_pixels=True, seed=0)
+        drawn = layer.draw(9000, (10, 14))
+        for name, most in (("shift_rows", 2), ("shift_columns", 3)):
+            values = ops.convert_to_numpy(drawn[name])
+            kinds, counts = np.unique(values, return_counts=True)
+            assert kinds.tolist() == list(range(-most, most + 1))
+            expected = 9000 / len(kinds)
+            assert np.abs(counts - expected).max() < 6 * np.sqrt(expected)
+        # No value between two pixels': every one is some pixel of the image.
+        warped = ops.convert_to_numpy(layer(colour, training=True))
+        for image, found in zip(colour, warped, strict=True):
+            assert np.isin(found.round(5), image.round(5)).all()
+
     def test_equal_images_come_out_different(self, colour):
         same = np.repeat(colour[:1], 8, axis=0)
         found = ops.convert_to_numpy(RandomWarp(seed=0)(same, training=True))

@@ -295,6 +295,15 @@ def test_no_time_left_reads_what_is_there(stand_in, capsys):
     assert "started" not in capsys.readouterr().out
 
 
+def test_all_grids_of_a_chapter_share_its_minutes(stand_in, monkeypatch):
+    settings = choose_settings("mixup_mnist", "full", max_minutes=1)
+    first = run_grid(settings, stand_in["data"], plan(seeds=(1,)), stand_in["train"])
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now + 61)
+    late = run_grid(settings, stand_in["data"], plan(seeds=(1, 2)), stand_in["train"])
+    assert late == first
+
+
 def test_a_failing_run_leaves_nothing(stand_in, tmp_path):
     def fail(**_):
         raise ArithmeticError("loss is nan")

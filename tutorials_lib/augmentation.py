@@ -42,6 +42,8 @@ class RandomWarp(keras.layers.Layer):
         channel_shift: Largest amount, in the units of the pixels, that is added to
             all pixels of an image; see `shift_channels`.
         flip: Whether to mirror half of the images left and right.
+        whole_pixels: Whether shifts are by whole pixels, which keeps images that are
+            only shifted and mirrored as sharp as they were.
         off_centre: See `warps.make_matrices`.
         seed: Whole number, or None for what `keras.utils.set_random_seed` set.
         **kwargs: Passed on to `keras.layers.Layer`.
@@ -58,6 +60,7 @@ class RandomWarp(keras.layers.Layer):
         zoom=0.2,
         channel_shift=0.2,
         flip=True,
+        whole_pixels=False,
         off_centre=False,
         seed=None,
         **kwargs,
@@ -68,6 +71,7 @@ class RandomWarp(keras.layers.Layer):
         self.zoom = check_range("zoom", zoom, 0, 0.99)
         self.channel_shift = check_range("channel_shift", channel_shift, 0, 255)
         self.flip = check_flag("flip", flip)
+        self.whole_pixels = check_flag("whole_pixels", whole_pixels)
         self.off_centre = check_flag("off_centre", off_centre)
         self.seed = check_seed(seed)
         self.seed_generator = keras.random.SeedGenerator(seed)
@@ -86,13 +90,20 @@ class RandomWarp(keras.layers.Layer):
         spread = keras.random.uniform((6, n), -1, 1, seed=self.seed_generator)
         return {
             "rotation": math.radians(self.rotation) * spread[0],
-            "shift_rows": self.shift * height * spread[1],
-            "shift_columns": self.shift * width * spread[2],
+            "shift_rows": self._scale_shift(spread[1], height),
+            "shift_columns": self._scale_shift(spread[2], width),
             "zoom_rows": 1 + self.zoom * spread[3],
             "zoom_columns": 1 + self.zoom * spread[4],
             "channel_shift": self.channel_shift * spread[5],
             "flip": self._draw_flips(n),
         }
+
+    def _scale_shift(self, spread, length):
+        if not self.whole_pixels:
+            return self.shift * length * spread
+        # Each of -most to most as likely as the others.
+        most = round(self.shift * length)
+        return ops.floor((most + 0.5) * (spread + 1)) - most
 
     def _draw_flips(self, n):
         if not self.flip:
@@ -130,8 +141,9 @@ class RandomWarp(keras.layers.Layer):
 
     def get_config(self):
         """Returns what `from_config` needs."""
-        names = ("rotation", "shift", "zoom", "channel_shift", "flip", "off_centre")
-        own = {name: getattr(self, name) for name in (*names, "seed")}
+        names = ("rotation", "shift", "zoom", "channel_shift", "flip")
+        names += ("whole_pixels", "off_centre", "seed")
+        own = {name: getattr(self, name) for name in names}
         return {**super().get_config(), **own}
 
 

@@ -55,8 +55,8 @@ def run_grid(settings, data, grid, train):
     other profiles are always run and written to the runs folder.
 
     Args:
-        settings: The chapter's `Settings`. `max_minutes` starts no new run after
-            that time; 0 only reads what is there.
+        settings: The chapter's `Settings`. `max_minutes` starts no new run that
+            long after they were chosen; 0 only reads what is there.
         data: The `Dataset` that the runs use.
         grid: Planned runs, from `plan_run`, in the order to run them.
         train: Function called as `train(seed=..., callbacks=..., **parameters)`; it
@@ -83,12 +83,11 @@ def run_grid(settings, data, grid, train):
         home = published_folder()
     folder = home / settings.chapter
     _check_writable(folder)
-    start = time.monotonic()
     commit = describe_commit()
     planned = [_place(settings.chapter, folder, data, run) for run in grid]
     done, waiting = {}, []
     while len(done) < len(planned):
-        late = _is_late(settings.max_minutes, start)
+        late = _is_late(settings)
         waiting, before = [], waiting
         for place, (path, run) in enumerate(planned):
             if place in done:
@@ -96,7 +95,7 @@ def run_grid(settings, data, grid, train):
             if resumable and path.exists():
                 done[place] = _read_planned(settings.chapter, data, run, path)
                 continue
-            late = late or _is_late(settings.max_minutes, start)
+            late = late or _is_late(settings)
             if late:
                 continue
             with _claim(path) as claimed:
@@ -166,8 +165,9 @@ def _list_differences(planned, found, name=""):
     return differences
 
 
-def _is_late(max_minutes, start):
-    return max_minutes is not None and time.monotonic() - start >= 60 * max_minutes
+def _is_late(settings):
+    minutes = settings.max_minutes
+    return minutes is not None and time.monotonic() - settings.started >= 60 * minutes
 
 
 def _run_once(settings, data, run, train, commit):

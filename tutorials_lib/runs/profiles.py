@@ -5,11 +5,13 @@ import collections.abc
 import contextlib
 import dataclasses
 import functools
+import time
 import types
 
 from tutorials_lib.checks import (
     PRECISIONS,
     check_choice,
+    check_flag,
     check_positive,
     check_range,
     check_whole,
@@ -107,6 +109,7 @@ TABLE = {
             "zoom": 0.2,
             "channel_shift": 0.2,
             "strong": 0.3,
+            "off_centre": True,
             "recipe_peak": 0.4,
         },
         "smoke": {
@@ -274,6 +277,7 @@ CHECKS = {
     "shift": functools.partial(check_range, low=0, high=1),
     "zoom": functools.partial(check_range, low=0, high=0.99),
     "channel_shift": functools.partial(check_range, low=0, high=255),
+    "off_centre": check_flag,
     "strong": functools.partial(check_range, low=0, high=0.99),
     "members": functools.partial(check_whole, low=1),
     "draws": functools.partial(check_whole, low=1),
@@ -297,12 +301,15 @@ class Settings:
         profile: `"smoke"`, `"quick"` or `"full"`.
         values: All knobs and their values.
         changed: Names of knobs that make a run differ from the profile's own.
+        started: When they were chosen, in seconds of `time.monotonic`: `max_minutes`
+            counts from here, over all grids of the chapter.
     """
 
     chapter: str
     profile: str
     values: types.MappingProxyType
     changed: tuple
+    started: float
 
     def __getattr__(self, name):
         try:
@@ -354,4 +361,5 @@ def choose_settings(chapter, profile, **knobs):
     changed = tuple(
         name for name in given if name not in CHOOSING and values[name] != own[name]
     )
-    return Settings(chapter, profile, types.MappingProxyType(values), changed)
+    values = types.MappingProxyType(values)
+    return Settings(chapter, profile, values, changed, time.monotonic())
