@@ -10,6 +10,8 @@ from test_records import RECORD
 from tutorials_lib.intervals import mean_interval
 from tutorials_lib.plots import (
     COLOURS,
+    draw_flow,
+    show_bars,
     show_curves,
     show_images,
     show_intervals,
@@ -225,6 +227,31 @@ def test_panels_in_their_order(figure):
     assert [text.get_text() for text in legends[0].get_texts()] == ["before", "after"]
     assert legends[1:] == [None] * 3
     assert not axes[3].axison
+
+
+def test_bars_side_by_side(figure):
+    show_bars({"kept": [3, 1], "balanced": [3, 2]}, ["cat", "dog"], "images")
+    (axis,) = figure[0].axes
+    assert [bar.get_height() for bar in axis.patches] == [3, 1, 3, 2]
+    edges = [(bar.get_x(), bar.get_x() + bar.get_width()) for bar in axis.patches]
+    # The first of a group ends where the second begins; the groups do not touch.
+    assert edges[0][1] == pytest.approx(edges[2][0])
+    assert edges[2][1] < edges[1][0]
+    assert [label.get_text() for label in axis.get_xticklabels()] == ["cat", "dog"]
+    names = [text.get_text() for text in axis.get_legend().get_texts()]
+    assert names == ["kept", "balanced"]
+
+
+def test_flow_has_its_boxes_and_arrows(figure):
+    draw_flow({"a": (0, 0), "b": (1, 0)}, [("a", "b", "train"), ("b", "a", "")])
+    (axis,) = figure[0].axes
+    texts = [text.get_text() for text in axis.texts if text.get_text()]
+    assert sorted(texts) == ["a", "b", "train"]
+    arrows = [text for text in axis.texts if getattr(text, "arrow_patch", None)]
+    assert [(arrow.xyann, arrow.xy) for arrow in arrows] == [
+        ((0, 0), (1, 0)),
+        ((1, 0), (0, 0)),
+    ]
 
 
 def test_intervals_are_drawn_as_given(figure):

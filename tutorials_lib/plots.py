@@ -93,6 +93,56 @@ def show_panels(panels, xlabel, columns=2, size=(3.4, 2.3)):
     plt.show()
 
 
+def show_bars(bars, labels, ylabel, size=(6.5, 3.2)):
+    """Draws groups of bars.
+
+    Args:
+        bars: Dict of name to numbers, as many as there are labels.
+        labels: Label of each group.
+        ylabel: Label of the vertical axis, with its unit.
+        size: Width and height in inches.
+    """
+    figure, axis = plt.subplots(figsize=size)
+    places, width = np.arange(len(labels)), 0.8 / len(bars)
+    colours = (COLOURS["baseline"], COLOURS["method"], COLOURS["variant"])
+    for number, (name, heights) in enumerate(bars.items()):
+        shift = (number - (len(bars) - 1) / 2) * width
+        axis.bar(places + shift, heights, width, label=name, color=colours[number])
+    axis.set_xticks(places, labels, rotation=30, ha="right")
+    _finish(figure, axis, "", ylabel, None)
+
+
+def draw_flow(boxes, arrows, size=(7.0, 2.8)):
+    """Draws boxes and arrows between them.
+
+    Args:
+        boxes: Dict of text to (x, y), in steps of one box.
+        arrows: Sequence of (text of one box, text of another, label).
+        size: Width and height in inches.
+    """
+    figure, axis = plt.subplots(figsize=size)
+    style = {"boxstyle": "round,pad=0.5", "facecolor": "white"}
+    drawn = {
+        text: axis.text(*place, text, ha="center", va="center", fontsize=9, bbox=style)
+        for text, place in boxes.items()
+    }
+    for one, other, label in arrows:
+        ends = {"patchA": drawn[one].get_bbox_patch()}
+        ends["patchB"] = drawn[other].get_bbox_patch()
+        arrow = {"arrowstyle": "->", "shrinkA": 2, "shrinkB": 2, **ends}
+        axis.annotate("", boxes[other], boxes[one], arrowprops=arrow)
+        middle = np.add(boxes[one], boxes[other]) / 2
+        background = {"facecolor": "white", "edgecolor": "none", "pad": 1}
+        if label:
+            axis.text(*middle, label, ha="center", fontsize=8, bbox=background)
+    columns, rows = zip(*boxes.values(), strict=True)
+    axis.set_xlim(min(columns) - 0.5, max(columns) + 0.5)
+    axis.set_ylim(min(rows) - 0.4, max(rows) + 0.4)
+    axis.axis("off")
+    figure.tight_layout()
+    plt.show()
+
+
 def _draw_curves(axis, curves):
     for label, curve in curves.items():
         y = curve["y"]
