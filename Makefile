@@ -5,12 +5,13 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help book run test real-data lint bench clean
+.PHONY: help book run test slow real-data lint bench clean
 
 help:
 	@echo "make book [PROFILE=smoke|quick|full]   run every chapter, build the pages"
 	@echo "make run CHAPTER=NAME [PROFILE=...]     run one chapter"
 	@echo "make test                               all tests that need no data"
+	@echo "make slow                               chapters killed and resumed, minutes each"
 	@echo "make real-data                          tests on the sets in TUTORIALS_DATA"
 	@echo "make lint                               style of code, notebooks, workflows"
 	@echo "make bench                              speed, as ratios"
@@ -31,6 +32,9 @@ run: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest
+
+slow: $(READY)
+	$(BIN)/python -m pytest -m slow
 
 real-data: $(READY)
 	$(BIN)/python -m pytest -m real_data

@@ -14,6 +14,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
+from PIL import Image, ImageEnhance, ImageOps
 
 from tutorials_lib.augmentation import RandomWarp
 from tutorials_lib.averaging import predict_draws
@@ -25,6 +26,7 @@ from tutorials_lib.models import (
     build_mixup_mnist_net,
     build_vat_mnist_net,
 )
+from tutorials_lib.rand_augment import OPERATIONS, RandAugment, list_magnitudes
 from tutorials_lib.runs.environment import count_cores, describe_device
 from tutorials_lib.vat import VatModel
 
@@ -227,7 +229,7 @@ def bench_augmentation(rounds, n=2000):
     compare(title, lambda: predict(ours), lambda: predict(theirs), rounds)
 
 
-def bench_tta(rounds, n=1000, draws=2):
+def bench_tta(rounds, n=1000, draws=10):
     """Test-time augmentation against article 2's loop, on a net of width 8."""
     images = np.random.default_rng(0).random((n, 32, 32, 3)).astype("float32")
     network = build_cifar10_benchmark_net(width=8)
@@ -245,6 +247,63 @@ def bench_tta(rounds, n=1000, draws=2):
 
     title = "test-time augmentation: article 2's loop / ours"
     compare(title, take_ours, take_loop, rounds)
+
+
+def run_pillow(image, rng, magnitudes):
+    """Article 4's RandAugment: two operations on one image, one after the other."""
+    fill = Image.new("RGBA", image.size, (128,) * 4)
+    affine, cubic = Image.Transform.AFFINE, Image.Resampling.BICUBIC
+    size = image.size[0]
+    for name in rng.choice(OPERATIONS, 2):
+        value, side = magnitudes[name][rng.integers(10)], rng.choice([-1, 1])
+        if name == "autocontrast":
+            image = ImageOps.autocontrast(image)
+        elif name == "rotate":
+            turned = image.convert("RGBA").rotate(value)
+            image = Image.composite(turned, fill, turned).convert("RGB")
+        elif name == "solarize":
+            image = ImageOps.solarize(image, value)
+        elif name == "posterize":
+            image = ImageOps.posterize(image, int(value))
+        elif name in ("color", "contrast", "brightness", "sharpness"):
+            enhance = getattr(ImageEnhance, name.capitalize())
+            image = enhance(image).enhance(1 + side * value)
+        elif name.startswith("shear"):
+            place = 1 if name == "shear_x" else 3
+            matrix = [1, 0, 0, 0, 1, 0]
+            matrix[place] = side * value
+            image = image.transform(image.size, affine, matrix, cubic)
+        elif name.startswith("translate"):
+            matrix = [1, 0, 0, 0, 1, 0]
+            matrix[2 if name == "translate_x" else 5] = side * value * size
+            image = image.transform(image.size, affine, matrix)
+    return image
+
+
+def bench_rand_augment(rounds, n=1000):
+    """RandAugment against Pillow, one image after the other, and against Keras'."""
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (n, 32, 32, 3)).astype("uint8")
+    images = scale_images(pixels)
+    magnitudes = list_magnitudes("article")
+    ours = Augmented(RandAugment(seed=0))
+    theirs = Augmented(keras.layers.RandAugment(value_range=(0, 1)))
+
+    def take_pillow():
+        np.stack(
+            [
+                np.asarray(run_pillow(Image.fromarray(image), rng, magnitudes))
+                for image in pixels
+            ]
+        )
+
+    def predict(model):
+        model.predict(images, batch_size=250, verbose=0)
+
+    title = "RandAugment: Pillow one by one / ours (goal >= 1)"
+    compare(title, lambda: predict(ours), take_pillow, rounds)
+    title = "RandAugment: keras.layers.RandAugment / ours"
+    compare(title, lambda: predict(ours), lambda: predict(theirs), rounds)
 
 
 def main():
@@ -265,6 +324,7 @@ def main():
     bench_vat(x, y, options.rounds)
     bench_augmentation(options.rounds)
     bench_tta(options.rounds)
+    bench_rand_augment(options.rounds)
 
 
 if __name__ == "__main__":

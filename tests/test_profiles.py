@@ -30,6 +30,11 @@ def test_full_is_the_published_protocol():
     assert (fashion.validation_images, fashion.pairing) == (2000, "shuffles")
     assert 0.2 in fashion.alphas
     assert len(fashion.seeds) >= 5
+    cifar = choose_settings("cifar10_95", "full")
+    assert (cifar.epochs, cifar.batch_size, cifar.learning_rate) == (150, 500, 0.001)
+    assert (cifar.members, cifar.draws, cifar.width) == (5, 50, 64)
+    assert (cifar.rotation, cifar.shift, cifar.zoom) == (20, 0.2, 0.2)
+    assert (cifar.channel_shift, cifar.strong, cifar.off_centre) == (0.2, 0.3, True)
 
 
 def test_own_values():

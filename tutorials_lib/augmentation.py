@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from tutorials_lib.checks import check_flag, check_floats, check_range, check_seed
-from tutorials_lib.warps import make_matrices, warp_images
+from tutorials_lib.warps import fuse, make_matrices, warp_images
 
 
 def shift_channels(images, amounts):
@@ -75,6 +75,7 @@ class RandomWarp(keras.layers.Layer):
         self.off_centre = check_flag("off_centre", off_centre)
         self.seed = check_seed(seed)
         self.seed_generator = keras.random.SeedGenerator(seed)
+        self.fused = fuse(self._apply)
 
     def draw(self, n, size):
         """Draws the parameters of n warps.
@@ -120,6 +121,9 @@ class RandomWarp(keras.layers.Layer):
         Returns:
             float32 tensor shaped as images.
         """
+        return self.fused(images, parameters)
+
+    def _apply(self, images, parameters):
         warp = {k: v for k, v in parameters.items() if k != "channel_shift"}
         matrices = make_matrices(images.shape[1:3], **warp, off_centre=self.off_centre)
         warped = warp_images(images, matrices)

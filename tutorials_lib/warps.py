@@ -1,5 +1,8 @@
 """Affine warps of batches of images: one gather for rotation, shift, zoom and flip."""
 
+import platform
+
+import keras
 import numpy as np
 from keras import ops
 
@@ -55,6 +58,26 @@ def make_matrices(
     offset = offset + by_column * ops.expand_dims(start, -1)
     by_column = by_column * ops.expand_dims(sign, -1)
     return ops.cast(_stack(by_row, by_column, offset), "float32")
+
+
+def fuse(function):
+    """Has XLA fuse a function's many small steps over a batch, on TensorFlow too.
+
+    Keras leaves XLA off on a CPU under TensorFlow, for the sake of convolutions. What
+    goes pixel by pixel is four times as fast with it. JAX fuses whatever it compiles.
+
+    Args:
+        function: Of tensors, arrays and dicts of them, to tensors.
+
+    Returns:
+        A function of the same.
+    """
+    # TensorFlow's builds for a Mac have no XLA to rely on.
+    if keras.backend.backend() != "tensorflow" or platform.system() == "Darwin":
+        return function
+    import tensorflow as tf
+
+    return tf.function(function, jit_compile=True)
 
 
 def _stack(*parts, axis=-1):
