@@ -67,7 +67,8 @@ def read_results(folder, chapter):
     """What the runs found, without times and dates; their arrays too."""
     results = {}
     for record in read_records(folder / chapter):
-        record["history"].pop("seconds")
+        lists = record["history"].items()
+        record["history"] = {k: v for k, v in lists if not k.endswith("seconds")}
         arrays = {}
         if "arrays" in record:
             with np.load(folder / chapter / record["arrays"]["file"]) as found:
