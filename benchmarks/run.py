@@ -186,6 +186,12 @@ class Augmented(keras.Model):
         return self.layer(images, training=True)
 
 
+def make_pass(layer, images, batch_size):
+    """Returns a function that augments all images once."""
+    model = Augmented(layer)
+    return lambda: model.predict(images, batch_size=batch_size, verbose=0)
+
+
 def make_generator():
     """Article 2's augmentation, as it was written."""
     from keras.src.legacy.preprocessing.image import ImageDataGenerator
@@ -214,19 +220,16 @@ def bench_augmentation(rounds, n=2000):
             keras.layers.RandomBrightness(0.2, value_range=(0, 1)),
         ]
     )
-    ours, theirs = Augmented(RandomWarp(seed=0)), Augmented(chain)
+    ours = make_pass(RandomWarp(seed=0), images, 500)
+    theirs = make_pass(chain, images, 500)
 
     def take_flow():
         for _ in range(len(flow)):
             next(flow)
 
-    def predict(model):
-        model.predict(images, batch_size=500, verbose=0)
-
     title = "augmentation: the old ImageDataGenerator / ours (goal > 5)"
-    compare(title, lambda: predict(ours), take_flow, rounds)
-    title = "augmentation: a chain of keras.layers / ours"
-    compare(title, lambda: predict(ours), lambda: predict(theirs), rounds)
+    compare(title, ours, take_flow, rounds)
+    compare("augmentation: a chain of keras.layers / ours", ours, theirs, rounds)
 
 
 def bench_tta(rounds, n=1000, draws=10):
@@ -286,8 +289,8 @@ def bench_rand_augment(rounds, n=1000):
     pixels = rng.integers(0, 256, (n, 32, 32, 3)).astype("uint8")
     images = scale_images(pixels)
     magnitudes = list_magnitudes("article")
-    ours = Augmented(RandAugment(seed=0))
-    theirs = Augmented(keras.layers.RandAugment(value_range=(0, 1)))
+    ours = make_pass(RandAugment(seed=0), images, 250)
+    theirs = make_pass(keras.layers.RandAugment(value_range=(0, 1)), images, 250)
 
     def take_pillow():
         np.stack(
@@ -297,13 +300,9 @@ def bench_rand_augment(rounds, n=1000):
             ]
         )
 
-    def predict(model):
-        model.predict(images, batch_size=250, verbose=0)
-
     title = "RandAugment: Pillow one by one / ours (goal >= 1)"
-    compare(title, lambda: predict(ours), take_pillow, rounds)
-    title = "RandAugment: keras.layers.RandAugment / ours"
-    compare(title, lambda: predict(ours), lambda: predict(theirs), rounds)
+    compare(title, ours, take_pillow, rounds)
+    compare("RandAugment: keras.layers.RandAugment / ours", ours, theirs, rounds)
 
 
 def main():

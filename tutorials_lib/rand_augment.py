@@ -154,7 +154,8 @@ class RandAugment(keras.layers.Layer):
         place = drawn["operation"] * LEVELS + drawn["level"]
         place = 2 * place + drawn["sign"]
         step = {name: ops.take(values, place) for name, values in self.steps.items()}
-        pixels = _look_up(pixels, _make_tables(pixels, drawn["operation"], step))
+        tables = _make_tables(self.policy, pixels, drawn["operation"], step)
+        pixels = _look_up(pixels, tables)
         pixels = _warp(pixels, place, self.maps)
         pixels = _blend(pixels, drawn["operation"], step["factor"])
         return ops.cast(pixels, "float32") / 255
@@ -191,13 +192,7 @@ def _list_steps(policy):
     threshold[OPERATIONS.index("solarize")] = np.array(magnitudes["solarize"])[:, None]
     bits = np.array(magnitudes["posterize"])[:, None]
     grain[OPERATIONS.index("posterize")] = 2 ** (8 - bits)
-    equalize = np.full(shape, policy != "article")
-    steps = {
-        "factor": factor,
-        "threshold": threshold,
-        "grain": grain,
-        "equalize": equalize,
-    }
+    steps = {"factor": factor, "threshold": threshold, "grain": grain}
     return {name: values.reshape(-1) for name, values in steps.items()}
 
 
@@ -206,7 +201,7 @@ def _is(operation, name):
     return ops.reshape(operation == OPERATIONS.index(name), (-1, 1, 1))
 
 
-def _make_tables(pixels, operation, step):
+def _make_tables(policy, pixels, operation, step):
     """What becomes of each value, int32 (n, 256, 3); most images keep theirs."""
     value = ops.reshape(ops.arange(256, dtype="int32"), (1, 256, 1))
     factor = ops.reshape(step["factor"], (-1, 1, 1))
@@ -218,9 +213,6 @@ def _make_tables(pixels, operation, step):
     mean = _mean_grey(pixels)
     tables = {
         "autocontrast": ops.where(high > low, ops.clip(stretched, 0, 255), value),
-        "equalize": ops.where(
-            ops.reshape(step["equalize"], (-1, 1, 1)), _equalize(pixels, high), value
-        ),
         "solarize": ops.where(
             ops.cast(value, "float32") < threshold, value, 255 - value
         ),
@@ -228,6 +220,9 @@ def _make_tables(pixels, operation, step):
         "contrast": _mix(mean, value, factor),
         "brightness": _mix(ops.zeros_like(mean), value, factor),
     }
+    # The article's leaves the image as it is, so that its counts need not be taken.
+    if policy != "article":
+        tables["equalize"] = _equalize(pixels, high)
     table = value + ops.zeros_like(low)
     for name, changed in tables.items():
         table = ops.where(_is(operation, name), changed, table)
@@ -415,7 +410,8 @@ def _read_bilinear(matrix, size, fill):
 def _read_bicubic(matrix, size, fill):
     """Pillow's cubic along the axis of a shear; across it nothing moves."""
     x, y, beyond = _find_sources(matrix, size)
-    along = x if matrix[0, 1] else y
+    along, across = (x, y) if matrix[0, 1] else (y, x)
+    across = np.floor(across)
     first = np.floor(along - 0.5)
     d = along - 0.5 - first
     weights = (
@@ -426,7 +422,6 @@ def _read_bicubic(matrix, size, fill):
     )
     taps = []
     for k, weight in enumerate(weights, start=-1):
-        across = np.floor(y if matrix[0, 1] else x)
         place = (across, first + k) if matrix[0, 1] else (first + k, across)
         taps.append((*place, weight))
     return _list_taps(taps, beyond, size, fill)
