@@ -142,6 +142,7 @@ NEXT = {
     "vat_mnist": "## Perturb a batch of images",
     "cifar10_95": "## Build the networks",
     "mixup_fashion_mnist": "## Mix more than two images",
+    "noisy_student": "## Train and score one network",
 }
 
 

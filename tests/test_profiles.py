@@ -35,6 +35,13 @@ def test_full_is_the_published_protocol():
     assert (cifar.members, cifar.draws, cifar.width) == (5, 50, 64)
     assert (cifar.rotation, cifar.shift, cifar.zoom) == (20, 0.2, 0.2)
     assert (cifar.channel_shift, cifar.strong, cifar.off_centre) == (0.2, 0.3, True)
+    student = choose_settings("noisy_student", "full")
+    # The net, the unlabelled images and the threshold are the article's; the schedule
+    # is a fifth of it unless asked for.
+    assert (student.width, student.blocks) == (64, (3, 4, 6, 3))
+    assert (student.unlabelled_images, student.threshold) == (8000, 0.75)
+    assert (student.schedules, student.long_epochs) == (("short",), 300)
+    assert (student.watch, student.validation_images) == ("held out", 5000)
 
 
 def test_own_values():
@@ -85,6 +92,42 @@ def test_bad_knobs(knobs, said):
     arguments = {"chapter": "mixup_mnist", "profile": "smoke", **knobs}
     with pytest.raises(ValueError, match=said):
         choose_settings(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("knobs", "said"),
+    [
+        ({"folder": "images"}, "folder must be a full path; got 'images'"),
+        (
+            {"folder": "/nowhere/at all"},
+            "folder must be a folder; '/nowhere/at all' is none",
+        ),
+        ({"folder": 3}, "folder must be the path of a folder; got 3"),
+        ({"leave_out": 3}, "leave_out must hold patterns of file names; got 3"),
+        ({"schedules": "long"}, "schedules must be one of 'short', 'article'"),
+        ({"watch": "train"}, "watch must be one of 'held out', 'test'"),
+        ({"threshold": 1}, r"threshold must be .*from 0 to 0\.9999"),
+        ({"empty": "ignore"}, "empty must be one of"),
+        ({"blocks": 0}, "blocks must be a whole number of at least 1; got 0"),
+        ({"blocks": []}, "blocks must hold at least one value"),
+        ({"strengths": [6]}, "strengths must be a whole number from 1 to 5; got 6"),
+    ],
+)
+def test_bad_knobs_of_noisy_student(knobs, said):
+    with pytest.raises(ValueError, match=said):
+        choose_settings("noisy_student", "smoke", **knobs)
+
+
+def test_knobs_of_noisy_student(tmp_path):
+    settings = choose_settings(
+        "noisy_student", "smoke", folder=str(tmp_path), leave_out="cifar10-*"
+    )
+    assert (settings.folder, settings.leave_out) == (str(tmp_path), ("cifar10-*",))
+    settings = choose_settings("noisy_student", "smoke", leave_out="['a*', 'b*']")
+    assert settings.leave_out == ("a*", "b*")
+    # The long schedule adds runs and leaves the others as they are.
+    assert choose_settings("noisy_student", "full", schedules="article").changed == ()
+    assert choose_settings("noisy_student", "full", watch="test").changed == ("watch",)
 
 
 def test_smoke_never_leaks_full_work():

@@ -25,6 +25,7 @@ FLOORS = {
     "vat_mnist": 0.6,
     "cifar10_95": 0.2,
     "mixup_fashion_mnist": 0.65,
+    "noisy_student": 0.12,
 }
 
 

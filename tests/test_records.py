@@ -190,7 +190,9 @@ def test_published_numbers():
         "vat_mnist": 12,
         "cifar10_95": 17,
         "mixup_fashion_mnist": 2,
+        "noisy_student": 8,
     }
+    assert sum(counts.values()) == 55
     members = read_published("cifar10_95", "tta_accuracy")
     alone = [members[name] for name in members if "member " in name]
     assert len(alone) == 10

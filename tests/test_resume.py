@@ -41,10 +41,23 @@ KNOBS = {
         "recipe_epochs": 1,
         "recipe_batch_size": 30,
     },
+    "noisy_student": {
+        **SMALL,
+        "train_images": 60,
+        "unlabelled_images": 20,
+        "long_epochs": 2,
+        "threshold": 0.05,
+        "other_threshold": 0.02,
+        "empty": "skip",
+        "width": 2,
+        "blocks": (1,),
+        "strengths": (1, 5),
+    },
 }
 # How many runs there are; after how many the kill comes; a run that builds on others.
 RUNS = {
     "cifar10_95": (10, 5, "ensemble of 4"),
+    "noisy_student": (9, 4, "second round"),
 }
 
 

@@ -1,11 +1,13 @@
 """Images without labels: hidden ones, and folders of whatever lies in them."""
 
+import re
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from tutorials_lib import unlabelled
-from tutorials_lib.unlabelled import hide_labels, read_folder
+from tutorials_lib.unlabelled import hash_images, hide_labels, read_folder
 
 
 class TestHideLabels:
@@ -28,6 +30,17 @@ class TestHideLabels:
             hide_labels(self.labels, 25, seed=0)
         with pytest.raises(ValueError, match="n must leave images with a label"):
             hide_labels(self.labels, 60, seed=0)
+
+
+def test_hashes_tell_sets_of_images_apart():
+    images = np.random.default_rng(0).random((4, 6, 6, 3)).astype("float32")
+    name = hash_images(images)
+    assert re.fullmatch("[0-9a-f]{16}", name)
+    assert hash_images(images.copy(order="F")) == name
+    changed = images.copy()
+    changed[3, 5, 5, 2] += 1e-6
+    others = [changed, images[::-1], images[:3], images.reshape(4, 3, 12, 3)]
+    assert name not in {hash_images(each) for each in others}
 
 
 def save(path, colour, size=(32, 32), mode="RGB"):

@@ -259,9 +259,7 @@ def build_noisy_student_net(
 
 def _bottleneck(x, filters, strides):
     for number, (wide, size) in enumerate(((1, 1), (1, 3), (4, 1))):
-        x = layers.Conv2D(
-            wide * filters, size, strides=strides[number], padding="same"
-        )(x)
+        x = _convolve_strided(x, wide * filters, size, strides[number])
         x = layers.BatchNormalization()(x)
         x = layers.Activation("relu")(x) if number < 2 else x
     return x
@@ -270,14 +268,23 @@ def _bottleneck(x, filters, strides):
 def _shortcut(x, branch, strides):
     if x.shape == branch.shape:
         return x
-    x = layers.Conv2D(
+    x = _convolve_strided(
+        x,
         branch.shape[-1],
         1,
-        strides=strides,
+        strides,
         kernel_initializer="he_normal",
         kernel_regularizer=keras.regularizers.L2(1e-4),
-    )(x)
+    )
     return layers.BatchNormalization()(x)
+
+
+def _convolve_strided(x, filters, size, strides, **options):
+    if size == 1 and strides > 1:
+        # The pixels that a strided convolution of size 1 reads. TensorFlow 2.21 has its
+        # gradient write past its memory on a CPU: batches of 3 images killed Python.
+        x, strides = x[:, ::strides, ::strides], 1
+    return layers.Conv2D(filters, size, strides, padding="same", **options)(x)
 
 
 @contextlib.contextmanager

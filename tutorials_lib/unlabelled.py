@@ -1,6 +1,7 @@
 """Images without labels: training images that hide theirs, or a folder of any."""
 
 import fnmatch
+import hashlib
 import pathlib
 
 import numpy as np
@@ -72,6 +73,14 @@ def read_folder(folder, size=(32, 32), leave_out=()):
         said = ", ".join(f"{name} {counts[name]}" for name in names)
         raise ValueError(f"folder must hold images; {folder} has none ({said}).")
     return np.stack(images), counts
+
+
+def hash_images(images):
+    """Returns sixteen hexadecimal digits that tell sets of images apart."""
+    content = np.ascontiguousarray(images)
+    return hashlib.sha256(str(content.shape).encode() + content.tobytes()).hexdigest()[
+        :16
+    ]
 
 
 def _read_image(path, size):

@@ -59,6 +59,17 @@ ARTICLES = {
         "metrics": ("test_accuracy",),
         "published": {"alpha 0.2": (0.8582,), "none": (0.8692,)},
     },
+    "noisy_student": {
+        "title": "Noisy Student on CIFAR-10 (a blog, 2020, Keras 2)",
+        "dataset": "cifar10",
+        "metrics": ("test_loss", "test_accuracy"),
+        "published": {
+            "teacher": (0.8177, 0.8839),
+            "student": (0.2470, 0.9394),
+            "noised teacher": (0.2492, 0.9414),
+            "student of the noised": (0.2289, 0.9428),
+        },
+    },
 }
 
 

@@ -5,6 +5,7 @@ import collections.abc
 import contextlib
 import dataclasses
 import functools
+import os
 import time
 import types
 
@@ -18,6 +19,7 @@ from tutorials_lib.checks import (
 )
 from tutorials_lib.datasets import SOURCES
 from tutorials_lib.mixup import LAMBDA_PER, PAIRINGS
+from tutorials_lib.pseudo_labels import EMPTY
 
 PROFILES = ("smoke", "quick", "full")
 
@@ -195,8 +197,79 @@ TABLE = {
             "images_per_mix": (2, 3, 4),
         },
     },
+    "noisy_student": {
+        "protocol": {
+            "folder": None,
+            "leave_out": (),
+            "schedules": ("short",),
+            "watch": "held out",
+            "stride_on": "last",
+        },
+        "smoke": {
+            "source": "sample",
+            "train_images": 300,
+            "validation_images": 50,
+            "unlabelled_images": 100,
+            "test_images": 60,
+            "epochs": 2,
+            "long_epochs": 3,
+            "batch_size": 50,
+            "learning_rate": 0.001,
+            "seeds": 1,
+            "threshold": 0.1,
+            "other_threshold": 0.05,
+            "empty": "skip",
+            "width": 4,
+            "blocks": (1,),
+            "strengths": (3,),
+            "precision": "float32",
+        },
+        "quick": {
+            "source": "real",
+            "train_images": 2600,
+            "validation_images": 500,
+            "unlabelled_images": 700,
+            "test_images": 500,
+            "epochs": 8,
+            "long_epochs": 30,
+            "batch_size": 25,
+            # A small net takes long steps well; chosen on held-out images.
+            "learning_rate": 0.004,
+            "seeds": 1,
+            # A teacher of a few epochs is seldom sure.
+            "threshold": 0.25,
+            "other_threshold": 0.35,
+            "empty": "skip",
+            "width": 8,
+            "blocks": (1, 1),
+            "strengths": (1, 3, 5),
+            "precision": "float32",
+        },
+        "full": {
+            "source": "real",
+            "train_images": None,
+            "validation_images": 5000,
+            "unlabelled_images": 8000,
+            "test_images": None,
+            "epochs": 60,
+            "long_epochs": 300,
+            "batch_size": 256,
+            "learning_rate": 0.002,
+            "seeds": 3,
+            "threshold": 0.75,
+            "other_threshold": 0.95,
+            "empty": "stop",
+            "width": 64,
+            "blocks": (3, 4, 6, 3),
+            "strengths": (1, 2, 3, 4, 5),
+            "precision": "mixed_bfloat16",
+        },
+    },
 }
 CHAPTERS = tuple(TABLE)
+
+# Of noisy_student: ours, and the 300 epochs of its article.
+SCHEDULES = ("short", "article")
 
 # Knobs that choose which runs there are and leave each run as it is.
 CHOOSING = (
@@ -206,6 +279,7 @@ CHOOSING = (
     "labels",
     "eps_values",
     "members",
+    "schedules",
     "max_minutes",
 )
 
@@ -218,13 +292,18 @@ def _parse_list(value):
     return value
 
 
-def _check_list(name, value, check):
+def _check_items(name, value, check):
+    """Checks each item of a list; what is no list is one of a single item."""
     value = _parse_list(value)
     if isinstance(value, str) or not isinstance(value, collections.abc.Sequence):
         value = (value,)
-    if not value:
+    return tuple(check(name, item) for item in value)
+
+
+def _check_list(name, value, check):
+    checked = _check_items(name, value, check)
+    if not checked:
         raise ValueError(f"{name} must hold at least one value; got {value!r}.")
-    checked = tuple(check(name, item) for item in value)
     if len(set(checked)) < len(checked):
         raise ValueError(f"{name} must hold no value twice; got {value!r}.")
     return checked
@@ -242,6 +321,34 @@ def _check_minutes(name, value):
     if value is None or (value == 0 and not isinstance(value, bool)):
         return value
     return check_positive(name, value)
+
+
+def _check_folder(name, value):
+    """A folder of the user's, as text, so that a record can hold it."""
+    if value is None:
+        return None
+    if not isinstance(value, (str, os.PathLike)):
+        raise ValueError(f"{name} must be the path of a folder; got {value!r}.")
+    # A notebook may run elsewhere than where the command was given.
+    if not os.path.isabs(value):
+        raise ValueError(f"{name} must be a full path; got {value!r}.")
+    if not os.path.isdir(value):
+        raise ValueError(f"{name} must be a folder; {value!r} is none.")
+    return str(value)
+
+
+def _check_pattern(name, value):
+    if not isinstance(value, str):
+        raise ValueError(f"{name} must hold patterns of file names; got {value!r}.")
+    return value
+
+
+def _check_blocks(name, value):
+    """Blocks of each stage of a network; the same number may come twice."""
+    checked = _check_items(name, value, functools.partial(check_whole, low=1))
+    if not checked:
+        raise ValueError(f"{name} must hold at least one value; got {value!r}.")
+    return checked
 
 
 def _check_optional_whole(name, value):
@@ -286,6 +393,22 @@ CHECKS = {
     "recipe_epochs": functools.partial(check_whole, low=1),
     "recipe_batch_size": functools.partial(check_whole, low=1),
     "recipe_peak": check_positive,
+    "folder": _check_folder,
+    "leave_out": functools.partial(_check_items, check=_check_pattern),
+    "long_epochs": functools.partial(check_whole, low=2),
+    "stride_on": functools.partial(check_choice, allowed=("last", "middle")),
+    "schedules": lambda name, value: _check_list(
+        name, value, functools.partial(check_choice, allowed=SCHEDULES)
+    ),
+    "watch": functools.partial(check_choice, allowed=("held out", "test")),
+    "unlabelled_images": functools.partial(check_whole, low=1),
+    "threshold": functools.partial(check_range, low=0, high=0.9999),
+    "other_threshold": functools.partial(check_range, low=0, high=0.9999),
+    "empty": functools.partial(check_choice, allowed=EMPTY),
+    "blocks": _check_blocks,
+    "strengths": lambda name, value: _check_list(
+        name, value, functools.partial(check_whole, low=1, high=5)
+    ),
     "max_minutes": _check_minutes,
 }
 
