@@ -52,6 +52,16 @@ ARTICLES = {
             "mean of the members": (None, 0.9421),
             "ensemble": (None, 0.9507),
         },
+        # Where ours goes by another name: variant and seeds (None: all).
+        "ours": {
+            **{f"member {seed + 1}": [("decay", (seed,))] for seed in range(5)},
+            **{f"member {seed + 1}": [("strong", (seed,))] for seed in range(5, 10)},
+            "mean of the members": [
+                ("decay", tuple(range(5))),
+                ("strong", tuple(range(5, 10))),
+            ],
+            "ensemble": [("ensemble of 10", None)],
+        },
     },
     "mixup_fashion_mnist": {
         "title": "MixUp augmentation for image classification (Keras documentation)",
@@ -91,3 +101,28 @@ def read_published(chapter, metric):
     place = article["metrics"].index(metric)
     rows = article["published"].items()
     return {name: row[place] for name, row in rows if row[place] is not None}
+
+
+def find_ours(chapter, variant, records):
+    """Finds our runs of what an article's number is of.
+
+    Args:
+        chapter: Name of a chapter.
+        variant: What the number is of, as `ARTICLES` names it.
+        records: The chapter's records.
+
+    Returns:
+        A list of records, in order of seeds; empty where they are not all there.
+    """
+    parts = ARTICLES[chapter].get("ours", {}).get(variant, [(variant, None)])
+    found = []
+    for name, seeds in parts:
+        part = [
+            record
+            for record in records
+            if record["variant"] == name and (seeds is None or record["seed"] in seeds)
+        ]
+        if seeds is not None and len(part) < len(seeds):
+            return []
+        found += part
+    return sorted(found, key=lambda record: record["seed"])

@@ -1,4 +1,4 @@
-"""The `tutorials` command: list, run, check, build, doctor, address."""
+"""The `tutorials` command: run chapters, check them, build and verify."""
 
 import argparse
 import ast
@@ -98,6 +98,24 @@ def make_parser():
     )
     build.add_argument("--output", help="folder for the pages; default _build/html")
 
+    verify = commands.add_parser(
+        "verify",
+        help="run a record's configuration again and compare",
+        description=(
+            "Runs what a record describes again, from the chapter's own code, and "
+            "compares: to the last bit on the same machine and versions, within three "
+            "binomial errors elsewhere."
+        ),
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    verify.add_argument("record", help="a file such as book/records/CHAPTER/....json")
+
+    commands.add_parser(
+        "scoreboard",
+        help="write the pages that are made of records",
+        epilog=EPILOG,
+    )
     commands.add_parser(
         "doctor",
         help="say what this machine has and what is missing",
@@ -242,6 +260,22 @@ def _build(options):
     return 0
 
 
+def _verify(options):
+    from tutorials_lib.runs.verify import verify_record
+
+    lines, agree = verify_record(options.record)
+    print("\n".join(lines))
+    return 0 if agree else 1
+
+
+def _scoreboard(options):
+    from tutorials_lib.runs.scoreboard import write_pages
+
+    changed = write_pages()
+    print(f"changed: {', '.join(map(str, changed)) or 'none'}")
+    return 0
+
+
 def _doctor(options):
     from tutorials_lib.runs.doctor import examine
 
@@ -265,6 +299,8 @@ COMMANDS = {
     "run": _run,
     "check": _check,
     "build": _build,
+    "verify": _verify,
+    "scoreboard": _scoreboard,
     "doctor": _doctor,
     "address": _address,
 }

@@ -67,8 +67,21 @@ def identify_run(chapter, variant, seed, parameters, sha256):
 
 def name_record(variant, seed, identity):
     """Names a record's file: readable, and different for different protocols."""
-    words = re.sub(r"[^a-z0-9.]+", "-", variant.lower()).strip("-")
-    return f"{words}_seed-{seed}_{identity}.json"
+    return f"{write_words(variant)}_seed-{seed}_{identity}.json"
+
+
+def write_words(name):
+    """Writes a name in small letters and hyphens, for files and addresses."""
+    return re.sub(r"[^a-z0-9.]+", "-", name.lower()).strip("-")
+
+
+def find_path(record):
+    """Finds where a record belongs, within the folder of records."""
+    variant, seed = record["variant"], record["seed"]
+    identity = identify_run(
+        record["chapter"], variant, seed, record["parameters"], record["data"]["sha256"]
+    )
+    return f"{record['chapter']}/{name_record(variant, seed, identity)}"
 
 
 def check_record(record, origin="record"):

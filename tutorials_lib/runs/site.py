@@ -44,7 +44,7 @@ def build_site(profile=None, output=None):
         shutil.copytree(
             book,
             stage / "book",
-            ignore=shutil.ignore_patterns("records", ".ipynb_checkpoints"),
+            ignore=shutil.ignore_patterns(".ipynb_checkpoints"),
         )
         shutil.copy(root / "_config.yml", stage)
         if profile is not None:

@@ -1,0 +1,141 @@
+"""A record's configuration run again: equal, not equal, or not planned any more."""
+
+import json
+import os
+import pathlib
+
+import numpy as np
+import pytest
+
+from tutorials_lib.datasets import load_dataset
+from tutorials_lib.runs import scripts
+from tutorials_lib.runs.cli import main
+from tutorials_lib.runs.grid import plan_run, run_grid
+from tutorials_lib.runs.profiles import choose_settings
+from tutorials_lib.runs.records import RecordError, read_record
+from tutorials_lib.runs.verify import verify_record
+
+
+def train(seed, factor, callbacks):
+    (watch,) = callbacks
+    watch.set_params({"epochs": 1})
+    watch.on_epoch_begin(0)
+    watch.on_epoch_end(0, {"loss": 1.0})
+    rng = np.random.default_rng(seed)
+    return {
+        "metrics": {
+            "test_accuracy": factor * rng.uniform(),
+            "test_loss": rng.uniform(),
+        },
+        "history": {"loss": [rng.uniform()]},
+        "images": 4,
+        "arrays": {"rows": rng.uniform(size=(4, 10))},
+    }
+
+
+@pytest.fixture
+def chapter(tmp_path, monkeypatch):
+    """Stands in for a chapter: three short runs, and a list of those really run."""
+    folder = tmp_path / "records"
+    monkeypatch.setenv("TUTORIALS_RECORDS", str(folder))
+    runs, plan = [], [plan_run("none", seed, factor=0.5) for seed in range(3)]
+
+    def run(chapter, profile, parameters):
+        def train_and_note(seed, **rest):
+            runs.append(seed)
+            return train(seed, **rest)
+
+        settings = choose_settings("mixup_mnist", profile)
+        run_grid(settings, load_dataset("mnist", "sample"), plan, train_and_note)
+
+    monkeypatch.setattr(scripts, "run_as_script", run)
+    # Runs on drawn images are no full runs: theirs are kept apart, and repeated alike.
+    run("mixup_mnist", "smoke", {})
+    runs.clear()
+    home = pathlib.Path(os.environ["TUTORIALS_RUNS"]) / "smoke" / "mixup_mnist"
+    return home, runs, plan
+
+
+def find(home, seed):
+    (path,) = home.glob(f"none_seed-{seed}_*.json")
+    return path
+
+
+def change(path, edit):
+    record = read_record(path)
+    edit(record)
+    path.write_text(json.dumps(record))
+
+
+def test_equal_to_the_last_bit(chapter, capsys):
+    home, runs, _ = chapter
+    before = {path: path.read_bytes() for path in home.iterdir()}
+    assert main(["verify", str(find(home, 1))]) == 0
+    assert "equal to the last bit: 2 metrics" in capsys.readouterr().out
+    # That one alone, and nothing of what stood there was touched.
+    assert runs == [1]
+    assert {path: path.read_bytes() for path in home.iterdir()} == before
+    assert "TUTORIALS_ONLY" not in os.environ
+
+
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [
+        (lambda r: r["metrics"].update(test_loss=0.25), "test_loss: 0.25, now 0."),
+        (lambda r: r["history"].update(loss=[0.5]), "history of loss"),
+        (lambda r: r["arrays"].update(sha256="0" * 64), "arrays"),
+    ],
+)
+def test_what_differs_is_named(chapter, capsys, edit, said):
+    path = find(chapter[0], 2)
+    change(path, edit)
+    assert main(["verify", str(path)]) == 1
+    shown = capsys.readouterr().out
+    assert "DIFFERS" in shown
+    assert said in shown
+
+
+def test_times_may_differ(chapter):
+    path = find(chapter[0], 0)
+    change(path, lambda r: r["history"].update(seconds=[1e9]))
+    assert verify_record(path)[1]
+
+
+class TestElsewhere:
+    """Another machine draws other numbers: accuracies within three errors."""
+
+    def verify(self, chapter, by):
+        path = find(chapter[0], 0)
+
+        def edit(record):
+            record["environment"]["cores"] += 1
+            record["metrics"]["test_accuracy"] += by
+            record["metrics"]["test_loss"] += 1
+
+        change(path, edit)
+        lines, agree = verify_record(path)
+        return "\n".join(lines), agree
+
+    def test_near(self, chapter):
+        # On hundreds of images an error of a difference is 0.01 to 0.04.
+        said, agree = self.verify(chapter, 0.01)
+        assert agree
+        assert "cores" in said
+        assert "within" in said
+
+    def test_far(self, chapter):
+        said, agree = self.verify(chapter, 0.3)
+        assert not agree
+        assert "MORE THAN" in said
+
+
+def test_a_protocol_that_changed(chapter):
+    home, _, plan = chapter
+    plan[0]["parameters"]["factor"] = 0.7
+    with pytest.raises(RecordError, match="plans no such run"):
+        verify_record(find(home, 0))
+
+
+def test_no_record(tmp_path, capsys):
+    assert main(["verify", str(tmp_path / "none.json")]) == 1
+    assert "cannot be read" in capsys.readouterr().err

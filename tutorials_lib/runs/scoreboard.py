@@ -1,0 +1,371 @@
+"""The scoreboard: every published number, ours beside it, and a verdict by rule.
+
+`tutorials scoreboard` writes its pages from the records, and a test compares them with
+what is stored: no number on them is typed.
+"""
+
+import csv
+import dataclasses
+import io
+import json
+import math
+import pathlib
+
+import numpy as np
+
+from tutorials_lib.datasets import SPECIFICATIONS
+from tutorials_lib.intervals import binomial_error, mean_interval
+from tutorials_lib.runs.articles import ARTICLES, find_ours
+from tutorials_lib.runs.chapters import book_folder
+from tutorials_lib.runs.records import (
+    find_path,
+    published_records,
+    write_text,
+    write_words,
+)
+from tutorials_lib.runs.tables import read_metric
+
+VERDICTS = ("reproduced", "differs", "not judged", "not run")
+# Of a normal distribution, 95% lie within so many standard errors.
+WIDE = 1.96
+# Told apart by colour-blind readers, on light and on dark.
+COLOURS = dict(
+    zip(ARTICLES, ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00"), strict=True)
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """A published number and what stands beside it.
+
+    Attributes:
+        chapter: Name of the chapter.
+        variant: What the number is of, as `articles.ARTICLES` names it.
+        metric: Name of the metric.
+        published: The article's number.
+        records: Records of our full runs of it, by seed.
+    """
+
+    chapter: str
+    variant: str
+    metric: str
+    published: float
+    records: tuple
+
+    @property
+    def values(self):
+        """Our numbers, one for each record."""
+        return read_metric(self.records, self.metric)
+
+    @property
+    def interval(self):
+        """Mean and interval of our numbers; None where there are none."""
+        return mean_interval(self.values) if self.records else None
+
+    @property
+    def difference(self):
+        """Our mean minus the article's number."""
+        return self.interval.mean - self.published
+
+    @property
+    def tolerance(self):
+        """How far the two may lie apart, see `find_tolerance`."""
+        n = None
+        if self.metric.endswith("accuracy"):
+            specification = SPECIFICATIONS[ARTICLES[self.chapter]["dataset"]]
+            part = self.metric.startswith("train")
+            counts = specification.train_counts if part else specification.test_counts
+            n = sum(counts)
+        elif self.metric.startswith("seconds"):
+            return None
+        return find_tolerance(self.published, self.interval, n)
+
+    @property
+    def verdict(self):
+        """One of `VERDICTS`."""
+        if not self.records:
+            return "not run"
+        if self.tolerance is None:
+            return "not judged"
+        return "reproduced" if abs(self.difference) <= self.tolerance else "differs"
+
+    @property
+    def place(self):
+        """The anchor of its runs on their page."""
+        return name_place(self.records[0])
+
+    @property
+    def hours(self):
+        """What the runs took together."""
+        seconds = sum(record["timing"]["wall_seconds"] for record in self.records)
+        return f"{seconds / 3600:.1f}" if self.records else "-"
+
+    @property
+    def devices(self):
+        """What the runs ran on."""
+        names = {record["environment"]["device"] for record in self.records}
+        return ", ".join(sorted(names)) or "-"
+
+    @property
+    def unit(self):
+        """What is to be said of the unit beside the metric's name."""
+        return ", %" if self.metric.endswith("accuracy") else ""
+
+    def format(self, value, sign=""):
+        """Writes a number of this metric: percent, loss or seconds; None as a dash."""
+        if value is None:
+            return "-"
+        if self.unit:
+            return f"{100 * value:{sign}.2f}"
+        digits = 1 if self.metric.startswith("seconds") else 4
+        return f"{value:{sign}.{digits}f}"
+
+
+def find_tolerance(published, ours, n=None):
+    """Says how far apart the article's number and the mean of ours may lie.
+
+    An accuracy is a share of n images: half our 95% interval and 1.96 of the published
+    number's binomial standard errors are combined, as the root of the sum of their
+    squares. With one seed our own binomial error takes the interval's place. A loss has
+    no such error: the article's is one more run, which has to lie in the 95% prediction
+    interval of ours, sqrt(n + 1) times as wide as that of the mean.
+
+    Args:
+        published: The article's number.
+        ours: `Interval` of ours.
+        n: Number of images that an accuracy is a share of; None for a loss.
+
+    Returns:
+        A number; None for a loss with one seed.
+    """
+    half = ours.half_width
+    if n is None:
+        return None if half is None else half * math.sqrt(ours.n + 1)
+    if half is None:
+        half = WIDE * binomial_error(ours.mean, n)
+    return math.hypot(half, WIDE * binomial_error(published, n))
+
+
+def list_rows(records):
+    """Lists all published numbers, in the order of the chapters.
+
+    Args:
+        records: Dict of chapter to its records of full runs.
+
+    Returns:
+        A list of `Row`.
+    """
+    return [
+        Row(chapter, variant, metric, published, tuple(ours))
+        for chapter, article in ARTICLES.items()
+        for variant, numbers in article["published"].items()
+        for ours in [find_ours(chapter, variant, records[chapter])]
+        for metric, published in zip(article["metrics"], numbers, strict=True)
+        if published is not None
+    ]
+
+
+def count_verdicts(rows):
+    """Returns how many rows have each of `VERDICTS`."""
+    found = [row.verdict for row in rows]
+    return {verdict: found.count(verdict) for verdict in VERDICTS}
+
+
+def write_pages():
+    """Writes the pages that are made of records into the book.
+
+    Returns:
+        Paths of the files that changed.
+    """
+    records = {chapter: published_records(chapter) for chapter in ARTICLES}
+    changed = []
+    for name, text in make_pages(records).items():
+        path = book_folder() / name
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_text(path, text)
+            changed.append(path)
+    return changed
+
+
+def make_pages(records):
+    """Makes the pages that are made of records.
+
+    Args:
+        records: Dict of chapter to its records of full runs.
+
+    Returns:
+        Dict of path within the book to text.
+    """
+    # A part of Jupyter Book; whoever only runs chapters does without.
+    import jinja2
+
+    templates = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(pathlib.Path(__file__).with_name("templates")),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    rows = list_rows(records)
+    totals = say_totals(rows, records)
+    scoreboard = templates.get_template("scoreboard.md").render(
+        totals=totals,
+        rows=rows,
+        plot=place_errors(rows),
+        chapters=list(ARTICLES),
+        verdicts=VERDICTS,
+    )
+    lines = {chapter: _list_runs(group) for chapter, group in records.items()}
+    example = next((run["path"] for group in lines.values() for run in group), "")
+    full_runs = templates.get_template("full_runs.md").render(
+        chapters=lines, example=example
+    )
+    return {
+        "scoreboard.md": scoreboard + "\n",
+        "full_runs.md": full_runs.rstrip() + "\n",
+        "totals.txt": totals + "\n",
+        "_static/records.csv": _write_csv(records),
+    }
+
+
+def say_totals(rows, records):
+    """Says what became of the published numbers."""
+    runs = [record for group in records.values() for record in group]
+    hours = sum(record["timing"]["wall_seconds"] for record in runs) / 3600
+    counts = count_verdicts(rows).items()
+    said = ", ".join(f"**{number}** {name}" for name, number in counts if number)
+    return (
+        f"Of **{len(rows)}** published numbers: {said}. Ours rest on **{len(runs)}** "
+        f"full runs, {hours:.0f} hours of computing."
+    )
+
+
+def name_place(record):
+    """Names the anchor of a variant's runs."""
+    return write_words(f"{record['chapter']} {record['variant']}")
+
+
+def _list_runs(records):
+    lines, seen = [], set()
+    for record in sorted(records, key=lambda each: (each["variant"], each["seed"])):
+        metrics, environment = record["metrics"], record["environment"]
+        accuracy = metrics.get("test_accuracy", metrics.get("tta_accuracy"))
+        commit = (record["git"]["commit"] or "unknown")[:10]
+        cells = [
+            "-" if accuracy is None else f"{100 * accuracy:.2f}",
+            f"{record['timing']['wall_seconds'] / 60:.1f}",
+            f"{record['timing']['images_per_second']:.0f}",
+            environment["backend"],
+            environment["cores"],
+            environment["versions"]["keras"],
+            record["date"][:10],
+            commit if record["git"]["clean"] else f"{commit}, with changes",
+        ]
+        place = name_place(record)
+        lines.append(
+            {
+                "variant": record["variant"],
+                "seed": record["seed"],
+                "place": None if place in seen else place,
+                "path": find_path(record),
+                "cells": cells,
+            }
+        )
+        seen.add(place)
+    return lines
+
+
+def _write_csv(records):
+    lines = [_flatten(record) for group in records.values() for record in group]
+    columns = list(dict.fromkeys(name for line in lines for name in line))
+    file = io.StringIO()
+    writer = csv.DictWriter(file, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(lines)
+    return file.getvalue()
+
+
+def _flatten(record):
+    environment = record["environment"]
+    return {
+        **{name: record[name] for name in ("chapter", "variant", "seed", "date")},
+        **record["metrics"],
+        **record["timing"],
+        **{name: environment[name] for name in ("device", "cores", "backend")},
+        **environment["versions"],
+        "commit": record["git"]["commit"],
+        "images": record["data"]["name"],
+        "sha256": record["data"]["sha256"],
+        "parameters": json.dumps(record["parameters"]),
+    }
+
+
+SIZE, MARGIN, LEGEND = 460, 56, 190
+LOWEST, HIGHEST = 5e-5, 0.3
+
+
+def place_errors(rows):
+    """Places our errors against the article's in a drawing, both in logarithms.
+
+    Returns:
+        Dict of `width`, `height` and lists of `lines` (x1, y1, x2, y2), `texts` (x, y,
+        anchor, text) and `points` (x, y, top and end of the interval, colour, title).
+    """
+    bottom, end = SIZE - MARGIN, SIZE - 20
+    lines = [
+        (_place_x(LOWEST), _place_y(LOWEST), _place_x(HIGHEST), _place_y(HIGHEST)),
+        (MARGIN, 10, MARGIN, bottom),
+        (MARGIN, bottom, end, bottom),
+    ]
+    texts = [
+        (SIZE / 2, SIZE - 10, "middle", "article: wrong answers"),
+        (MARGIN + 8, 20, "start", "ours: wrong answers"),
+    ]
+    for tick in (1e-4, 1e-3, 1e-2, 1e-1):
+        x, y, said = _place_x(tick), _place_y(tick), f"{100 * tick:g}%"
+        lines += [(x, bottom, x, bottom + 5), (MARGIN - 5, y, MARGIN, y)]
+        texts += [(x, bottom + 20, "middle", said), (MARGIN - 9, y + 4, "end", said)]
+    points, shown = [], {}
+    for row in rows:
+        if not row.records or not row.unit:
+            continue
+        ours, half = 1 - row.interval.mean, row.interval.half_width or 0
+        title = (
+            f"{row.chapter}, {row.variant}, {row.metric.replace('_', ' ')}: article "
+            f"{row.format(row.published)}%, ours {row.format(row.interval.mean)}%"
+        )
+        points.append(
+            (
+                _place_x(1 - row.published),
+                _place_y(ours),
+                _place_y(ours + half),
+                _place_y(ours - half),
+                COLOURS[row.chapter],
+                title,
+            )
+        )
+        shown[row.chapter] = COLOURS[row.chapter]
+    for number, (chapter, colour) in enumerate(shown.items()):
+        y = 40 + 24 * number
+        points.append((SIZE + 6, y, y, y, colour, chapter))
+        texts.append((SIZE + 18, y + 4, "start", chapter))
+    return {
+        "width": SIZE + LEGEND,
+        "height": SIZE,
+        "lines": lines,
+        "texts": texts,
+        "points": points,
+    }
+
+
+def _place_x(error):
+    return round(MARGIN + _measure(error), 1)
+
+
+def _place_y(error):
+    return round(SIZE - MARGIN - _measure(error), 1)
+
+
+def _measure(error):
+    within = float(np.clip(error, LOWEST, HIGHEST))
+    share = math.log(within / LOWEST) / math.log(HIGHEST / LOWEST)
+    return share * (SIZE - MARGIN - 20)
