@@ -106,6 +106,7 @@ def test_bad_knobs(knobs, said):
         ({"leave_out": 3}, "leave_out must hold patterns of file names; got 3"),
         ({"schedules": "long"}, "schedules must be one of 'short', 'article'"),
         ({"watch": "train"}, "watch must be one of 'held out', 'test'"),
+        ({"variants": "pupil"}, "variants must be one of 'teacher', .*; got 'pupil'"),
         ({"threshold": 1}, r"threshold must be .*from 0 to 0\.9999"),
         ({"empty": "ignore"}, "empty must be one of"),
         ({"blocks": 0}, "blocks must be a whole number of at least 1; got 0"),

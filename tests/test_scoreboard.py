@@ -6,6 +6,7 @@ import io
 import json
 import math
 import re
+import shutil
 
 import pytest
 from test_records import RECORD
@@ -16,6 +17,7 @@ from tutorials_lib.runs.articles import ARTICLES, find_ours
 from tutorials_lib.runs.chapters import book_folder
 from tutorials_lib.runs.records import find_path, published_records, read_records
 
+TTA = "tta_accuracy"
 NONE = {chapter: [] for chapter in ARTICLES}
 
 
@@ -89,6 +91,15 @@ class TestRule:
         found = scoreboard.find_tolerance(0.3, mean_interval([0.20, 0.21, 0.22]))
         assert found == pytest.approx(4.3027 * 0.01 * math.sqrt(1 + 1 / 3), rel=1e-3)
         assert scoreboard.find_tolerance(0.3, mean_interval([0.2])) is None
+        assert scoreboard.find_tolerance(0.3, mean_interval([0.2, 0.21])) is None
+
+    def test_too_wide_for_a_verdict(self):
+        """Two seeds a point apart would let six points pass."""
+        assert (
+            scoreboard.find_tolerance(0.99, mean_interval([0.98, 0.99]), 10_000) is None
+        )
+        row = find_row(make_group(0.90, 0.95))
+        assert (row.verdict, row.tolerance) == ("not judged", None)
 
     @pytest.mark.parametrize(
         ("accuracy", "verdict"),
@@ -157,14 +168,39 @@ def test_members_and_their_mean():
         make_record("cifar10_95", "decay" if k < 5 else "strong", k, tta_accuracy=0.9)
         for k in range(10)
     ]
-    (third,) = find_ours("cifar10_95", "member 3", members)
+    (third,) = find_ours("cifar10_95", "member 3", TTA, members)
     assert (third["variant"], third["seed"]) == ("decay", 2)
-    (eighth,) = find_ours("cifar10_95", "member 8", members)
+    (eighth,) = find_ours("cifar10_95", "member 8", TTA, members)
     assert (eighth["variant"], eighth["seed"]) == ("strong", 7)
-    assert len(find_ours("cifar10_95", "mean of the members", members)) == 10
+    assert len(find_ours("cifar10_95", "mean of the members", TTA, members)) == 10
     # A mean of nine is not what the article has.
-    assert find_ours("cifar10_95", "mean of the members", members[1:]) == []
-    assert find_ours("cifar10_95", "ensemble", members) == []
+    assert find_ours("cifar10_95", "mean of the members", TTA, members[1:]) == []
+    assert find_ours("cifar10_95", "ensemble", TTA, members) == []
+    # Without that score they are no runs of it.
+    assert find_ours("cifar10_95", "decay", "test_accuracy", members) == []
+    with pytest.raises(ValueError, match="two of 'decay', seed 2"):
+        find_ours("cifar10_95", "decay", TTA, [*members, members[2]])
+
+
+def test_another_schedule_is_not_judged():
+    short = make_group(0.90, chapter="noisy_student", variant="teacher")
+    assert find_row(short, "teacher").verdict == "not run"
+    long = make_group(
+        0.8839, chapter="noisy_student", variant="teacher, article's schedule"
+    )
+    long["noisy_student"] += short["noisy_student"]
+    row = find_row(long, "teacher")
+    assert (row.values, row.verdict) == ([0.8839], "reproduced")
+
+
+def test_totals_count_runs_once_and_by_use():
+    records = make_group(0.990, 0.991)
+    records["mixup_mnist"] += make_group(0.99, variant="0.1-none")["mixup_mnist"]
+    for record in records["mixup_mnist"]:
+        record["timing"]["wall_seconds"] = 3600
+    totals = scoreboard.say_totals(scoreboard.list_rows(records), records)
+    assert "rest on **2** full runs, 2 hours" in totals
+    assert "**1** more answer" in totals
 
 
 def test_the_drawing_s_line_is_where_both_agree():
@@ -194,8 +230,53 @@ def test_all_records_in_one_table():
 
 
 def test_written_only_where_something_changed(tmp_path, monkeypatch):
+    for chapter in ARTICLES:
+        shutil.copy(book_folder() / f"{chapter}.ipynb", tmp_path)
     monkeypatch.setattr(scoreboard, "book_folder", lambda: tmp_path)
-    assert len(scoreboard.write_pages()) == 4
+    assert len(scoreboard.write_pages()) == 5
     assert scoreboard.write_pages() == []
     (tmp_path / "totals.txt").write_text("typed by hand")
     assert scoreboard.write_pages() == [tmp_path / "totals.txt"]
+
+
+class TestStatus:
+    def write_notebook(self, folder, text):
+        cell = {
+            "cell_type": "code",
+            "outputs": [{"output_type": "stream", "text": [text]}],
+        }
+        notebook = {"cells": [{"cell_type": "code", "outputs": []}, cell]}
+        for chapter in ARTICLES:
+            (folder / f"{chapter}.ipynb").write_text(json.dumps(notebook))
+
+    def make_page(self, tmp_path, monkeypatch, text, records=NONE):
+        self.write_notebook(tmp_path, text)
+        monkeypatch.setattr(scoreboard, "book_folder", lambda: tmp_path)
+        return scoreboard.make_pages(records)["status.md"]
+
+    def test_what_the_chapter_printed(self, tmp_path, monkeypatch):
+        text = (
+            "run       profile quick (not the article's protocol)\n"
+            "device    Some CPU, 2 cores, backend jax\n"
+            "versions  python 3.12.1, keras 3.15.1\n"
+            "commit    0123456789abcdef, with changes\n"
+            "date      2026-01-31\n"
+            "time      7.3 minutes\n"
+        )
+        page = self.make_page(tmp_path, monkeypatch, text)
+        assert page.count("<td>quick</td><td>2026-01-31</td><td>7.3 minutes</td>") == 5
+        assert "<td>Some CPU, 2 cores, backend jax</td>" in page
+        assert "<td>0123456789, with changes</td>" in page
+
+    def test_a_chapter_that_printed_nothing(self, tmp_path, monkeypatch):
+        page = self.make_page(tmp_path, monkeypatch, "")
+        assert page.count("</a></td>" + "<td>-</td>" * 6) == 5
+
+    def test_full_runs_summed_up(self, tmp_path, monkeypatch):
+        records = make_group(0.990, 0.991)
+        for seconds, record in zip((1800, 5400), records["mixup_mnist"], strict=True):
+            record["timing"]["wall_seconds"] = seconds
+        records["mixup_mnist"][1]["date"] = "2027-02-03T04:05:06+00:00"
+        page = self.make_page(tmp_path, monkeypatch, "", records)
+        assert "<td>2</td><td>0, 1</td><td>2027-02-03</td><td>2.0</td>" in page
+        assert page.count("<td>0</td>" + "<td>-</td>" * 5) == 4

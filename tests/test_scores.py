@@ -4,7 +4,13 @@ import keras
 import numpy as np
 import pytest
 
-from tutorials_lib.scores import ScoreEpochs, measure_accuracy, score_model
+from tutorials_lib.scores import (
+    ScoreEpochs,
+    count_confidence,
+    measure_accuracy,
+    measure_calibration,
+    score_model,
+)
 
 
 @pytest.fixture
@@ -65,3 +71,35 @@ def test_accuracy_of_rows():
             measure_accuracy(rows, wrong)
     with pytest.raises(ValueError, match="n of at least 1"):
         measure_accuracy(rows[:0], labels[:0])
+
+
+class TestConfidence:
+    # Three images 0.8 sure, two of them right; one 0.5 sure and right.
+    rows = np.array([[0.8, 0.2], [0.2, 0.8], [0.8, 0.2], [0.5, 0.5]])
+    labels = np.eye(2)[[0, 0, 0, 0]]
+
+    def test_counts_by_hand(self):
+        counts = count_confidence(self.rows, self.labels)
+        assert counts["images"].tolist() == [0, 0, 0, 0, 0, 1, 0, 0, 3, 0]
+        assert counts["right"].tolist() == [0, 0, 0, 0, 0, 1, 0, 0, 2, 0]
+        np.testing.assert_allclose(counts["confidence"][[5, 8]], [0.5, 2.4])
+
+    def test_a_sure_answer_is_in_the_last_bin(self):
+        counts = count_confidence(np.eye(3), np.eye(3), bins=4)
+        assert counts["images"].tolist() == [0, 0, 0, 3]
+
+    def test_calibration_by_hand(self):
+        # (|2 - 2.4| + |1 - 0.5|) / 4
+        counts = count_confidence(self.rows, self.labels)
+        assert measure_calibration(counts) == pytest.approx(0.225)
+
+    def test_calibrated(self):
+        rows = np.tile([0.75, 0.25], (4, 1))
+        counts = count_confidence(rows, np.eye(2)[[0, 0, 0, 1]])
+        assert measure_calibration(counts) == pytest.approx(0)
+
+    def test_refused(self):
+        with pytest.raises(ValueError, match="bins must be a whole number"):
+            count_confidence(self.rows, self.labels, bins=0)
+        with pytest.raises(ValueError, match="rows and labels"):
+            count_confidence(self.rows, self.labels[:2])

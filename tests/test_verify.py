@@ -1,5 +1,6 @@
 """A record's configuration run again: equal, not equal, or not planned any more."""
 
+import hashlib
 import json
 import os
 import pathlib
@@ -12,11 +13,20 @@ from tutorials_lib.runs import scripts
 from tutorials_lib.runs.cli import main
 from tutorials_lib.runs.grid import plan_run, run_grid
 from tutorials_lib.runs.profiles import choose_settings
-from tutorials_lib.runs.records import RecordError, read_record
+from tutorials_lib.runs.records import RecordError, read_record, write_arrays
 from tutorials_lib.runs.verify import verify_record
 
 
-def train(seed, factor, callbacks):
+class Watch:
+    """Stands in for the callback that times epochs."""
+
+    def set_params(self, params):
+        pass
+
+    on_epoch_begin = on_epoch_end = lambda self, *rest: None
+
+
+def train(seed, factor, callbacks, of=None):
     (watch,) = callbacks
     watch.set_params({"epochs": 1})
     watch.on_epoch_begin(0)
@@ -26,6 +36,7 @@ def train(seed, factor, callbacks):
         "metrics": {
             "test_accuracy": factor * rng.uniform(),
             "test_loss": rng.uniform(),
+            "unlabelled_accuracy": 0.5,
         },
         "history": {"loss": [rng.uniform()]},
         "images": 4,
@@ -71,7 +82,7 @@ def test_equal_to_the_last_bit(chapter, capsys):
     home, runs, _ = chapter
     before = {path: path.read_bytes() for path in home.iterdir()}
     assert main(["verify", str(find(home, 1))]) == 0
-    assert "equal to the last bit: 2 metrics" in capsys.readouterr().out
+    assert "equal to the last bit: 3 metrics" in capsys.readouterr().out
     # That one alone, and nothing of what stood there was touched.
     assert runs == [1]
     assert {path: path.read_bytes() for path in home.iterdir()} == before
@@ -83,7 +94,6 @@ def test_equal_to_the_last_bit(chapter, capsys):
     [
         (lambda r: r["metrics"].update(test_loss=0.25), "test_loss: 0.25, now 0."),
         (lambda r: r["history"].update(loss=[0.5]), "history of loss"),
-        (lambda r: r["arrays"].update(sha256="0" * 64), "arrays"),
     ],
 )
 def test_what_differs_is_named(chapter, capsys, edit, said):
@@ -93,6 +103,36 @@ def test_what_differs_is_named(chapter, capsys, edit, said):
     shown = capsys.readouterr().out
     assert "DIFFERS" in shown
     assert said in shown
+
+
+def test_other_arrays(chapter, capsys):
+    path = find(chapter[0], 2)
+    rows = np.zeros((4, 10))
+    change(path, lambda r: r.update(arrays=write_arrays({"rows": rows}, path)))
+    assert main(["verify", str(path)]) == 1
+    assert "arrays" in capsys.readouterr().out
+    # The same numbers in a file that is packed in another way are the same arrays.
+    np.savez(path.with_suffix(".npz"), rows=train(2, 0.5, [Watch()])["arrays"]["rows"])
+    content = path.with_suffix(".npz").read_bytes()
+    change(
+        path, lambda r: r["arrays"].update(sha256=hashlib.sha256(content).hexdigest())
+    )
+    assert verify_record(path)[1]
+    path.with_suffix(".npz").write_bytes(content + b"0")
+    with pytest.raises(RecordError, match="arrays are damaged"):
+        verify_record(path)
+
+
+def test_a_run_that_builds_on_another(chapter, monkeypatch):
+    """Its teacher is read from beside it, at any profile, and not run again."""
+    home, runs, plan = chapter
+    teacher = read_record(find(home, 0))
+    plan.append(plan_run("student", 0, factor=0.5, of=teacher["arrays"]["sha256"]))
+    scripts.run_as_script("mixup_mnist", "smoke", {})
+    runs.clear()
+    (student,) = home.glob("student_*.json")
+    assert verify_record(student)[1]
+    assert runs == [0]
 
 
 def test_times_may_differ(chapter):
@@ -121,6 +161,9 @@ class TestElsewhere:
         said, agree = self.verify(chapter, 0.01)
         assert agree
         assert "cores" in said
+        # Of other images than the test images: shown alone.
+        assert "unlabelled_accuracy: 0.5" in said
+        assert "unlabelled_accuracy: 0.50000, now 0.50000," not in said
         assert "within" in said
 
     def test_far(self, chapter):

@@ -1,7 +1,7 @@
 """Corruptions of test images, at five strengths, for measuring robustness.
 
 Hendrycks and Dietterich, "Benchmarking Neural Network Robustness to Common Corruptions
-and Perturbations", arXiv:1903.12261: six of their fifteen, with the strengths that they
+and Perturbations", arXiv:1903.12261: six of their kinds, with the strengths that they
 chose for CIFAR-10. Means of accuracy over these six are not theirs over all.
 """
 

@@ -62,8 +62,9 @@ def list_magnitudes(policy):
     Args:
         policy: `"article"` or `"paper"`. The article turns by up to 360 degrees,
             solarizes next to nothing, and its equalize leaves the image as it is; it
-            fills with black, and with grey where it turns. The paper's ranges are
-            AutoAugment's; it fills with grey.
+            fills with black, and with grey where it turns. `"paper"` has ranges like
+            the paper's, which are AutoAugment's, and fills with grey; the operation
+            that does nothing is not among these thirteen.
 
     Returns:
         Dict of operation to a list of ten numbers: degrees, shares of the image's

@@ -3,6 +3,8 @@
 import keras
 import numpy as np
 
+from tutorials_lib.checks import check_whole
+
 
 def score_model(model, batch_size=1000, **splits):
     """Evaluates a compiled model on several sets.
@@ -65,3 +67,48 @@ def measure_accuracy(rows, labels):
             f"got {rows.shape} and {labels.shape}."
         )
     return float(np.mean(rows.argmax(axis=1) == labels.argmax(axis=1)))
+
+
+def count_confidence(rows, labels, bins=10):
+    """Counts how many images are how confident, and how many of those are right.
+
+    Args:
+        rows: Array (n, classes) of probabilities.
+        labels: Array (n, classes) of one-hot labels.
+        bins: Number of equal parts of the way from 0 to 1; a confidence on the border
+            of two belongs to the upper one.
+
+    Returns:
+        Dict of arrays (bins,): `images`, how many there are, `confidence`, the sum of
+        theirs, and `right`, how many of them are answered right.
+
+    Raises:
+        ValueError: no rows, shapes that differ, or bins below 1.
+    """
+    check_whole("bins", bins, 1)
+    measure_accuracy(rows, labels)
+    confidence = np.max(rows, axis=1).astype("float64")
+    right = np.argmax(rows, axis=1) == np.argmax(labels, axis=1)
+    places = np.minimum((bins * confidence).astype(int), bins - 1)
+    return {
+        "images": np.bincount(places, minlength=bins),
+        "confidence": np.bincount(places, confidence, minlength=bins),
+        "right": np.bincount(places, right, minlength=bins).astype(int),
+    }
+
+
+def measure_calibration(counts):
+    """Computes the expected calibration error.
+
+    Guo, Pleiss, Sun and Weinberger, "On Calibration of Modern Neural Networks",
+    arXiv:1706.04599, equation 3: the gap between confidence and the share of right
+    answers in each bin, weighted by the bin's images.
+
+    Args:
+        counts: From `count_confidence`.
+
+    Returns:
+        A float from 0 to 1.
+    """
+    gaps = np.abs(np.subtract(counts["right"], counts["confidence"]))
+    return float(np.sum(gaps) / np.sum(counts["images"]))

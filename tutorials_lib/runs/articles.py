@@ -79,6 +79,16 @@ ARTICLES = {
             "noised teacher": (0.2492, 0.9414),
             "student of the noised": (0.2289, 0.9428),
         },
+        # The full profile's own schedule is a fifth as long.
+        "ours": {
+            name: [(f"{name}, article's schedule", None)]
+            for name in (
+                "teacher",
+                "student",
+                "noised teacher",
+                "student of the noised",
+            )
+        },
     },
 }
 
@@ -103,26 +113,39 @@ def read_published(chapter, metric):
     return {name: row[place] for name, row in rows if row[place] is not None}
 
 
-def find_ours(chapter, variant, records):
+def find_ours(chapter, variant, metric, records):
     """Finds our runs of what an article's number is of.
 
     Args:
         chapter: Name of a chapter.
         variant: What the number is of, as `ARTICLES` names it.
+        metric: Name of the metric; records without it are left out.
         records: The chapter's records.
 
     Returns:
         A list of records, in order of seeds; empty where they are not all there.
+
+    Raises:
+        ValueError: two records are of the same variant and seed.
     """
     parts = ARTICLES[chapter].get("ours", {}).get(variant, [(variant, None)])
-    found = []
+    found = {}
     for name, seeds in parts:
         part = [
             record
             for record in records
-            if record["variant"] == name and (seeds is None or record["seed"] in seeds)
+            if record["variant"] == name
+            and (seeds is None or record["seed"] in seeds)
+            # Seconds are no metric, but every run has them.
+            and (metric in record["metrics"] or metric.startswith("seconds"))
         ]
         if seeds is not None and len(part) < len(seeds):
             return []
-        found += part
-    return sorted(found, key=lambda record: record["seed"])
+        for record in part:
+            if record["seed"] in found:
+                raise ValueError(
+                    f"records must hold each variant and seed once; {chapter} has two "
+                    f"of {name!r}, seed {record['seed']}."
+                )
+            found[record["seed"]] = record
+    return [found[seed] for seed in sorted(found)]

@@ -70,6 +70,17 @@ def make_parser():
         help="start no new run of a grid after that time; what is done stays done",
     )
     run.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="hand the runs to a Dask cluster, such as tcp://host:8786",
+    )
+    run.add_argument(
+        "--devices",
+        type=int,
+        metavar="N",
+        help="spread each batch over N devices of this machine (JAX)",
+    )
+    run.add_argument(
         "--script",
         action="store_const",
         const=True,
@@ -203,6 +214,7 @@ def _run(options):
     if options.minutes is not None:
         parameters["max_minutes"] = options.minutes
     others = (options.profile, options.output, options.records, options.script)
+    others += (options.scheduler, options.devices)
     if options.in_place and (parameters or any(x is not None for x in others)):
         raise ValueError("--in-place takes the notebook as it stands, no parameters.")
     profile = "smoke" if options.profile is None else options.profile
@@ -223,6 +235,16 @@ def _run(options):
             raise ValueError("records must name a folder; got ''.")
         os.makedirs(options.records, exist_ok=True)
         os.environ["TUTORIALS_RECORDS"] = os.path.abspath(options.records)
+    if options.scheduler is not None:
+        import distributed  # noqa: F401
+
+        os.environ["TUTORIALS_SCHEDULER"] = options.scheduler
+    if options.devices is not None:
+        # The first thing of a run that takes long; imports Keras.
+        from tutorials_lib.runs.devices import check_devices
+
+        check_devices(options.devices)
+        os.environ["TUTORIALS_DEVICES"] = str(options.devices)
     for chapter in chapters:
         how = "as it stands" if options.in_place else f"profile {profile}"
         print(f"{chapter}, {how}", flush=True)

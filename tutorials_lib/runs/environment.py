@@ -7,6 +7,7 @@ import os
 import pathlib
 import platform
 import subprocess
+import time
 
 from tutorials_lib import __version__
 from tutorials_lib.runs.records import find_checkout
@@ -68,12 +69,17 @@ def describe_device():
     return describe_processor()
 
 
-def describe_environment():
-    """Returns the record's `environment`: device, cores, backend, versions."""
+def describe_environment(devices=1):
+    """Returns the record's `environment`: device, cores, backend, versions.
+
+    Args:
+        devices: How many devices of the kind share the batches.
+    """
     import keras
 
+    device = describe_device()
     return {
-        "device": describe_device(),
+        "device": device if devices == 1 else f"{devices} x {device}",
         "cores": count_cores(),
         "backend": keras.backend.backend(),
         "versions": describe_versions(),
@@ -116,7 +122,7 @@ def _ask_git(folder, *words):
 
 
 def show_environment(settings, data):
-    """Prints what the notebook at hand ran on: profile, data, device, versions, date.
+    """Prints what the notebook at hand ran on: profile, data, device, versions, time.
 
     Args:
         settings: The chapter's `Settings`.
@@ -137,3 +143,4 @@ def show_environment(settings, data):
     print(f"versions  {versions}")
     print(f"commit    {commit['commit'] or 'unknown'}{state}")
     print(f"date      {datetime.date.today().isoformat()}")
+    print(f"time      {(time.monotonic() - settings.started) / 60:.1f} minutes")

@@ -15,6 +15,8 @@ except ImportError:
     # Windows has no such locks: there one process at a time works on a grid.
     fcntl = None
 
+from tutorials_lib.runs.cluster import run_on_cluster
+from tutorials_lib.runs.devices import spread_batches
 from tutorials_lib.runs.environment import describe_commit, describe_environment
 from tutorials_lib.runs.records import (
     SCHEMA,
@@ -52,7 +54,8 @@ def run_grid(settings, data, grid, train):
     installed apart from its project), and one that stands there is read instead of run
     again. So a grid that was killed goes on where it was, and several
     processes may work on one grid: each claims a run before it starts it. Runs of
-    other profiles are always run and written to the runs folder.
+    other profiles are always run and written to the runs folder. Where
+    TUTORIALS_SCHEDULER names a Dask scheduler, its workers run them.
 
     Args:
         settings: The chapter's `Settings`. `max_minutes` starts no new run that
@@ -86,8 +89,18 @@ def run_grid(settings, data, grid, train):
     commit = describe_commit()
     planned = [_place(settings.chapter, folder, data, run) for run in grid]
     done, waiting = {}, []
-    # The one run that `verify` asks for; the others are read where they are there.
+    # The one run that is asked for; what it builds on is read where it stands.
     only = os.environ.get("TUTORIALS_ONLY")
+    resumable = resumable or bool(only)
+    if scheduler := os.environ.get("TUTORIALS_SCHEDULER"):
+        missing = {
+            path: run for path, run in planned if not (resumable and path.exists())
+        }
+        number = len(planned) - len(missing)
+        for path in run_on_cluster(scheduler, settings, missing, folder):
+            number += 1
+            _say(number, len(planned), read_record(path))
+        resumable = True
     while len(done) < len(planned):
         late = _is_late(settings)
         waiting, before = [], waiting
@@ -180,7 +193,8 @@ def _run_once(settings, data, run, train, commit):
     watch = WatchEpochs(log, f"{run['variant']}, seed {run['seed']}")
     date = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     start = time.perf_counter()
-    result = train(seed=run["seed"], callbacks=[watch], **run["parameters"])
+    with spread_batches() as devices:
+        result = train(seed=run["seed"], callbacks=[watch], **run["parameters"])
     wall = time.perf_counter() - start
     if result["images"] and not watch.seconds:
         raise ValueError("train must hand its callbacks to fit; no epoch was seen.")
@@ -210,7 +224,7 @@ def _run_once(settings, data, run, train, commit):
                 result["images"] / max(sum(watch.seconds), 1e-9), 1
             ),
         },
-        "environment": describe_environment(),
+        "environment": describe_environment(devices),
         "git": commit,
         "date": date,
     }

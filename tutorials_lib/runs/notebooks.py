@@ -14,6 +14,7 @@ import papermill
 
 from tutorials_lib.runs.chapters import ChapterError, book_folder, check_run
 from tutorials_lib.runs.records import runs_folder, write_text
+from tutorials_lib.runs.scoreboard import write_pages
 
 # Time limit of a cell in seconds; a full grid takes what it takes.
 CELL_TIMEOUTS = {"smoke": 600, "quick": 1800, "full": None}
@@ -189,6 +190,8 @@ def refresh_chapter(chapter, cell_timeout=None):
     """
     source = check_run(chapter, "smoke", {})
     run_notebook(source, source, {}, cell_timeout or CELL_TIMEOUTS["quick"])
+    # The status page says when each chapter was last run.
+    write_pages()
     return source
 
 

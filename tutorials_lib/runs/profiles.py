@@ -202,11 +202,20 @@ TABLE = {
             "folder": None,
             "leave_out": (),
             "schedules": ("short",),
+            "variants": None,
             "watch": "held out",
             "stride_on": "last",
         },
         "smoke": {
             "source": "sample",
+            # Half of them, for a minute's sake: one of each kind.
+            "variants": (
+                "teacher",
+                "noised teacher",
+                "student of the noised",
+                "control of the student of the noised",
+                "second round",
+            ),
             "train_images": 300,
             "validation_images": 50,
             "unlabelled_images": 100,
@@ -270,6 +279,18 @@ CHAPTERS = tuple(TABLE)
 
 # Of noisy_student: ours, and the 300 epochs of its article.
 SCHEDULES = ("short", "article")
+STUDENTS = (
+    "teacher",
+    "noised teacher",
+    "noised teacher, other noise",
+    "student",
+    "student of the noised",
+    "control of the student",
+    "control of the student of the noised",
+    "hard labels",
+    "other threshold",
+    "second round",
+)
 
 # Knobs that choose which runs there are and leave each run as it is.
 CHOOSING = (
@@ -280,6 +301,7 @@ CHOOSING = (
     "eps_values",
     "members",
     "schedules",
+    "variants",
     "max_minutes",
 )
 
@@ -399,6 +421,11 @@ CHECKS = {
     "stride_on": functools.partial(check_choice, allowed=("last", "middle")),
     "schedules": lambda name, value: _check_list(
         name, value, functools.partial(check_choice, allowed=SCHEDULES)
+    ),
+    "variants": lambda name, value: (
+        None
+        if value is None
+        else _check_list(name, value, functools.partial(check_choice, allowed=STUDENTS))
     ),
     "watch": functools.partial(check_choice, allowed=("held out", "test")),
     "unlabelled_images": functools.partial(check_whole, low=1),

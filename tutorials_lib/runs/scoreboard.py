@@ -1,7 +1,7 @@
 """The scoreboard: every published number, ours beside it, and a verdict by rule.
 
-`tutorials scoreboard` writes its pages from the records, and a test compares them with
-what is stored: no number on them is typed.
+`tutorials scoreboard` writes this and the other pages that are made of records, and a
+test compares them with what is stored: no number on them is typed.
 """
 
 import csv
@@ -126,9 +126,11 @@ def find_tolerance(published, ours, n=None):
 
     An accuracy is a share of n images: half our 95% interval and 1.96 of the published
     number's binomial standard errors are combined, as the root of the sum of their
-    squares. With one seed our own binomial error takes the interval's place. A loss has
-    no such error: the article's is one more run, which has to lie in the 95% prediction
-    interval of ours, sqrt(n + 1) times as wide as that of the mean.
+    squares. With one seed our own binomial error takes the interval's place. Where our
+    interval is more than twice as wide as the article's error, it would let nearly
+    everything pass, and there is no verdict. A loss has no such error: the article's is
+    one more run, which has to lie in the 95% prediction interval of ours, sqrt(n + 1)
+    times as wide as that of the mean; that takes three seeds.
 
     Args:
         published: The article's number.
@@ -136,14 +138,17 @@ def find_tolerance(published, ours, n=None):
         n: Number of images that an accuracy is a share of; None for a loss.
 
     Returns:
-        A number; None for a loss with one seed.
+        A number; None where our seeds are too few for a verdict.
     """
     half = ours.half_width
     if n is None:
-        return None if half is None else half * math.sqrt(ours.n + 1)
+        return half * math.sqrt(ours.n + 1) if ours.n >= 3 else None
+    theirs = WIDE * binomial_error(published, n)
     if half is None:
         half = WIDE * binomial_error(ours.mean, n)
-    return math.hypot(half, WIDE * binomial_error(published, n))
+    elif half > 2 * theirs:
+        return None
+    return math.hypot(half, theirs)
 
 
 def list_rows(records):
@@ -159,8 +164,8 @@ def list_rows(records):
         Row(chapter, variant, metric, published, tuple(ours))
         for chapter, article in ARTICLES.items()
         for variant, numbers in article["published"].items()
-        for ours in [find_ours(chapter, variant, records[chapter])]
         for metric, published in zip(article["metrics"], numbers, strict=True)
+        for ours in [find_ours(chapter, variant, metric, records[chapter])]
         if published is not None
     ]
 
@@ -219,23 +224,69 @@ def make_pages(records):
     full_runs = templates.get_template("full_runs.md").render(
         chapters=lines, example=example
     )
+    status = templates.get_template("status.md").render(
+        pages=[_read_environment(chapter) for chapter in ARTICLES],
+        full={chapter: _sum_up(group) for chapter, group in records.items()},
+    )
     return {
         "scoreboard.md": scoreboard + "\n",
         "full_runs.md": full_runs.rstrip() + "\n",
+        "status.md": status + "\n",
         "totals.txt": totals + "\n",
         "_static/records.csv": _write_csv(records),
     }
 
 
+def _read_environment(chapter):
+    """What `show_environment` printed when the stored chapter was last run."""
+    path = book_folder() / f"{chapter}.ipynb"
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    said = "".join(
+        "".join(output.get("text", "")) for output in cells[-1].get("outputs", [])
+    )
+    names = ("run", "date", "time", "device", "commit", "versions")
+    found = dict.fromkeys(names, "-") | {"chapter": chapter}
+    for line in said.splitlines():
+        name, _, value = line.partition(" ")
+        if name in names:
+            found[name] = value.strip()
+    # What follows in brackets stands on the chapter's own page.
+    found["run"] = found["run"].partition(" (")[0].removeprefix("profile ")
+    commit, _, state = found["commit"].partition(",")
+    return {**found, "commit": commit[:10] + (f",{state}" if state else "")}
+
+
+def _sum_up(records):
+    if not records:
+        return [0, *["-"] * 5]
+    dates = [record["date"] for record in records]
+    hours = sum(record["timing"]["wall_seconds"] for record in records) / 3600
+
+    def collect(read):
+        return ", ".join(sorted({read(record) for record in records}))
+
+    return [
+        len(records),
+        collect(lambda record: str(record["seed"])),
+        max(dates)[:10],
+        f"{hours:.1f}",
+        collect(lambda record: record["environment"]["device"]),
+        collect(lambda record: (record["git"]["commit"] or "unknown")[:10]),
+    ]
+
+
 def say_totals(rows, records):
     """Says what became of the published numbers."""
-    runs = [record for group in records.values() for record in group]
-    hours = sum(record["timing"]["wall_seconds"] for record in runs) / 3600
+    runs = {find_path(record): record for row in rows for record in row.records}
+    number = sum(len(group) for group in records.values())
+    seconds = sum(record["timing"]["wall_seconds"] for record in runs.values())
     counts = count_verdicts(rows).items()
-    said = ", ".join(f"**{number}** {name}" for name, number in counts if number)
+    said = ", ".join(f"**{count}** {name}" for name, count in counts if count)
     return (
         f"Of **{len(rows)}** published numbers: {said}. Ours rest on **{len(runs)}** "
-        f"full runs, {hours:.0f} hours of computing."
+        f"full runs, {seconds / 3600:.0f} hours of computing; **{number - len(runs)}** "
+        f"more answer what the articles leave open."
     )
 
 

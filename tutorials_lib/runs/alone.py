@@ -1,0 +1,86 @@
+"""One run of a chapter's grid by itself, as `verify` and a cluster's workers do it."""
+
+import contextlib
+import os
+import pathlib
+import tempfile
+
+from tutorials_lib.runs.records import write_bytes
+
+
+def run_alone(chapter, profile, parameters, name, beside):
+    """Runs one run of a chapter's grid, in a folder of its own.
+
+    Args:
+        chapter: Name of a chapter.
+        profile: Name of a profile.
+        parameters: Values by name, laid over the profile's own.
+        name: File name of the run's record, which identifies the run.
+        beside: Dict of file name to bytes: finished records, and arrays that the run
+            builds on.
+
+    Returns:
+        Dict of file name to bytes: the record and the arrays it left. Empty where the
+        chapter plans no such run.
+
+    Raises:
+        ValueError: unknown chapter, profile or parameter, or a value out of range.
+        ChapterError: a cell failed.
+    """
+    from tutorials_lib.runs.scripts import run_as_script
+
+    with tempfile.TemporaryDirectory(prefix="tutorials-alone-") as folder:
+        # Where full runs leave their records, and where others do.
+        published, home = pathlib.Path(folder, "full"), pathlib.Path(folder, profile)
+        home = home / chapter
+        home.mkdir(parents=True)
+        published.mkdir(exist_ok=True)
+        for file, content in beside.items():
+            write_bytes(home / file, content)
+        changes = {
+            "TUTORIALS_ONLY": name,
+            "TUTORIALS_RECORDS": str(published),
+            "TUTORIALS_RUNS": folder,
+            "TUTORIALS_SCHEDULER": "",
+        }
+        with _change_environment(changes):
+            run_as_script(chapter, profile, parameters)
+        made = [home / name, (home / name).with_suffix(".npz")]
+        return {path.name: path.read_bytes() for path in made if path.is_file()}
+
+
+@contextlib.contextmanager
+def _change_environment(changes):
+    before = {name: os.environ.get(name) for name in changes}
+    os.environ.update(changes)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name)
+            if value is not None:
+                os.environ[name] = value
+
+
+def gather_beside(home, name, parameters):
+    """Reads what a run may build on: the other records, and the arrays it names.
+
+    Args:
+        home: Folder of the chapter's records.
+        name: File name of the run's own record, which is left out.
+        parameters: The run's; arrays are named by their SHA-256 in them.
+
+    Returns:
+        Dict of file name to bytes, for `run_alone`.
+    """
+    from tutorials_lib.runs.records import read_record
+
+    beside = {}
+    for path in sorted(pathlib.Path(home).glob("*.json")):
+        if path.name == name:
+            continue
+        beside[path.name] = path.read_bytes()
+        arrays = read_record(path).get("arrays")
+        if arrays and arrays["sha256"] in str(parameters):
+            beside[arrays["file"]] = (path.parent / arrays["file"]).read_bytes()
+    return beside

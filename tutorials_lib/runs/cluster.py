@@ -1,0 +1,89 @@
+"""Hands the runs of a grid to a Dask cluster: the same runs, elsewhere."""
+
+from tutorials_lib.runs.alone import gather_beside, run_alone
+from tutorials_lib.runs.chapters import ChapterError, check_run, find_parameters
+from tutorials_lib.runs.records import write_bytes
+
+# Seconds to wait for a scheduler to answer.
+PATIENCE = 30
+
+
+def run_on_cluster(address, settings, planned, home):
+    """Runs what is planned on a cluster's workers and keeps what they leave.
+
+    A worker runs the chapter's own code, as one program, for the one run it is asked
+    for. Where a worker dies, the scheduler has another take over its run.
+
+    Args:
+        address: Of the scheduler, such as `tcp://host:8786`.
+        settings: The chapter's `Settings`.
+        planned: Dict of path of a run's record to the run.
+        home: Folder for the records.
+
+    Yields:
+        The path of each record, once it is written.
+
+    Raises:
+        ValueError: the address is none, nothing answers there, or there is a limit of
+            minutes.
+        ImportError: Dask is not installed.
+        ChapterError: a run failed; the others are done first.
+    """
+    from distributed import Client, as_completed
+
+    if settings.max_minutes is not None:
+        raise ValueError("minutes limit this machine; they do not go with a scheduler.")
+    path = check_run(settings.chapter, settings.profile, {})
+    names = set(find_parameters(path)) & set(settings.values) - {"max_minutes"}
+    parameters = {name: settings.values[name] for name in sorted(names)}
+    try:
+        client = Client(address, timeout=PATIENCE, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"scheduler must be the address of a Dask scheduler that answers, such as "
+            f"tcp://host:8786; got {address!r} ({error})."
+        ) from error
+    failed = []
+    with client:
+        workers = len(client.scheduler_info()["workers"])
+        print(f"{len(planned)} runs go to {workers} workers at {address}", flush=True)
+        futures = {
+            client.submit(
+                _run_on_worker,
+                settings.chapter,
+                settings.profile,
+                parameters,
+                record.name,
+                gather_beside(home, record.name, run["parameters"]),
+                pure=False,
+            ): record
+            for record, run in planned.items()
+        }
+        for future in as_completed(futures):
+            record = futures[future]
+            try:
+                files = future.result()
+            except Exception as error:
+                failed.append(f"{record.name}: {type(error).__name__}: {error}")
+                continue
+            if record.name not in files:
+                failed.append(
+                    f"{record.name}: the worker plans no such run; its version of "
+                    f"tutorials_lib or its images are others."
+                )
+                continue
+            # Arrays first: what has its record is complete.
+            for name in sorted(files, key=lambda name: name.endswith(".json")):
+                write_bytes(home / name, files[name])
+            yield record
+    if failed:
+        raise ChapterError("runs failed on the cluster:\n" + "\n".join(failed))
+
+
+def _run_on_worker(*arguments):
+    from distributed import get_worker
+
+    # Keras' settings, the working directory and the environment are the process'.
+    if get_worker().state.nthreads != 1:
+        raise ValueError("workers must have one thread each: dask worker --nthreads 1.")
+    return run_alone(*arguments)
