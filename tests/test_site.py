@@ -6,6 +6,7 @@ import urllib.parse
 
 import pytest
 
+from tutorials_lib.runs.chapters import book_folder
 from tutorials_lib.runs.profiles import CHAPTERS
 from tutorials_lib.runs.site import build_site
 
@@ -40,7 +41,17 @@ def pages(site):
 
 def test_every_page_is_there(site):
     names = {path.stem for path in site.glob("*.html")}
-    assert {"index", "how_to_run", "references", *CHAPTERS} <= names
+    around = {"scoreboard", "full_runs", "status", "how_to_run", "full_book"}
+    assert {"index", "references", *around, *CHAPTERS} <= names
+
+
+def test_records_are_shipped(site):
+    """So that a link leads from each number to what it rests on."""
+    records = book_folder() / "records"
+    files = [path.relative_to(records) for path in records.glob("*/*.json")]
+    assert files
+    for file in files:
+        assert (site / file).read_bytes() == (records / file).read_bytes()
 
 
 def test_links_within_the_site(site, pages):
