@@ -59,7 +59,7 @@ def run_on_cluster(address, settings, planned, home):
             ): record
             for record, run in planned.items()
         }
-        for future in as_completed(futures):
+        for future in as_completed(futures, loop=client.loop):
             record = futures[future]
             try:
                 files = future.result()
