@@ -1,6 +1,11 @@
 """Hands the runs of a grid to a Dask cluster: the same runs, elsewhere."""
 
-from tutorials_lib.runs.alone import gather_beside, run_alone
+import base64
+import json
+import subprocess
+import sys
+
+from tutorials_lib.runs.alone import gather_beside
 from tutorials_lib.runs.chapters import ChapterError, check_run, find_parameters
 from tutorials_lib.runs.records import write_bytes
 
@@ -80,10 +85,24 @@ def run_on_cluster(address, settings, planned, home):
         raise ChapterError("runs failed on the cluster:\n" + "\n".join(failed))
 
 
-def _run_on_worker(*arguments):
-    from distributed import get_worker
-
-    # Keras' settings, the working directory and the environment are the process'.
-    if get_worker().state.nthreads != 1:
-        raise ValueError("workers must have one thread each: dask worker --nthreads 1.")
-    return run_alone(*arguments)
+def _run_on_worker(chapter, profile, parameters, name, beside):
+    # In a process of its own: Dask's threads draw from Python's random numbers, which
+    # shuffle the batches too, and a run could not be repeated.
+    call = {
+        "chapter": chapter,
+        "profile": profile,
+        "parameters": parameters,
+        "name": name,
+        "beside": {file: base64.b64encode(x).decode() for file, x in beside.items()},
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "tutorials_lib.runs.alone"],
+        input=json.dumps(call),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(done.stderr[-1500:])
+    files = json.loads(done.stdout.splitlines()[-1])
+    return {file: base64.b64decode(content) for file, content in files.items()}
