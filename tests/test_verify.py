@@ -46,7 +46,10 @@ def train(seed, factor, callbacks, of=None):
 
 @pytest.fixture
 def chapter(tmp_path, monkeypatch):
-    """Stands in for a chapter: three short runs, and a list of those really run."""
+    """Stands in for a chapter: three short runs and one that builds on the first.
+
+    Returns the folder of records, a list of the seeds really run, and the plan.
+    """
     folder = tmp_path / "records"
     monkeypatch.setenv("TUTORIALS_RECORDS", str(folder))
     runs, plan = [], [plan_run("none", seed, factor=0.5) for seed in range(3)]
@@ -57,7 +60,15 @@ def chapter(tmp_path, monkeypatch):
             return train(seed, **rest)
 
         settings = choose_settings("mixup_mnist", profile)
-        run_grid(settings, load_dataset("mnist", "sample"), plan, train_and_note)
+        data = load_dataset("mnist", "sample")
+        teachers = run_grid(settings, data, plan, train_and_note)
+        # A student's run names its teacher's arrays, so it needs that record.
+        students = [
+            plan_run("student", 0, factor=0.5, of=teacher["arrays"]["sha256"])
+            for teacher in teachers
+            if teacher["seed"] == 0
+        ]
+        run_grid(settings, data, students, train_and_note)
 
     monkeypatch.setattr(scripts, "run_as_script", run)
     # Runs on drawn images are no full runs: theirs are kept apart, and repeated alike.
@@ -123,16 +134,23 @@ def test_other_arrays(chapter, capsys):
         verify_record(path)
 
 
-def test_a_run_that_builds_on_another(chapter, monkeypatch):
+def test_a_run_that_builds_on_another(chapter):
     """Its teacher is read from beside it, at any profile, and not run again."""
-    home, runs, plan = chapter
-    teacher = read_record(find(home, 0))
-    plan.append(plan_run("student", 0, factor=0.5, of=teacher["arrays"]["sha256"]))
-    scripts.run_as_script("mixup_mnist", "smoke", {})
-    runs.clear()
+    home, runs, _ = chapter
     (student,) = home.glob("student_*.json")
     assert verify_record(student)[1]
     assert runs == [0]
+    # Without its teacher it is not planned.
+    find(home, 0).unlink()
+    with pytest.raises(RecordError, match="a run that it builds on"):
+        verify_record(student)
+
+
+def test_no_other_run_that_is_missing(chapter):
+    home, runs, _ = chapter
+    find(home, 2).unlink()
+    assert verify_record(find(home, 1))[1]
+    assert runs == [1]
 
 
 def test_times_may_differ(chapter):
