@@ -109,7 +109,9 @@ def show_bars(bars, labels, ylabel, size=(6.5, 3.2)):
         shift = (number - (len(bars) - 1) / 2) * width
         axis.bar(places + shift, heights, width, label=name, color=colours[number])
     axis.set_xticks(places, labels, rotation=30, ha="right")
-    _finish(figure, axis, "", ylabel, None)
+    # Room for the legend above the bars.
+    highest = max(max(heights) for heights in bars.values())
+    _finish(figure, axis, "", ylabel, (0, 1.3 * max(highest, 1)))
 
 
 def draw_flow(boxes, arrows, size=(7.0, 2.8)):
