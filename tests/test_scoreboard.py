@@ -13,9 +13,10 @@ from test_records import RECORD
 
 from tutorials_lib.intervals import mean_interval
 from tutorials_lib.runs import scoreboard
-from tutorials_lib.runs.articles import ARTICLES, find_ours
+from tutorials_lib.runs.articles import ARTICLES
 from tutorials_lib.runs.chapters import book_folder
 from tutorials_lib.runs.records import find_path, published_records, read_records
+from tutorials_lib.runs.scoreboard import find_ours
 
 TTA = "tta_accuracy"
 NONE = {chapter: [] for chapter in ARTICLES}

@@ -8,7 +8,7 @@ import pathlib
 import sys
 import tempfile
 
-from tutorials_lib.runs.records import write_bytes
+from tutorials_lib.runs.records import read_record, write_bytes
 
 
 def run_alone(chapter, profile, parameters, name, beside):
@@ -76,8 +76,6 @@ def gather_beside(home, name, parameters):
     Returns:
         Dict of file name to bytes, for `run_alone`.
     """
-    from tutorials_lib.runs.records import read_record
-
     beside = {}
     for path in sorted(pathlib.Path(home).glob("*.json")):
         if path.name == name:

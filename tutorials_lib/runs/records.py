@@ -214,12 +214,17 @@ def read_arrays(record):
             continue
         content = path.read_bytes()
         if hashlib.sha256(content).hexdigest() == record["arrays"]["sha256"]:
-            with np.load(io.BytesIO(content), allow_pickle=False) as found:
-                return dict(found)
+            return unpack_arrays(content)
     raise RecordError(
         f"the arrays of the run {name}, {record['arrays']['file']}, are missing or "
         f"damaged: put the file back beside the record, or run it again."
     )
+
+
+def unpack_arrays(content):
+    """Reads the arrays in the bytes of an .npz file: dict of name to array."""
+    with np.load(io.BytesIO(content), allow_pickle=False) as found:
+        return dict(found)
 
 
 def write_text(path, text):

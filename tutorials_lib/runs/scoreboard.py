@@ -15,7 +15,7 @@ import numpy as np
 
 from tutorials_lib.datasets import SPECIFICATIONS
 from tutorials_lib.intervals import binomial_error, mean_interval
-from tutorials_lib.runs.articles import ARTICLES, find_ours
+from tutorials_lib.runs.articles import ARTICLES
 from tutorials_lib.runs.chapters import book_folder
 from tutorials_lib.runs.records import (
     find_path,
@@ -23,7 +23,7 @@ from tutorials_lib.runs.records import (
     write_text,
     write_words,
 )
-from tutorials_lib.runs.tables import read_metric
+from tutorials_lib.runs.tables import group_records, read_metric
 
 VERDICTS = ("reproduced", "differs", "not judged", "not run")
 # Of a normal distribution, 95% lie within so many standard errors.
@@ -168,6 +168,39 @@ def list_rows(records):
         for ours in [find_ours(chapter, variant, metric, records[chapter])]
         if published is not None
     ]
+
+
+def find_ours(chapter, variant, metric, records):
+    """Finds our runs of what an article's number is of.
+
+    Args:
+        chapter: Name of a chapter.
+        variant: What the number is of, as `ARTICLES` names it.
+        metric: Name of the metric; records without it are left out.
+        records: The chapter's records.
+
+    Returns:
+        A list of records, in order of seeds; empty where they are not all there.
+
+    Raises:
+        ValueError: two records are of the same variant and seed.
+    """
+    groups = group_records(records)
+    found = []
+    for name, seeds in (
+        ARTICLES[chapter].get("ours", {}).get(variant, [(variant, None)])
+    ):
+        part = [
+            record
+            for record in groups.get(name, [])
+            if (seeds is None or record["seed"] in seeds)
+            # Seconds are no metric, but every run has them.
+            and (metric in record["metrics"] or metric.startswith("seconds"))
+        ]
+        if seeds is not None and len(part) < len(seeds):
+            return []
+        found += part
+    return sorted(found, key=lambda record: record["seed"])
 
 
 def count_verdicts(rows):

@@ -1,7 +1,6 @@
 """Runs the configuration of a record again and compares what comes out."""
 
 import hashlib
-import io
 import json
 import math
 import os
@@ -18,6 +17,7 @@ from tutorials_lib.runs.records import (
     check_record,
     find_path,
     read_record,
+    unpack_arrays,
 )
 
 # A backend promises equal bits on the same of each of these.
@@ -91,7 +91,7 @@ def _have_same_arrays(record, path, content):
     kept = (path.parent / record["arrays"]["file"]).read_bytes()
     if hashlib.sha256(kept).hexdigest() != record["arrays"]["sha256"]:
         raise RecordError(f"{path}: its arrays are damaged.")
-    old, new = (np.load(io.BytesIO(x), allow_pickle=False) for x in (kept, content))
+    old, new = unpack_arrays(kept), unpack_arrays(content)
     return set(old) == set(new) and all(np.array_equal(old[x], new[x]) for x in old)
 
 
