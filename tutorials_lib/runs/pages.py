@@ -1,0 +1,65 @@
+"""A Sphinx extension: pages that can be read offline, and lighter ones.
+
+`_config.yml` names it. Formulas become MathML while the pages are built, so that no
+script has to be fetched to read them; what the theme loads and no page needs goes.
+"""
+
+import pathlib
+import re
+
+from docutils import nodes
+from latex2mathml.converter import convert
+
+# A megabyte and a half of icons, which the theme's style sheet has as fonts too.
+ICONS = re.compile(r'<script[^>]*src="[^"]*/fontawesome\.js[^"]*"[^>]*></script>')
+# Docutils calls the references a list but not its entries items: a screen reader that
+# is told of a list finds it empty.
+CITATIONS = re.compile(r' role="list"(?= class="citation-list")')
+
+
+def setup(app):
+    """Registers the extension; Sphinx calls this."""
+    app.add_html_math_renderer(
+        "mathml", (_write_inline, None), (_write_displayed, None)
+    )
+    app.connect("config-inited", _choose_options)
+    app.connect("builder-inited", _drop_thebe, priority=1)
+    app.connect("build-finished", _lighten_pages)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def _write_inline(writer, node):
+    writer.body.append(convert(node.astext()))
+    raise nodes.SkipNode
+
+
+def _write_displayed(writer, node):
+    # In a box of its own a formula wider than a telephone scrolls by itself.
+    writer.body.append('<div class="formula" tabindex="0">')
+    writer.body.append(convert(node.astext(), display="block"))
+    writer.body.append("</div>\n")
+    raise nodes.SkipNode
+
+
+def _choose_options(app, config):
+    config.html_math_renderer = "mathml"
+    # The sidebar has a field for search already.
+    config.html_theme_options["navbar_persistent"] = []
+    # Without it the theme warns on every page that its mode is empty.
+    config.html_context.setdefault("default_mode", "auto")
+
+
+def _drop_thebe(app):
+    """Takes out the live code cells, which Jupyter Book loads wanted or not."""
+    for listeners in app.events.listeners.values():
+        for listener in list(listeners):
+            if listener.handler.__module__.startswith("sphinx_thebe"):
+                listeners.remove(listener)
+
+
+def _lighten_pages(app, exception):
+    if exception or app.builder.format != "html":
+        return
+    for path in pathlib.Path(app.outdir).glob("*.html"):
+        text = path.read_text(encoding="utf-8")
+        path.write_text(CITATIONS.sub("", ICONS.sub("", text)), encoding="utf-8")
