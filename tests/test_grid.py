@@ -108,8 +108,8 @@ def test_done_runs_are_not_run_again(stand_in, capsys):
 @pytest.mark.parametrize(
     ("profile", "knobs", "origin"),
     [
-        ("full", {"epochs": 1}, "folder"),
         ("full", {}, "sample"),
+        ("full", {"epochs": 1}, "sample"),
         ("quick", {}, "folder"),
     ],
 )
@@ -125,6 +125,17 @@ def test_only_the_full_protocol_is_published(
     assert not (tmp_path / "records").exists()
     assert len(read_records(runs_folder() / profile / "mixup_mnist")) == 3
     assert capsys.readouterr().out.count("started") == 6
+
+
+def test_a_changed_protocol_goes_on_apart(stand_in, tmp_path, capsys):
+    """Though none of these changes shows in the runs' own parameters."""
+    for knobs in ({"epochs": 1}, {"epochs": 2}, {"epochs": 1, "seeds": 3}):
+        settings = choose_settings("mixup_mnist", "full", **knobs)
+        run_grid(settings, stand_in["data"], plan(), stand_in["train"])
+    assert capsys.readouterr().out.count("started") == 6
+    assert not (tmp_path / "records").exists()
+    folders = sorted(runs_folder().glob("full-*/mixup_mnist"))
+    assert [len(read_records(folder)) for folder in folders] == [3, 3]
 
 
 def test_a_killed_grid_goes_on_and_ends_like_one_never_killed(tmp_path):

@@ -1,5 +1,7 @@
 """Pictures in one style: the same size, colours and labels in every chapter."""
 
+import sys
+
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -46,7 +48,7 @@ def show_images(images, titles=None, columns=8, size=1.2):
 def show_curves(
     curves, xlabel, ylabel, size=(6.5, 3.6), limits=None, xticks=None, logx=False
 ):
-    """Draws lines with a legend.
+    """Draws lines, each named at its right end.
 
     Args:
         curves: Dict of label to a dict with `y` (sequence of numbers) and, as
@@ -65,7 +67,11 @@ def show_curves(
     if xticks is not None:
         axis.set_xticks(xticks, [f"{tick:g}" for tick in xticks])
         axis.set_xticks([], minor=True)
-    _finish(figure, axis, xlabel, ylabel, limits)
+    _style(axis, xlabel, ylabel)
+    if limits:
+        axis.set_ylim(limits)
+    _name_ends(figure, axis)
+    _show_drawing(figure)
 
 
 def show_panels(panels, xlabel, columns=2, size=(3.4, 2.3)):
@@ -89,8 +95,7 @@ def show_panels(panels, xlabel, columns=2, size=(3.4, 2.3)):
         _style(axis, xlabel, "")
         axis.xaxis.get_major_locator().set_params(integer=True)
     axes.flat[0].legend(fontsize=8, frameon=False)
-    figure.tight_layout()
-    plt.show()
+    _show_drawing(figure)
 
 
 def show_bars(bars, labels, ylabel, size=(6.5, 3.2)):
@@ -141,8 +146,7 @@ def draw_flow(boxes, arrows, size=(7.0, 2.8)):
     axis.set_xlim(min(columns) - 0.5, max(columns) + 0.5)
     axis.set_ylim(min(rows) - 0.4, max(rows) + 0.4)
     axis.axis("off")
-    figure.tight_layout()
-    plt.show()
+    _show_drawing(figure)
 
 
 def _draw_curves(axis, curves):
@@ -222,5 +226,64 @@ def _finish(figure, axis, xlabel, ylabel, limits):
     beside = {"loc": "center left", "bbox_to_anchor": (1, 0.5)} if number > 4 else {}
     if number:
         axis.legend(fontsize=8, frameon=False, **beside)
+    _show_drawing(figure)
+
+
+def _name_ends(figure, axis, points=8):
+    """Names each line at its right end; names that would overlap are moved apart."""
+    to_share = axis.transData + axis.transAxes.inverted()
+    named = [line for line in axis.lines if not line.get_label().startswith("_")]
+    ends = [float(to_share.transform(line.get_xydata()[-1])[1]) for line in named]
+    # Axes take about three quarters of a figure's height; a line of text a bit more
+    # than its letters.
+    step = 1.25 * points / 72 / (0.75 * figure.get_figheight())
+    places = spread_apart(np.clip(ends, 0, 1), step)
+    for line, place in zip(named, places, strict=True):
+        beside = {"transform": axis.transAxes, "clip_on": False}
+        look = {"color": line.get_color(), "linestyle": line.get_linestyle()}
+        axis.plot([1.01, 1.04], [place, place], **look, **beside)
+        axis.text(1.05, place, line.get_label(), fontsize=points, va="center", **beside)
+
+
+def spread_apart(places, step):
+    """Moves places apart until neighbours are at least a step from each other.
+
+    Args:
+        places: Sequence of n numbers.
+        step: Least distance of two places.
+
+    Returns:
+        float array (n,), in the order of `places` and sorted alike; a crowd spreads
+        about its middle.
+    """
+    order = np.argsort(places, kind="stable")
+    # Each crowd: its members' wishes, less what lies below them in it.
+    crowds = []
+    for number in order:
+        crowds.append([[places[number]], [number]])
+        while len(crowds) > 1:
+            (low, first), (high, second) = crowds[-2:]
+            reach = np.mean(low) + step * len(low) / 2 + step * len(high) / 2
+            if np.mean(high) >= reach:
+                break
+            crowds[-2:] = [[low + high, first + second]]
+    moved = np.empty(len(places))
+    for wishes, members in crowds:
+        offsets = step * (np.arange(len(members)) - (len(members) - 1) / 2)
+        moved[members] = np.mean(wishes) + offsets
+    return moved
+
+
+def _show_drawing(figure):
+    """Shows what is lines and letters, in a notebook as vectors."""
     figure.tight_layout()
-    plt.show()
+    inline = sys.modules.get("matplotlib_inline.backend_inline")
+    if inline is None:
+        plt.show()
+        return
+    # Without the date, so that equal figures are equal files.
+    inline.set_matplotlib_formats("svg", metadata={"Date": None})
+    try:
+        plt.show()
+    finally:
+        inline.set_matplotlib_formats("png")

@@ -4,6 +4,10 @@ ARTICLES = {
     "mixup_mnist": {
         "title": "mixup on MNIST (a blog, 2017)",
         "dataset": "mnist",
+        "question": "A blog tries seven values of mixup's parameter and sees little "
+        "effect. What can a gain of 0.02 points mean?",
+        # The gap that the article is about: what is compared with what.
+        "gap": ("test_accuracy", "alpha 0.1", "none"),
         "metrics": ("train_accuracy", "test_accuracy"),
         "published": {
             "none": (0.999933, 0.991600),
@@ -19,6 +23,11 @@ ARTICLES = {
     "vat_mnist": {
         "title": "VAT on MNIST, with and without dropout (a blog, Keras 1)",
         "dataset": "mnist",
+        "question": "A blog finds virtual adversarial training better than dropout. "
+        "Its two halves were trained on different losses: what is left of the claim?",
+        "gap": ("test_accuracy", "corrected: VAT", "corrected: dropout"),
+        # The article had dropout on the swapped loss alone.
+        "published_gap": ("corrected: VAT", "swapped: dropout"),
         # The printed "score" is a swapped cross-entropy in all four rows; only the
         # rows without VAT were trained on it too.
         "metrics": ("test_accuracy", "test_swapped_crossentropy", "seconds_per_epoch"),
@@ -32,6 +41,8 @@ ARTICLES = {
     "cifar10_95": {
         "title": "CIFAR-10 to 95% (a blog, Keras 2)",
         "dataset": "cifar10",
+        "question": "A blog takes CIFAR-10 from 84% to 95% in five steps. What is each "
+        "worth, and what does it cost?",
         # The members are scored with test-time augmentation; the last five are strong.
         "metrics": ("test_accuracy", "tta_accuracy"),
         "published": {
@@ -66,12 +77,17 @@ ARTICLES = {
     "mixup_fashion_mnist": {
         "title": "MixUp augmentation for image classification (Keras documentation)",
         "dataset": "fashion_mnist",
+        "question": "Keras' own example of mixup loses a point of accuracy. How much "
+        "of that is chance?",
+        "gap": ("test_accuracy", "alpha 0.2", "none"),
         "metrics": ("test_accuracy",),
         "published": {"alpha 0.2": (0.8582,), "none": (0.8692,)},
     },
     "noisy_student": {
         "title": "Noisy Student on CIFAR-10 (a blog, 2020, Keras 2)",
         "dataset": "cifar10",
+        "question": "A blog has a noised student beat its teacher with images that "
+        "nobody labelled. How much of that is the labels, how much the noise?",
         "metrics": ("test_loss", "test_accuracy"),
         "published": {
             "teacher": (0.8177, 0.8839),

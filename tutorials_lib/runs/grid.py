@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime
+import hashlib
 import json
 import os
 import tempfile
@@ -51,7 +52,8 @@ def run_grid(settings, data, grid, train):
 
     Runs of profile `full` on real data and with the profile's own protocol are
     written to the folder of published records (the runs folder where the package is
-    installed apart from its project), and one that stands there is read instead of run
+    installed apart from its project); with a changed protocol, to a folder of that
+    protocol's own among the runs. One that stands there is read instead of run
     again. So a grid that was killed goes on where it was, and several
     processes may work on one grid: each claims a run before it starts it. Runs of
     other profiles are always run and written to the runs folder. Where
@@ -79,10 +81,11 @@ def run_grid(settings, data, grid, train):
         RecordError: a record that stands there is damaged or is of another run.
     """
     _check_grid(grid)
-    resumable = settings.profile == "full" and not settings.changed
-    resumable = resumable and data.origin != "sample"
+    resumable = settings.profile == "full" and data.origin != "sample"
     home = runs_folder() / settings.profile
-    if resumable and may_publish():
+    if resumable and settings.changed:
+        home = home.with_name(f"full-{_name_protocol(settings)}")
+    elif resumable and may_publish():
         home = published_folder()
     folder = home / settings.chapter
     _check_writable(folder)
@@ -135,6 +138,13 @@ def run_grid(settings, data, grid, train):
             print(f"waiting for {len(waiting)} runs that other processes work on")
         time.sleep(5)
     return [done[place] for place in sorted(done)]
+
+
+def _name_protocol(settings):
+    """Names what was changed, of which a run's own parameters need not tell."""
+    changes = {name: settings.values[name] for name in settings.changed}
+    text = json.dumps(changes, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:10]
 
 
 def _place(chapter, folder, data, run):

@@ -45,6 +45,7 @@ def _choose_options(app, config):
     config.html_math_renderer = "mathml"
     # The sidebar has a field for search already.
     config.html_theme_options["navbar_persistent"] = []
+    config.html_theme_options["logo"] = {"text": config.html_title}
     # Without it the theme warns on every page that its mode is empty.
     config.html_context.setdefault("default_mode", "auto")
 

@@ -14,8 +14,8 @@ import pathlib
 import numpy as np
 
 from tutorials_lib.datasets import SPECIFICATIONS
-from tutorials_lib.intervals import binomial_error, mean_interval
-from tutorials_lib.runs.articles import ARTICLES
+from tutorials_lib.intervals import binomial_error, mean_interval, paired_difference
+from tutorials_lib.runs.articles import ARTICLES, read_published
 from tutorials_lib.runs.chapters import book_folder
 from tutorials_lib.runs.records import (
     find_path,
@@ -23,7 +23,7 @@ from tutorials_lib.runs.records import (
     write_text,
     write_words,
 )
-from tutorials_lib.runs.tables import group_records, read_metric
+from tutorials_lib.runs.tables import group_records, pair_scores, read_metric
 
 VERDICTS = ("reproduced", "differs", "not judged", "not run")
 # Of a normal distribution, 95% lie within so many standard errors.
@@ -261,13 +261,55 @@ def make_pages(records):
         pages=[_read_environment(chapter) for chapter in ARTICLES],
         full={chapter: _sum_up(group) for chapter, group in records.items()},
     )
+    cards = templates.get_template("cards.md").render(
+        chapters=[describe_chapter(chapter, rows, records) for chapter in ARTICLES]
+    )
     return {
+        "cards.txt": cards.rstrip() + "\n",
         "scoreboard.md": scoreboard + "\n",
         "full_runs.md": full_runs.rstrip() + "\n",
         "status.md": status + "\n",
         "totals.txt": totals + "\n",
         "_static/records.csv": _write_csv(records),
     }
+
+
+def describe_chapter(chapter, rows, records):
+    """Sums a chapter up for the first page.
+
+    Args:
+        chapter: Name of a chapter.
+        rows: All rows, see `list_rows`.
+        records: Dict of chapter to its records of full runs.
+
+    Returns:
+        Dict of `name`, `question`, `result` and `verdicts`, all text.
+    """
+    article = ARTICLES[chapter]
+    mine = [row for row in rows if row.chapter == chapter]
+    said = [f"{count} {name}" for name, count in count_verdicts(mine).items() if count]
+    return {
+        "name": chapter,
+        "question": article["question"],
+        "result": _say_gap(article, chapter, records[chapter]),
+        "verdicts": f"{len(mine)} published numbers: {', '.join(said)}",
+    }
+
+
+def _say_gap(article, chapter, records):
+    metric, method, baseline = article.get("gap", (None, None, None))
+    pairs = pair_scores(group_records(records), metric, method, baseline)
+    if not pairs[0]:
+        return "Its full runs need a GPU and are still to be made."
+    published = read_published(chapter, metric)
+    names = article.get("published_gap", (method, baseline))
+    theirs = 100 * (published[names[0]] - published[names[1]])
+    ours, _ = paired_difference(*pairs)
+    half = "" if ours.half_width is None else f" ± {100 * ours.half_width:.2f}"
+    return (
+        f"{method} against {baseline}: **{100 * ours.mean:+.2f}{half}** points "
+        f"(n = {ours.n}); the article has {theirs:+.2f}."
+    )
 
 
 def _read_environment(chapter):

@@ -152,7 +152,7 @@ def show_differences(records, metric, baseline, variants):
             zero = "yes" if abs(interval.mean) <= interval.half_width else "no"
         rows.append([variant, interval.format(), zero])
     title = f"{metric.replace('_', ' ')} minus that of {baseline}"
-    show_table([title, "points: mean ± 95% (pairs)", "may be zero"], rows)
+    show_table([title, "points: mean ± 95% (pairs)", "interval holds zero"], rows)
 
 
 def pair_scores(groups, metric, first, second):
@@ -174,6 +174,7 @@ def show_provenance(records):
     def collect(read):
         return ", ".join(sorted({str(read(record)) for record in records}))
 
+    titles = {name: each.title for name, each in SPECIFICATIONS.items()}
     hours = sum(record["timing"]["wall_seconds"] for record in records) / 3600
     dates = sorted(record["date"][:10] for record in records)
     cores = collect(lambda record: record["environment"]["cores"])
@@ -182,7 +183,7 @@ def show_provenance(records):
         ["runs", len(records)],
         ["seeds", collect(lambda record: record["seed"])],
         ["dates", " to ".join(sorted({dates[0], dates[-1]}))],
-        ["images", collect(lambda record: record["data"]["name"])],
+        ["images", collect(lambda record: titles[record["data"]["name"]])],
         ["SHA-256", collect(lambda record: record["data"]["sha256"][:16])],
         ["backend", collect(lambda record: record["environment"]["backend"])],
         ["device", collect(lambda record: record["environment"]["device"])],
@@ -201,7 +202,7 @@ def show_provenance(records):
                 ),
             ]
         )
-    show_table(["full runs", ""], rows)
+    show_table(["full runs", "on record"], rows)
 
 
 def print_gap(records, chapter, metric, first, second):

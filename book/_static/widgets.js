@@ -1,0 +1,205 @@
+// Pictures that a slider moves. A page says <div class="widget" data-widget="NAME"></div>
+// below a figure that shows the same; without JavaScript the figure is all there is.
+(function () {
+  "use strict";
+
+  const SVG = "http://www.w3.org/2000/svg";
+
+  function draw(parent, name, attributes, text) {
+    const element = document.createElementNS(SVG, name);
+    Object.entries(attributes).forEach(([key, value]) => element.setAttribute(key, value));
+    if (text !== undefined) element.textContent = text;
+    parent.append(element);
+    return element;
+  }
+
+  function write(parent, name, text) {
+    const element = document.createElement(name);
+    element.textContent = text;
+    parent.append(element);
+    return element;
+  }
+
+  // A legend, a drawing, a slider with its name, and a line that says what is shown.
+  function build(place, { title, width, height, slider, show }) {
+    const box = write(place, "fieldset", "");
+    write(box, "legend", title);
+    const drawing = draw(box, "svg", { viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" });
+    drawing.style.maxWidth = `${width}px`;
+    const label = write(box, "label", `${slider.name} `);
+    const input = document.createElement("input");
+    Object.assign(input, { type: "range", min: slider.min, max: slider.max, step: slider.step });
+    input.value = slider.start;
+    label.append(input);
+    const said = write(box, "output", "");
+    said.setAttribute("aria-live", "polite");
+    function update() {
+      drawing.replaceChildren();
+      const text = show(drawing, Number(input.value));
+      said.textContent = text;
+      input.setAttribute("aria-valuetext", text);
+    }
+    input.addEventListener("input", update);
+    update();
+  }
+
+  function drawCurve(drawing, points) {
+    const path = points.map(([x, y], k) => `${k ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`);
+    draw(drawing, "path", { d: path.join(""), class: "curve" });
+  }
+
+  // Two images and their labels, blended by one mixing weight.
+  const mix = {
+    title: "Mix two images yourself",
+    width: 460,
+    height: 150,
+    slider: { name: "mixing weight λ", min: 0, max: 1, step: 0.05, start: 0.75 },
+    show(drawing, weight) {
+      const shapes = [
+        (parent) => draw(parent, "circle", { cx: 60, cy: 60, r: 34, class: "ring" }),
+        (parent) => draw(parent, "path", { d: "M60 22V98M22 60H98", class: "plus" }),
+      ];
+      const shares = [
+        [1, 0],
+        [weight, 1 - weight],
+        [0, 1],
+      ];
+      shares.forEach((share, k) => {
+        const tile = draw(drawing, "g", { transform: `translate(${k * 165} 0)` });
+        draw(tile, "rect", { width: 120, height: 120, class: "tile" });
+        shapes.forEach((shape, which) => shape(tile).setAttribute("opacity", share[which]));
+        const label = share.map((value) => value.toFixed(2)).join(", ");
+        draw(tile, "text", { x: 60, y: 142, "text-anchor": "middle" }, `label (${label})`);
+      });
+      draw(drawing, "text", { x: 142, y: 65, "text-anchor": "middle" }, "→");
+      draw(drawing, "text", { x: 307, y: 65, "text-anchor": "middle" }, "←");
+      return `λ = ${weight.toFixed(2)}: image and label are ${weight.toFixed(2)} ring and ${(1 - weight).toFixed(2)} plus`;
+    },
+  };
+
+  // Lanczos' approximation, good to ten digits for what is above 0.
+  function logGamma(x) {
+    const c = [76.18009172947146, -86.50532032941677, 24.01409824083091, -1.231739572450155, 0.1208650973866179e-2, -0.5395239384953e-5];
+    const sum = c.reduce((total, value, k) => total + value / (x + k + 1), 1.000000000190015);
+    return -(x + 5.5) + (x + 0.5) * Math.log(x + 5.5) + Math.log((2.5066282746310005 * sum) / x);
+  }
+
+  function betaDensity(x, alpha) {
+    const norm = logGamma(2 * alpha) - 2 * logGamma(alpha);
+    return Math.exp(norm + (alpha - 1) * (Math.log(x) + Math.log(1 - x)));
+  }
+
+  // The share of draws in which the smaller of the two images has under a tenth. The
+  // integral is taken over log x, where the walls at 0 and 1 are smooth.
+  function shareUnmixed(alpha) {
+    const steps = 4000;
+    const low = -60 / Math.max(alpha, 0.05);
+    const width = (Math.log(0.1) - low) / steps;
+    const norm = logGamma(2 * alpha) - 2 * logGamma(alpha);
+    let total = 0;
+    for (let k = 0; k < steps; k += 1) {
+      const t = low + (k + 0.5) * width;
+      total += Math.exp(norm + alpha * t + (alpha - 1) * Math.log1p(-Math.exp(t)));
+    }
+    return Math.min(1, 2 * total * width);
+  }
+
+  const beta = {
+    title: "Change alpha yourself",
+    width: 460,
+    height: 210,
+    // In steps of a tenth of a factor of ten, from 0.05 to 5.
+    slider: { name: "α", min: -13, max: 7, step: 1, start: -7 },
+    show(drawing, exponent) {
+      const alpha = Number((10 ** (exponent / 10)).toPrecision(2));
+      const [left, bottom, wide, high] = [40, 170, 400, 150];
+      const points = Array.from({ length: 201 }, (_, k) => {
+        const x = 0.0025 + (0.995 * k) / 200;
+        return [left + wide * x, bottom - (high * Math.min(betaDensity(x, alpha), 3)) / 3];
+      });
+      draw(drawing, "path", { d: `M${left} 15V${bottom}H${left + wide}`, class: "axis" });
+      [0, 0.5, 1].forEach((x) =>
+        draw(drawing, "text", { x: left + wide * x, y: bottom + 16, "text-anchor": "middle" }, x),
+      );
+      [0, 1, 2, 3].forEach((y) =>
+        draw(drawing, "text", { x: left - 8, y: bottom - (high * y) / 3 + 4, "text-anchor": "end" }, y),
+      );
+      draw(drawing, "text", { x: left + wide / 2, y: bottom + 34, "text-anchor": "middle" }, "mixing weight λ");
+      draw(drawing, "text", { x: left + 6, y: 14 }, "density");
+      drawCurve(drawing, points);
+      const share = Math.round(100 * shareUnmixed(alpha));
+      return `α = ${alpha}: in ${share}% of all mixes one image has less than a tenth`;
+    },
+  };
+
+  // The power iteration in a plane: each step stretches d by H and scales it back to
+  // length 1. H has eigenvalues 1 and 0.6, its top eigenvector points up and right.
+  const power = {
+    title: "Step through the power iteration yourself",
+    width: 300,
+    height: 300,
+    slider: { name: "steps", min: 0, max: 10, step: 1, start: 0 },
+    show(drawing, steps) {
+      const [top, weak, angle] = [1, 0.6, Math.PI / 5];
+      const along = Math.cos(1.35) * top ** steps;
+      const across = Math.sin(1.35) * weak ** steps;
+      const length = Math.hypot(along, across);
+      const turn = (x, y) => [
+        150 + 110 * (Math.cos(angle) * x - Math.sin(angle) * y),
+        150 - 110 * (Math.sin(angle) * x + Math.cos(angle) * y),
+      ];
+      draw(drawing, "circle", { cx: 150, cy: 150, r: 110, class: "axis" });
+      // The KL divergence is the same all along this ellipse.
+      const ellipse = Array.from({ length: 121 }, (_, k) => {
+        const t = (Math.PI * k) / 60;
+        return turn(0.6 * Math.cos(t), (0.6 * Math.sin(t)) / Math.sqrt(weak));
+      });
+      draw(drawing, "path", { d: `M${ellipse.map((p) => p.join(" ")).join("L")}Z`, class: "axis" });
+      const ends = [turn(-1.2, 0), turn(1.2, 0)];
+      draw(drawing, "path", { d: `M${ends[0].join(" ")}L${ends[1].join(" ")}`, class: "target" });
+      drawCurve(drawing, [turn(0, 0), turn(along / length, across / length)]);
+      const [x, y] = turn(along / length, across / length);
+      draw(drawing, "circle", { cx: x, cy: y, r: 6, class: "end" });
+      return `after ${steps} steps: cosine to the sought direction (dashed) ${(along / length).toFixed(3)}`;
+    },
+  };
+
+  // Linear decay: of L blocks, block l survives with probability 1 - l / L (1 - p).
+  const survival = {
+    title: "Change the last block's survival yourself",
+    width: 460,
+    height: 200,
+    slider: { name: "survival of the last block", min: 0, max: 1, step: 0.05, start: 0.8 },
+    show(drawing, last) {
+      const blocks = 16;
+      const [left, bottom, wide, high] = [40, 160, 24, 140];
+      let kept = 0;
+      for (let l = 1; l <= blocks; l += 1) {
+        const p = 1 - (l / blocks) * (1 - last);
+        kept += p;
+        draw(drawing, "rect", {
+          x: left + (l - 1) * (wide + 2),
+          y: bottom - high * p,
+          width: wide,
+          height: high * p,
+          class: "bar",
+        });
+      }
+      draw(drawing, "path", { d: `M${left - 4} 15V${bottom}H${left + blocks * (wide + 2)}`, class: "axis" });
+      [0, 0.5, 1].forEach((p) =>
+        draw(drawing, "text", { x: left - 10, y: bottom - high * p + 4, "text-anchor": "end" }, p),
+      );
+      [1, 8, 16].forEach((l) =>
+        draw(drawing, "text", { x: left + (l - 0.5) * (wide + 2), y: bottom + 16, "text-anchor": "middle" }, l),
+      );
+      draw(drawing, "text", { x: left + 8 * (wide + 2), y: bottom + 34, "text-anchor": "middle" }, "residual block");
+      return `p = ${last.toFixed(2)}: ${kept.toFixed(1)} of ${blocks} blocks are kept on average`;
+    },
+  };
+
+  const WIDGETS = { mix, beta, power, survival };
+
+  document.addEventListener("DOMContentLoaded", () => {
+    document.querySelectorAll("div.widget").forEach((place) => build(place, WIDGETS[place.dataset.widget]));
+  });
+})();
