@@ -46,6 +46,14 @@ def score_through():
     return score
 
 
+@pytest.fixture(scope="session")
+def site(tmp_path_factory):
+    """The pages as stored in the book; the build fails on any warning."""
+    from tutorials_lib.runs.site import build_site
+
+    return build_site(output=tmp_path_factory.mktemp("site") / "html").parent
+
+
 @pytest.fixture
 def run_python(tmp_path):
     """Runs code or a module in a fresh Python; returns the finished process."""

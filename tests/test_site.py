@@ -29,12 +29,6 @@ class Page(html.parser.HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    """The pages as stored in the book; the build fails on any warning."""
-    return build_site(output=tmp_path_factory.mktemp("site") / "html").parent
-
-
-@pytest.fixture(scope="module")
 def pages(site):
     return {path: Page(path) for path in site.glob("*.html")}
 

@@ -38,7 +38,10 @@ def show_images(images, titles=None, columns=8, size=1.2):
     for axis in axes.flat:
         axis.axis("off")
     for place, (axis, image) in enumerate(zip(axes.flat, images, strict=False)):
-        axis.imshow(image.squeeze(), cmap="gray_r", vmin=0, vmax=1)
+        # Pixels as they are; smoothed ones also make a file three times as large.
+        axis.imshow(
+            image.squeeze(), cmap="gray_r", vmin=0, vmax=1, interpolation="nearest"
+        )
         if titles is not None:
             axis.set_title(titles[place], fontsize=8)
     figure.tight_layout()
