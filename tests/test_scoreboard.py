@@ -71,6 +71,29 @@ def test_all_published_numbers_have_a_row():
     assert "Of **55** published numbers: **55** not run." in page
 
 
+def test_a_chapter_is_summed_up_by_its_gap():
+    """Three pairs, +0.2, +0.1 and +0.3 points: half-width 4.303 * 0.1 / sqrt 3."""
+    records = {**NONE, "mixup_fashion_mnist": []}
+    for seed, (none, mixed) in enumerate(
+        [(0.870, 0.872), (0.871, 0.872), (0.869, 0.872)]
+    ):
+        for variant, value in (("none", none), ("alpha 0.2", mixed)):
+            made = make_record(
+                "mixup_fashion_mnist", variant, seed, test_accuracy=value
+            )
+            records["mixup_fashion_mnist"].append(made)
+    rows = scoreboard.list_rows(records)
+    said = scoreboard.describe_chapter("mixup_fashion_mnist", rows, records)
+    assert said["result"] == (
+        "alpha 0.2 against none: **+0.20 ± 0.25** points (n = 3); "
+        "the article has -1.10."
+    )
+    assert said["verdicts"] == "2 published numbers: 1 reproduced, 1 differs"
+    said = scoreboard.describe_chapter("cifar10_95", rows, records)
+    assert said["result"] == "Its full runs need a GPU and are still to be made."
+    assert said["verdicts"] == "17 published numbers: 17 not run"
+
+
 class TestRule:
     def test_an_accuracy_by_hand(self):
         # Student's half-width is 4.303 * 0.001 / sqrt 3; the article's standard error
@@ -234,7 +257,7 @@ def test_written_only_where_something_changed(tmp_path, monkeypatch):
     for chapter in ARTICLES:
         shutil.copy(book_folder() / f"{chapter}.ipynb", tmp_path)
     monkeypatch.setattr(scoreboard, "book_folder", lambda: tmp_path)
-    assert len(scoreboard.write_pages()) == 5
+    assert len(scoreboard.write_pages()) == 6
     assert scoreboard.write_pages() == []
     (tmp_path / "totals.txt").write_text("typed by hand")
     assert scoreboard.write_pages() == [tmp_path / "totals.txt"]

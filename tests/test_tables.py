@@ -5,6 +5,7 @@ import copy
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from scipy import optimize
 from test_records import RECORD
 
 from tutorials_lib.intervals import mean_interval
@@ -16,6 +17,7 @@ from tutorials_lib.plots import (
     show_images,
     show_intervals,
     show_panels,
+    spread_apart,
 )
 from tutorials_lib.runs import tables
 
@@ -200,6 +202,37 @@ def test_curves_are_drawn_as_given(figure):
     (axis,) = figure[0].axes
     np.testing.assert_array_equal(axis.lines[0].get_xydata(), [[1, 3], [2, 1], [3, 2]])
     assert (axis.get_xlabel(), axis.get_ylabel()) == ("epoch", "error, %")
+
+
+def test_curves_are_named_at_their_ends(figure):
+    curves = {"low": {"y": [3, 1]}, "high": {"y": [1, 3]}, "near": {"y": [2, 2.99]}}
+    show_curves(curves, "epoch", "error, %", limits=(0, 4))
+    (axis,) = figure[0].axes
+    assert axis.get_legend() is None
+    places = {text.get_text(): text.get_position()[1] for text in axis.texts}
+    assert places["low"] == pytest.approx(1 / 4)
+    assert places["low"] < places["near"] < places["high"]
+    # Two names a line's height apart; the axes are not stretched by them.
+    assert places["high"] - places["near"] > 0.04
+    assert axis.get_ylim() == (0, 4)
+    assert axis.get_xlim()[1] < 2.2
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_names_are_moved_apart_no_more_than_needed(seed):
+    rng = np.random.default_rng(seed)
+    places = rng.uniform(size=8).round(1)
+    moved = spread_apart(places, 0.1)
+    order = np.argsort(places, kind="stable")
+    assert (np.diff(moved[order]) > 0.1 - 1e-9).all()
+    # The least squares problem that it solves, by SciPy.
+    free = optimize.minimize(
+        lambda x: np.square(x - places[order]).sum(),
+        np.arange(8.0),
+        constraints={"type": "ineq", "fun": lambda x: np.diff(x) - 0.1},
+    )
+    np.testing.assert_allclose(moved[order], free.x, atol=1e-3)
+    assert spread_apart([], 0.1).shape == (0,)
 
 
 def test_curves_on_a_logarithmic_axis(figure):
