@@ -15,7 +15,8 @@ from tutorials_lib.samples import SAMPLE_CLASSES, draw_samples
 # A picture has three tiles of 28 pixels, each shown as 4 by 4.
 TILE, ZOOM, GAP = 28, 4, 8
 
-LOGO = """<svg xmlns="http://www.w3.org/2000/svg" width="64" height="64" viewBox="0 0 64 64">
+LOGO = """<svg xmlns="http://www.w3.org/2000/svg"
+  width="64" height="64" viewBox="0 0 64 64">
 <title>Two images, mixed</title>
 <rect width="64" height="64" rx="12" fill="#0b2540"/>
 <circle cx="26" cy="32" r="16" fill="none" stroke="#56b4e9" stroke-width="7"/>
