@@ -21,7 +21,14 @@ from tutorials_lib.runs.chapters import book_folder
 from tutorials_lib.runs.profiles import CHAPTERS
 from tutorials_lib.runs.site import read_address
 
-AROUND = ("scoreboard", "full_runs", "status", "how_to_run", "full_book")
+AROUND = (
+    "scoreboard",
+    "full_runs",
+    "status",
+    "how_to_run",
+    "full_book",
+    "architecture",
+)
 PAGES = ("index", *CHAPTERS, *AROUND, "glossary", "references", "search")
 WIDE, NARROW = 1280, 360
 MEGABYTE = 1024 * 1024

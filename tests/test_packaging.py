@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from tutorials_lib.runs.chapters import ChapterError
+from tutorials_lib.runs.profiles import CHAPTERS
 from tutorials_lib.runs.site import read_address
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -126,17 +127,27 @@ def test_wheel_carries_the_records_and_nothing_else_of_the_book(tmp_path):
 
 
 def test_workflows(tmp_path):
-    """Two linters read the workflow files."""
+    """Linters read the workflows, the issue forms and the citation."""
     folder = pathlib.Path(sys.executable).parent
     files = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
     assert len(files) >= 3
+    forms = sorted((ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.yml"))
     schema = [folder / "check-jsonschema", "--builtin-schema"]
     for command in (
         [*schema, "vendor.github-workflows", *files],
+        [*schema, "vendor.github-issue-forms", *forms],
+        [*schema, "vendor.citation-file-format", ROOT / "CITATION.cff"],
         [folder / "zizmor", "--offline", "--no-progress", *files],
     ):
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_issue_form_lists_the_chapters():
+    """A chapter added later is asked for here."""
+    form = yaml.safe_load((ROOT / ".github/ISSUE_TEMPLATE/chapter.yml").read_text())
+    (listed,) = [x for x in form["body"] if x.get("id") == "chapter"]
+    assert listed["attributes"]["options"][:-1] == list(CHAPTERS)
 
 
 def test_style():
