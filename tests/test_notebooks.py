@@ -100,14 +100,17 @@ class TestChapter:
                 assert output.get("name") != "stderr"
                 assert output.output_type != "error"
 
-    def test_every_figure_has_alt_text(self, chapter):
+    def test_every_figure_has_alt_text_and_caption(self, chapter):
         figures = 0
         for cell in code_cells(read(chapter)):
             if any("image/png" in output.get("data", {}) for output in cell.outputs):
-                alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
-                assert len(alt) > 40, cell.source
+                shown = cell.metadata.get("mystnb", {})
+                assert len(shown.get("image", {}).get("alt", "")) > 40, cell.source
+                caption = shown.get("figure", {}).get("caption", "")
+                assert len(caption) > 40, cell.source
+                assert caption.endswith("."), caption
                 figures += 1
-        assert figures >= 4
+        assert figures >= 5
 
     def test_outputs_come_from_real_data_at_the_profile_of_the_file(self, chapter):
         said = "\n".join(

@@ -72,7 +72,7 @@ def test_links_within_the_site(site, pages):
 def test_chapter_pages(site, pages, chapter):
     page = pages[site / f"{chapter}.html"]
     figures = [image for image in page.images if "_images/" in image.get("src", "")]
-    assert len(figures) >= 4
+    assert len(figures) >= 5
     assert all(len(image.get("alt", "")) > 40 for image in figures)
     assert page.tables >= 4
     assert "| article" not in (site / f"{chapter}.html").read_text()
