@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from tutorials_lib.runs.grid import plan_run, run_grid
 from tutorials_lib.runs.profiles import choose_settings
 from tutorials_lib.runs.records import (
     RecordError,
+    find_path,
     read_arrays,
     read_records,
     runs_folder,
@@ -131,11 +133,26 @@ def test_a_changed_protocol_goes_on_apart(stand_in, tmp_path, capsys):
     """Though none of these changes shows in the runs' own parameters."""
     for knobs in ({"epochs": 1}, {"epochs": 2}, {"epochs": 1, "seeds": 3}):
         settings = choose_settings("mixup_mnist", "full", **knobs)
-        run_grid(settings, stand_in["data"], plan(), stand_in["train"])
+        records = run_grid(settings, stand_in["data"], plan(), stand_in["train"])
+        # What builds on a run reads its arrays.
+        for record in records:
+            rows = np.random.default_rng(record["seed"]).uniform(size=(4, 10))
+            np.testing.assert_array_equal(read_arrays(record)["rows"], rows)
     assert capsys.readouterr().out.count("started") == 6
     assert not (tmp_path / "records").exists()
     folders = sorted(runs_folder().glob("full-*/mixup_mnist"))
     assert [len(read_records(folder)) for folder in folders] == [3, 3]
+
+
+def test_one_run_of_a_changed_protocol(stand_in, monkeypatch):
+    """As a cluster's worker is asked for it: left where the worker looks for it."""
+    settings = choose_settings("mixup_mnist", "full", epochs=1)
+    arguments = settings, stand_in["data"], plan(), stand_in["train"]
+    name = pathlib.Path(find_path(run_grid(*arguments)[1])).name
+    monkeypatch.setenv("TUTORIALS_ONLY", name)
+    (record,) = run_grid(*arguments)
+    assert record["seed"] == 1
+    assert (runs_folder() / "full" / "mixup_mnist" / name).is_file()
 
 
 def test_a_killed_grid_goes_on_and_ends_like_one_never_killed(tmp_path):

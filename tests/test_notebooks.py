@@ -103,7 +103,8 @@ class TestChapter:
     def test_every_figure_has_alt_text_and_caption(self, chapter):
         figures = 0
         for cell in code_cells(read(chapter)):
-            if any("image/png" in output.get("data", {}) for output in cell.outputs):
+            kinds = [kind for output in cell.outputs for kind in output.get("data", {})]
+            if any(kind.startswith("image/") for kind in kinds):
                 shown = cell.metadata.get("mystnb", {})
                 assert len(shown.get("image", {}).get("alt", "")) > 40, cell.source
                 caption = shown.get("figure", {}).get("caption", "")

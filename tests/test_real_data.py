@@ -1,7 +1,8 @@
 """The chapters near profile `quick` on the real sets, with floors on accuracy.
 
-The longest are cut short: their pages are made at the whole of `quick`. The floors are far below what the runs reach (see the chapters) and far above what a
-net reaches that learned nothing, was fed wrong labels, or mixed them wrongly.
+The longest are cut short: their pages are made at the whole of `quick`. The floors are
+far below what the runs reach (see the chapters) and far above what a net reaches that
+learned nothing, was fed wrong labels, or mixed them wrongly.
 """
 
 import os

@@ -115,6 +115,13 @@ class TestReadFolder:
             "too large": 1,
         }
 
+    def test_no_other_program_is_started_to_read_one(self, tmp_path):
+        """Pillow hands EPS to Ghostscript."""
+        Image.new("RGB", (40, 40)).save(tmp_path / "a.eps")
+        Image.new("RGB", (40, 40)).save(tmp_path / "b.png")
+        images, counts = read_folder(tmp_path)
+        assert (len(images), counts["no image"]) == (1, 1)
+
     def test_refused(self, tmp_path):
         with pytest.raises(ValueError, match=r"must be a folder; .*none is none"):
             read_folder(tmp_path / "none")

@@ -14,7 +14,7 @@ from tutorials_lib.runs.cli import main
 from tutorials_lib.runs.grid import plan_run, run_grid
 from tutorials_lib.runs.profiles import choose_settings
 from tutorials_lib.runs.records import RecordError, read_record, write_arrays
-from tutorials_lib.runs.verify import verify_record
+from tutorials_lib.runs.verify import choose_lists, verify_record
 
 
 class Watch:
@@ -195,6 +195,23 @@ def test_a_protocol_that_changed(chapter):
     plan[0]["parameters"]["factor"] = 0.7
     with pytest.raises(RecordError, match="plans no such run"):
         verify_record(find(home, 0))
+
+
+@pytest.mark.parametrize(
+    ("chapter_name", "parameters", "chosen"),
+    [
+        ("mixup_mnist", {"alpha": 0.7}, {"alphas": [0.7]}),
+        ("mixup_mnist", {"alpha": 0.1}, {}),
+        ("mixup_mnist", {"alpha": None}, {}),
+        ("mixup_fashion_mnist", {"images_per_mix": 6}, {"images_per_mix": [6]}),
+        ("vat_mnist", {"vat": {"eps": 3.0}}, {"eps_values": [3.0]}),
+        ("vat_mnist", {"vat": None, "number": 50}, {"labels": [50]}),
+    ],
+)
+def test_a_run_beside_those_of_the_profile(chapter_name, parameters, chosen):
+    """`-p alphas '[0.7]'` changes no protocol: its record is published too."""
+    record = {"chapter": chapter_name, "profile": "full", "parameters": parameters}
+    assert choose_lists(record) == chosen
 
 
 def test_no_record(tmp_path, capsys):

@@ -284,9 +284,10 @@ def _show_drawing(figure):
     if inline is None:
         plt.show()
         return
-    # Without the date, so that equal figures are equal files.
+    # Without date and random names of parts, so that equal figures are equal files.
     inline.set_matplotlib_formats("svg", metadata={"Date": None})
     try:
-        plt.show()
+        with plt.rc_context({"svg.hashsalt": "figure"}):
+            plt.show()
     finally:
         inline.set_matplotlib_formats("png")

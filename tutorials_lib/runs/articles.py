@@ -88,6 +88,13 @@ ARTICLES = {
         "dataset": "cifar10",
         "question": "A blog has a noised student beat its teacher with images that "
         "nobody labelled. How much of that is the labels, how much the noise?",
+        "gap": (
+            "test_accuracy",
+            "student of the noised",
+            "control of the student of the noised",
+        ),
+        # The article has no such control, but the teacher to compare with.
+        "published_gap": ("student of the noised", "noised teacher"),
         "metrics": ("test_loss", "test_accuracy"),
         "published": {
             "teacher": (0.8177, 0.8839),

@@ -78,8 +78,9 @@ def run_on_cluster(address, settings, planned, home):
                 )
                 continue
             # Arrays first: what has its record is complete.
-            for name in sorted(files, key=lambda name: name.endswith(".json")):
-                write_bytes(home / name, files[name])
+            for name in (record.with_suffix(".npz").name, record.name):
+                if name in files:
+                    write_bytes(home / name, files[name])
             yield record
     if failed:
         raise ChapterError("runs failed on the cluster:\n" + "\n".join(failed))

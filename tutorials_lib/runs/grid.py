@@ -82,18 +82,18 @@ def run_grid(settings, data, grid, train):
     """
     _check_grid(grid)
     resumable = settings.profile == "full" and data.origin != "sample"
+    # The one run that is asked for; what it builds on is read where it stands.
+    only = os.environ.get("TUTORIALS_ONLY")
     home = runs_folder() / settings.profile
-    if resumable and settings.changed:
-        home = home.with_name(f"full-{_name_protocol(settings)}")
-    elif resumable and may_publish():
+    if resumable and not settings.changed and may_publish():
         home = published_folder()
+    elif resumable and settings.changed and not only:
+        home = home.with_name(f"full-{_name_protocol(settings)}")
     folder = home / settings.chapter
     _check_writable(folder)
     commit = describe_commit()
     planned = [_place(settings.chapter, folder, data, run) for run in grid]
     done, waiting = {}, []
-    # The one run that is asked for; what it builds on is read where it stands.
-    only = os.environ.get("TUTORIALS_ONLY")
     resumable = resumable or bool(only)
     if scheduler := os.environ.get("TUTORIALS_SCHEDULER"):
         missing = {

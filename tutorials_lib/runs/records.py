@@ -104,6 +104,12 @@ def check_record(record, origin="record"):
         )
     fields = {**FIELDS, "arrays": ARRAYS} if "arrays" in record else FIELDS
     _check_fields(record, fields, origin)
+    file = record.get("arrays", {}).get("file", "a.npz")
+    if pathlib.PurePath(file).name != file or not file.endswith(".npz"):
+        raise RecordError(
+            f"{origin}: arrays.file must be the bare name of an .npz file; "
+            f"got {file!r}."
+        )
     try:
         datetime.datetime.fromisoformat(record["date"])
     except ValueError as error:
@@ -207,7 +213,8 @@ def read_arrays(record):
     name = f"{record['variant']}, seed {record['seed']}"
     if "arrays" not in record:
         raise RecordError(f"the run {name} left no arrays.")
-    homes = (published_folder(), runs_folder() / record["profile"])
+    # A changed protocol has a folder of its own; the hash says whose arrays they are.
+    homes = [published_folder(), *runs_folder().glob(f"{record['profile']}*")]
     for home in homes:
         path = home / record["chapter"] / record["arrays"]["file"]
         if not path.is_file():

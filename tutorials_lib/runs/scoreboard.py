@@ -298,9 +298,11 @@ def describe_chapter(chapter, rows, records):
 
 def _say_gap(article, chapter, records):
     metric, method, baseline = article.get("gap", (None, None, None))
+    if not records:
+        return "Its full runs need a GPU and are still to be made."
     pairs = pair_scores(group_records(records), metric, method, baseline)
     if not pairs[0]:
-        return "Its full runs need a GPU and are still to be made."
+        return f"Its full runs are {len(records)} so far."
     published = read_published(chapter, metric)
     names = article.get("published_gap", (method, baseline))
     theirs = 100 * (published[names[0]] - published[names[1]])

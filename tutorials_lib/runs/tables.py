@@ -8,6 +8,7 @@ from scipy import stats
 
 from tutorials_lib.datasets import SPECIFICATIONS
 from tutorials_lib.intervals import binomial_error, mean_interval, paired_difference
+from tutorials_lib.plots import show_intervals
 from tutorials_lib.runs.articles import ARTICLES, read_published
 
 OURS = "ours: mean ± 95% (seeds)"
@@ -82,6 +83,30 @@ def show_scores(records, metric, digits=2):
         for variant, group in group_records(records).items()
     ]
     show_table([f"{metric.replace('_', ' ')}, %", OURS], rows)
+
+
+def show_spread(records, metric, variants, chapter=None):
+    """Draws each variant's seeds, their mean and its interval, in percent.
+
+    Args:
+        records: Records of full runs.
+        metric: Name of the metric, for instance `"test_accuracy"`.
+        variants: Names of variants, from top to bottom; those not run are left out.
+        chapter: Name of the chapter whose article's numbers stand beside; None draws
+            ours alone.
+    """
+    groups = group_records(records)
+    rows = {}
+    for name in variants:
+        if name in groups:
+            percent = [100 * value for value in read_metric(groups[name], metric)]
+            rows[name] = (percent, mean_interval(percent))
+    if not rows:
+        print("not run")
+        return
+    published = read_published(chapter, metric) if chapter else {}
+    theirs = {name: 100 * value for name, value in published.items()}
+    show_intervals(rows, f"{metric.replace('_', ' ')}, %", theirs)
 
 
 def compare_scores(records, chapter, metric, variants, digits=2, scale=100, unit="%"):

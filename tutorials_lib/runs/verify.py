@@ -8,6 +8,7 @@ import pathlib
 
 import numpy as np
 
+from tutorials_lib.checks import check_choice
 from tutorials_lib.intervals import binomial_error
 from tutorials_lib.runs.alone import gather_beside, run_alone
 from tutorials_lib.runs.environment import describe_processor
@@ -70,8 +71,9 @@ def _run_again(record, path):
     name = pathlib.Path(find_path(record)).name
     beside = gather_beside(path.parent, name, record["parameters"])
     chapter, profile = record["chapter"], record["profile"]
+    check_choice("chapter", chapter, tuple(TABLE))
     # What chooses among runs, so that this one is among them.
-    knobs = {"seeds": [record["seed"]]}
+    knobs = {"seeds": [record["seed"]], **choose_lists(record)}
     if "schedules" in TABLE[chapter]["protocol"]:
         knobs["schedules"] = SCHEDULES
     files = run_alone(chapter, profile, knobs, name, beside)
@@ -83,6 +85,31 @@ def _run_again(record, path):
         f"since commit {record['git']['commit']}, or a run that it builds on is not "
         f"among the records beside it."
     )
+
+
+# Of a knob that lists runs, the parameter that tells which of them a run is.
+LISTED = {"alphas": "alpha", "images_per_mix": "images_per_mix", "labels": "number"}
+
+
+def choose_lists(record):
+    """Chooses what a chapter has to be asked for so that a record's run is planned.
+
+    Args:
+        record: A record.
+
+    Returns:
+        Dict of knob to a list of the record's own value, for those knobs of which the
+        profile lists other values.
+    """
+    listed = TABLE[record["chapter"]][record["profile"]]
+    own = record["parameters"]
+    chosen = {knob: own.get(name) for knob, name in LISTED.items()}
+    chosen["eps_values"] = (own.get("vat") or {}).get("eps")
+    return {
+        knob: [value]
+        for knob, value in chosen.items()
+        if value is not None and knob in listed and value not in listed[knob]
+    }
 
 
 def _have_same_arrays(record, path, content):
