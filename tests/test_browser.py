@@ -154,6 +154,22 @@ def test_page_fits_a_telephone(visit, name):
     keep_picture(page, name, "light", NARROW)
 
 
+@pytest.mark.parametrize("name", ["scoreboard", "full_runs", "vat_mnist"])
+def test_page_fits_paper(visit, name):
+    """A4 with margins is about 700 pixels wide; there is no scrolling on paper."""
+    page, _ = visit(name, width=700)
+    page.emulate_media(media="print")
+    cut = page.evaluate(
+        """[...document.querySelectorAll(".bd-article pre, .bd-article table")]
+          .filter((x) => x.getBoundingClientRect().right > innerWidth
+            || (x.scrollWidth > x.clientWidth + 1 && x.tagName == "PRE"))
+          .map((x) => x.outerHTML.slice(0, 200))"""
+    )
+    assert cut == []
+    for widget in page.locator(".widget").all():
+        expect(widget).to_be_hidden()
+
+
 def find_faults(page):
     """What axe-core finds of at least serious weight, colours' contrast included."""
     found = Axe().run(page).response["violations"]
