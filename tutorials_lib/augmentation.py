@@ -1,15 +1,18 @@
 """Augmentation in one warp: what Keras' old `ImageDataGenerator` drew, as a layer."""
 
 import math
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import keras
 from keras import ops
 
 from tutorials_lib.checks import check_flag, check_floats, check_range, check_seed
+from tutorials_lib.tensors import Tensor
 from tutorials_lib.warps import fuse, make_matrices, warp_images
 
 
-def shift_channels(images, amounts):
+def shift_channels(images: Tensor, amounts: Tensor) -> Tensor:
     """Adds a number to every pixel of an image, within the image's own range.
 
     Args:
@@ -55,16 +58,16 @@ class RandomWarp(keras.layers.Layer):
 
     def __init__(
         self,
-        rotation=20.0,
-        shift=0.2,
-        zoom=0.2,
-        channel_shift=0.2,
-        flip=True,
-        whole_pixels=False,
-        off_centre=False,
-        seed=None,
-        **kwargs,
-    ):
+        rotation: float = 20.0,
+        shift: float = 0.2,
+        zoom: float = 0.2,
+        channel_shift: float = 0.2,
+        flip: bool = True,
+        whole_pixels: bool = False,
+        off_centre: bool = False,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**{"dtype": "float32", **kwargs})
         self.rotation = check_range("rotation", rotation, 0, 360)
         self.shift = check_range("shift", shift, 0, 1)
@@ -77,7 +80,7 @@ class RandomWarp(keras.layers.Layer):
         self.seed_generator = keras.random.SeedGenerator(seed)
         self.fused = fuse(self._apply)
 
-    def draw(self, n, size):
+    def draw(self, n: int | Tensor, size: Iterable[int]) -> dict[str, Tensor]:
         """Draws the parameters of n warps.
 
         Args:
@@ -111,7 +114,7 @@ class RandomWarp(keras.layers.Layer):
             return ops.zeros((n,), dtype="bool")
         return keras.random.uniform((n,), seed=self.seed_generator) < 0.5
 
-    def apply(self, images, parameters):
+    def apply(self, images: Tensor, parameters: Mapping[str, Tensor]) -> Tensor:
         """Warps images by parameters that were drawn.
 
         Args:
@@ -131,7 +134,7 @@ class RandomWarp(keras.layers.Layer):
             return warped
         return shift_channels(warped, parameters["channel_shift"])
 
-    def call(self, images, training=False):
+    def call(self, images: Tensor, training: bool = False) -> Tensor:
         """Augments images while training; returns them as they are otherwise."""
         _check_images(images)
         if not training:
@@ -139,14 +142,16 @@ class RandomWarp(keras.layers.Layer):
         parameters = self.draw(ops.shape(images)[0], images.shape[1:3])
         return self.apply(images, parameters)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(
+        self, input_shape: tuple[int | None, ...]
+    ) -> tuple[int | None, ...]:
         """Returns the shape of the input."""
         return input_shape
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Returns what `from_config` needs."""
-        names = ("rotation", "shift", "zoom", "channel_shift", "flip")
-        names += ("whole_pixels", "off_centre", "seed")
+        names = ["rotation", "shift", "zoom", "channel_shift", "flip"]
+        names += ["whole_pixels", "off_centre", "seed"]
         own = {name: getattr(self, name) for name in names}
         return {**super().get_config(), **own}
 

@@ -1,14 +1,23 @@
 """Means of answers: over augmented versions of an image, and over networks."""
 
+from collections.abc import Sequence
+
 import keras
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tutorials_lib.checks import check_flag, check_floats, check_whole
 
 
 def predict_draws(
-    model, images, augmentation, draws, batch_size=500, identity=False, verbose=0
-):
+    model: keras.Model,
+    images: ArrayLike,
+    augmentation: keras.Layer,
+    draws: int,
+    batch_size: int = 500,
+    identity: bool = False,
+    verbose: int = 0,
+) -> np.ndarray:
     """Predicts augmented versions of each image, for test-time augmentation.
 
     The mean over the draws is the augmented prediction. Images keep their order.
@@ -65,7 +74,7 @@ class _AugmentedModel(keras.Model):
         return self.model(self.augmentation(images, training=True), training=False)
 
 
-def average_members(predictions):
+def average_members(predictions: Sequence[ArrayLike]) -> np.ndarray:
     """Returns the mean of the members' probabilities, an ensemble's answer.
 
     Args:

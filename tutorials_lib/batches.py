@@ -47,16 +47,16 @@ class MixupBatches(keras.utils.PyDataset):
 
     def __init__(
         self,
-        images,
-        labels,
-        alpha,
-        batch_size,
-        seed,
-        pairing="replacement",
-        lambda_per="sample",
-        images_per_mix=2,
-        method="beta",
-    ):
+        images: np.ndarray,
+        labels: np.ndarray,
+        alpha: float,
+        batch_size: int,
+        seed: int,
+        pairing: str = "replacement",
+        lambda_per: str = "sample",
+        images_per_mix: int = 2,
+        method: str = "beta",
+    ) -> None:
         super().__init__()
         self.images = _check_images("images", images)
         self.labels = check_label_rows("labels", labels, images).astype("float32")
@@ -70,12 +70,12 @@ class MixupBatches(keras.utils.PyDataset):
         self.epoch = 0
         self._shuffles = self._shuffle()
 
-    def __len__(self):
+    def __len__(self) -> int:
         if self.pairing == "replacement":
             return len(self.images) // self.batch_size
         return math.ceil(len(self.images) / self.batch_size)
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Returns batch `index` of this epoch.
 
         Returns:
@@ -100,7 +100,7 @@ class MixupBatches(keras.utils.PyDataset):
         labels = mix([self.labels[places] for places in chosen], weights)
         return images, labels
 
-    def on_epoch_end(self):
+    def on_epoch_end(self) -> None:
         """Moves on to the next epoch's draws; `fit` calls it."""
         self.epoch += 1
         self._shuffles = self._shuffle()
@@ -154,14 +154,14 @@ class PartlyLabelledBatches(keras.utils.PyDataset):
 
     def __init__(
         self,
-        images,
-        labels,
-        unlabelled,
-        batch_size,
-        labelled_per_batch,
-        seed,
-        labelled_only=False,
-    ):
+        images: np.ndarray,
+        labels: np.ndarray,
+        unlabelled: np.ndarray,
+        batch_size: int,
+        labelled_per_batch: int,
+        seed: int,
+        labelled_only: bool = False,
+    ) -> None:
         super().__init__()
         self.images = _check_images("images", images)
         self.labels = check_label_rows("labels", labels, images).astype("float32")
@@ -187,10 +187,10 @@ class PartlyLabelledBatches(keras.utils.PyDataset):
         self.epoch = 0
         self._shuffle = self._draw_shuffle()
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.unlabelled) // self.unlabelled_per_batch
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Returns batch `index` of this epoch.
 
         Returns:
@@ -215,7 +215,7 @@ class PartlyLabelledBatches(keras.utils.PyDataset):
         weights *= len(images) / len(drawn)
         return images, np.pad(labels, padding), np.pad(weights, padding[0])
 
-    def on_epoch_end(self):
+    def on_epoch_end(self) -> None:
         """Moves on to the next epoch's draws; `fit` calls it."""
         self.epoch += 1
         self._shuffle = self._draw_shuffle()

@@ -2,14 +2,21 @@
 
 import numbers
 import sys
+from collections.abc import Collection, Sized
+from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import ArrayLike
+
+from tutorials_lib.tensors import Tensor
+
+Choice = TypeVar("Choice")
 
 # Keras' names of dtype policies that a chapter may train with.
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
 
-def check_choice(name, value, allowed):
+def check_choice(name: str, value: Choice, allowed: Collection[Choice]) -> Choice:
     """Raises ValueError unless `value` is one of `allowed`.
 
     Args:
@@ -26,7 +33,7 @@ def check_choice(name, value, allowed):
     return value
 
 
-def check_positive(name, value):
+def check_positive(name: str, value: Any) -> float:
     """Raises ValueError unless `value` is a finite number above zero.
 
     Returns:
@@ -39,7 +46,7 @@ def check_positive(name, value):
     return float(value)
 
 
-def check_range(name, value, low, high):
+def check_range(name: str, value: Any, low: float, high: float) -> float:
     """Raises ValueError unless `value` is a number in [low, high].
 
     Returns:
@@ -51,7 +58,7 @@ def check_range(name, value, low, high):
     return float(value)
 
 
-def check_whole(name, value, low, high=None):
+def check_whole(name: str, value: Any, low: int, high: int | None = None) -> int:
     """Raises ValueError unless `value` is a whole number in [low, high].
 
     Returns:
@@ -64,7 +71,7 @@ def check_whole(name, value, low, high=None):
     return int(value)
 
 
-def check_seed(seed):
+def check_seed(seed: Any) -> int | None:
     """Raises ValueError unless `seed` is None or a whole number that Keras takes.
 
     Returns:
@@ -73,7 +80,7 @@ def check_seed(seed):
     return seed if seed is None else check_whole("seed", seed, 0, 2**31 - 1)
 
 
-def check_floats(name, images):
+def check_floats(name: str, images: Tensor) -> None:
     """Raises ValueError unless an array or a tensor of any backend holds floats."""
     dtype = getattr(images.dtype, "name", images.dtype)
     if "float" not in dtype:
@@ -82,7 +89,7 @@ def check_floats(name, images):
         )
 
 
-def check_flag(name, value):
+def check_flag(name: str, value: object) -> bool:
     """Raises ValueError unless `value` is True or False.
 
     Returns:
@@ -93,7 +100,7 @@ def check_flag(name, value):
     return value
 
 
-def check_label_rows(name, labels, images):
+def check_label_rows(name: str, labels: ArrayLike, images: Sized) -> np.ndarray:
     """Raises ValueError unless `labels` are rows of class weights for `images`.
 
     Args:

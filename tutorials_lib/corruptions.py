@@ -8,6 +8,7 @@ chose for CIFAR-10. Means of accuracy over these six are not theirs over all.
 import io
 
 import numpy as np
+from numpy.typing import ArrayLike
 from PIL import Image, ImageFilter
 
 from tutorials_lib.checks import check_choice, check_whole
@@ -25,7 +26,9 @@ CORRUPTIONS = {
 }
 
 
-def corrupt_images(images, corruption, strength, seed=0):
+def corrupt_images(
+    images: ArrayLike, corruption: str, strength: int, seed: int = 0
+) -> np.ndarray:
     """Corrupts images.
 
     Args:

@@ -5,8 +5,10 @@ import functools
 import hashlib
 import os
 import pathlib
+from typing import Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tutorials_lib.checks import check_choice, check_whole
 from tutorials_lib.samples import SAMPLE_CLASSES, draw_samples
@@ -17,10 +19,10 @@ class Specification:
     """What a data set must look like to be taken for itself."""
 
     title: str
-    image_shape: tuple
-    classes: tuple
-    train_counts: tuple
-    test_counts: tuple
+    image_shape: tuple[int, int, int]
+    classes: tuple[str, ...]
+    train_counts: tuple[int, ...]
+    test_counts: tuple[int, ...]
     fingerprint: str
 
 
@@ -96,21 +98,21 @@ class Dataset:
     name: str
     origin: str
     title: str
-    class_names: tuple
+    class_names: tuple[str, ...]
     x_train: np.ndarray
     y_train: np.ndarray
     x_test: np.ndarray
     y_test: np.ndarray
 
     @functools.cached_property
-    def sha256(self):
+    def sha256(self) -> str:
         """SHA-256 of the four arrays, in the order train, test, images first."""
         digest = hashlib.sha256()
         for name in ARRAYS:
             digest.update(np.ascontiguousarray(getattr(self, name)).tobytes())
         return digest.hexdigest()
 
-    def describe(self):
+    def describe(self) -> str:
         """Says in one line what the images are and where they come from."""
         size = "x".join(str(length) for length in self.x_train.shape[1:])
         counts = (
@@ -126,7 +128,9 @@ class Dataset:
         places = {"folder": "the folder TUTORIALS_DATA", "download": "keras.datasets"}
         return f"{self.title}: {counts}, from {places[self.origin]}."
 
-    def take(self, train_images=None, test_images=None):
+    def take(
+        self, train_images: int | None = None, test_images: int | None = None
+    ) -> Self:
         """Returns the same set with only its first images.
 
         Args:
@@ -146,7 +150,7 @@ class Dataset:
         return dataclasses.replace(self, **parts)
 
 
-def load_dataset(name, source="real"):
+def load_dataset(name: str, source: str = "real") -> Dataset:
     """Loads a data set.
 
     Args:
@@ -171,7 +175,7 @@ def load_dataset(name, source="real"):
     return _load_from_folder(name, folder) if folder else _download(name)
 
 
-def scale_images(images, low=0.0, high=1.0):
+def scale_images(images: ArrayLike, low: float = 0.0, high: float = 1.0) -> np.ndarray:
     """Scales uint8 images linearly from 0..255 to low..high.
 
     Args:
@@ -291,7 +295,7 @@ def _find_fault(specification, split, images, labels):
     return None
 
 
-def fingerprint_images(images, labels):
+def fingerprint_images(images: np.ndarray, labels: np.ndarray) -> str:
     """Hashes labelled images whatever their order.
 
     Args:

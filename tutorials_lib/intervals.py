@@ -4,6 +4,7 @@ import dataclasses
 import math
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
 
 
@@ -21,7 +22,7 @@ class Interval:
     half_width: float | None
     n: int
 
-    def format(self, scale=100, digits=2):
+    def format(self, scale: float = 100, digits: int = 2) -> str:
         """Writes mean, half-width and number, by default in percent."""
         said = f"{scale * self.mean:.{digits}f}"
         if self.half_width is not None:
@@ -29,7 +30,7 @@ class Interval:
         return f"{said} (n = {self.n})"
 
 
-def mean_interval(values):
+def mean_interval(values: ArrayLike) -> Interval:
     """Computes a mean and Student's 95% interval around it.
 
     Args:
@@ -50,7 +51,9 @@ def mean_interval(values):
     return Interval(float(values.mean()), float(half_width), n)
 
 
-def paired_difference(first, second):
+def paired_difference(
+    first: ArrayLike, second: ArrayLike
+) -> tuple[Interval, float | None]:
     """Compares two arms that were run with the same seeds.
 
     Args:
@@ -79,7 +82,7 @@ def paired_difference(first, second):
     return interval, float(stats.ttest_rel(first, second).pvalue)
 
 
-def binomial_error(accuracy, n):
+def binomial_error(accuracy: float, n: int) -> float:
     """Computes the standard error of an accuracy measured on n samples.
 
     Args:
@@ -99,7 +102,7 @@ def binomial_error(accuracy, n):
     return math.sqrt(accuracy * (1 - accuracy) / n)
 
 
-def _check_values(name, values):
+def _check_values(name: str, values: ArrayLike) -> np.ndarray:
     values = np.asarray(values, dtype="float64")
     if values.ndim != 1 or not len(values) or not np.isfinite(values).all():
         raise ValueError(

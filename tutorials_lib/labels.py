@@ -1,11 +1,12 @@
 """Which images keep their label, when few do."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tutorials_lib.checks import check_whole
 
 
-def choose_labelled(labels, n, seed):
+def choose_labelled(labels: ArrayLike, n: int, seed: int) -> np.ndarray:
     """Chooses images at random, equally many of each class.
 
     Args:

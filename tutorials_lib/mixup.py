@@ -7,7 +7,10 @@ Minimization", arXiv:1710.09412, equation 1:
     y = lambda * y_i + (1 - lambda) * y_j,    lambda ~ Beta(alpha, alpha)
 """
 
+from collections.abc import Sequence
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tutorials_lib.checks import check_choice, check_positive, check_whole
 
@@ -16,7 +19,7 @@ PAIRINGS = ("replacement", "shuffles", "batch")
 LAMBDA_PER = ("sample", "batch")
 
 
-def check_alpha(alpha, method="beta"):
+def check_alpha(alpha: float, method: str = "beta") -> float:
     """Raises ValueError unless Beta(alpha, alpha) can be drawn from in floats.
 
     Args:
@@ -38,7 +41,9 @@ def check_alpha(alpha, method="beta"):
     return alpha
 
 
-def sample_lambda(rng, n, alpha, method="beta"):
+def sample_lambda(
+    rng: np.random.Generator, n: int, alpha: float, method: str = "beta"
+) -> np.ndarray:
     """Draws n mixing weights from Beta(alpha, alpha).
 
     Args:
@@ -60,7 +65,13 @@ def sample_lambda(rng, n, alpha, method="beta"):
     return sample_weights(rng, n, alpha, 2, method)[:, 0]
 
 
-def sample_weights(rng, n, alpha, images_per_mix=2, method="beta"):
+def sample_weights(
+    rng: np.random.Generator,
+    n: int,
+    alpha: float,
+    images_per_mix: int = 2,
+    method: str = "beta",
+) -> np.ndarray:
     """Draws n rows of mixing weights from Dirichlet(alpha, ..., alpha).
 
     For two images a row is (lambda, 1 - lambda) with lambda ~ Beta(alpha, alpha).
@@ -98,7 +109,7 @@ def _normalised_gammas(rng, n, alpha, images_per_mix):
     return gammas / gammas.sum(axis=1, keepdims=True)
 
 
-def mix(arrays, weights):
+def mix(arrays: Sequence[ArrayLike], weights: ArrayLike) -> np.ndarray:
     """Returns the weighted mean of arrays, sample by sample.
 
     The formula of mixup; images and labels go through the same function with the

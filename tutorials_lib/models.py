@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+from collections.abc import Iterator, Sequence
 
 import keras
 from keras import Sequential, layers
@@ -10,7 +11,7 @@ from tutorials_lib.checks import PRECISIONS, check_choice, check_range, check_wh
 from tutorials_lib.stochastic_depth import StochasticDepth, list_survivals
 
 
-def build_mixup_mnist_net():
+def build_mixup_mnist_net() -> keras.Sequential:
     """Builds the network of "mixup on MNIST".
 
     Two strided convolutions with LeakyReLU, one hidden dense layer, dropout 0.5;
@@ -36,7 +37,7 @@ def build_mixup_mnist_net():
     )
 
 
-def build_vat_mnist_net(dropout):
+def build_vat_mnist_net(dropout: bool) -> keras.Sequential:
     """Builds the network of "VAT on MNIST", Keras' own old MNIST example.
 
     Two convolutions, pooling, one hidden dense layer; input (28, 28, 1), output
@@ -65,7 +66,7 @@ def build_vat_mnist_net(dropout):
     )
 
 
-def build_mixup_fashion_net():
+def build_mixup_fashion_net() -> keras.Sequential:
     """Builds the network of the Keras example "MixUp augmentation".
 
     Two convolutions with pooling, dropout 0.2, global average pooling, one hidden
@@ -91,7 +92,9 @@ def build_mixup_fashion_net():
     )
 
 
-def build_cifar10_benchmark_net(width=64, augmentation=None):
+def build_cifar10_benchmark_net(
+    width: int = 64, augmentation: keras.Layer | None = None
+) -> keras.Sequential:
     """Builds the benchmark network of "CIFAR-10 to 95%".
 
     Three pairs of convolutions, global average pooling, one hidden dense layer; input
@@ -117,7 +120,9 @@ def build_cifar10_benchmark_net(width=64, augmentation=None):
     return Sequential(stack, name="cifar10_benchmark_net")
 
 
-def build_cifar10_deep_net(width=64, augmentation=None):
+def build_cifar10_deep_net(
+    width: int = 64, augmentation: keras.Layer | None = None
+) -> keras.Sequential:
     """Builds the deep network of "CIFAR-10 to 95%".
 
     Thirteen convolutions with batch normalisation after the second, fifth, eighth and
@@ -152,7 +157,9 @@ def _convolve(filters):
     return layers.Conv2D(filters, 3, padding="same", activation="relu")
 
 
-def build_cifar10_residual_net(width=64, augmentation=None, weight_decay=5e-4):
+def build_cifar10_residual_net(
+    width: int = 64, augmentation: keras.Layer | None = None, weight_decay: float = 5e-4
+) -> keras.Model:
     """Builds a small residual network of today for CIFAR-10.
 
     After the nets of David Page's "How to train your ResNet" (2018): eight
@@ -197,14 +204,14 @@ def build_cifar10_residual_net(width=64, augmentation=None, weight_decay=5e-4):
 
 
 def build_noisy_student_net(
-    width=64,
-    blocks=(3, 4, 6, 3),
-    dropout=0.0,
-    last_survival=1.0,
-    dropped_per="batch",
-    stride_on="last",
-    augmentation=None,
-):
+    width: int = 64,
+    blocks: Sequence[int] = (3, 4, 6, 3),
+    dropout: float = 0.0,
+    last_survival: float = 1.0,
+    dropped_per: str = "batch",
+    stride_on: str = "last",
+    augmentation: keras.Layer | None = None,
+) -> keras.Model:
     """Builds the network of "Noisy Student on CIFAR-10", teacher and student alike.
 
     A ResNet-50 for small images: a 5x5 stem, four stages of bottleneck blocks with
@@ -288,7 +295,7 @@ def _convolve_strided(x, filters, size, strides, **options):
 
 
 @contextlib.contextmanager
-def use_precision(policy):
+def use_precision(policy: str) -> Iterator[None]:
     """Gives the layers that are made within a dtype policy of Keras.
 
     Args:
@@ -307,7 +314,7 @@ def use_precision(policy):
         keras.config.set_dtype_policy(before)
 
 
-def count_flops(model):
+def count_flops(model: keras.Model) -> int:
     """Counts the floating-point operations of predicting one image.
 
     A multiplication and an addition are two. Only convolutions and dense layers

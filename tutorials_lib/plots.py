@@ -1,9 +1,14 @@
 """Pictures in one style: the same size, colours and labels in every chapter."""
 
 import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+from numpy.typing import ArrayLike
+
+from tutorials_lib.intervals import Interval
 
 # Okabe and Ito's colours, told apart also by colour-blind readers.
 COLOURS = {
@@ -17,7 +22,16 @@ COLOURS = {
 SEQUENCE = ("#9ECAE1", "#4292C6", "#08519C", "#08233F")
 
 
-def show_images(images, titles=None, columns=8, size=1.2):
+# See `show_curves`.
+Curves = Mapping[str, Mapping[str, Any]]
+
+
+def show_images(
+    images: ArrayLike,
+    titles: Sequence[str] | None = None,
+    columns: int = 8,
+    size: float = 1.2,
+) -> None:
     """Shows images in a grid.
 
     Args:
@@ -27,17 +41,17 @@ def show_images(images, titles=None, columns=8, size=1.2):
         columns: Images in a row.
         size: Width and height of an image, in inches.
     """
-    images = np.asarray(images, dtype="float32")
-    low, high = images.min(), images.max()
-    images = (images - low) / max(high - low, 1e-12)
-    rows = -(-len(images) // columns)
+    pixels = np.asarray(images, dtype="float32")
+    low, high = pixels.min(), pixels.max()
+    pixels = (pixels - low) / max(high - low, 1e-12)
+    rows = -(-len(pixels) // columns)
     height = size + (0.3 if titles is not None else 0)
     figure, axes = plt.subplots(
         rows, columns, figsize=(columns * size, rows * height), squeeze=False
     )
     for axis in axes.flat:
         axis.axis("off")
-    for place, (axis, image) in enumerate(zip(axes.flat, images, strict=False)):
+    for place, (axis, image) in enumerate(zip(axes.flat, pixels, strict=False)):
         # Pixels as they are; smoothed ones also make a file three times as large.
         axis.imshow(
             image.squeeze(), cmap="gray_r", vmin=0, vmax=1, interpolation="nearest"
@@ -49,8 +63,14 @@ def show_images(images, titles=None, columns=8, size=1.2):
 
 
 def show_curves(
-    curves, xlabel, ylabel, size=(6.5, 3.6), limits=None, xticks=None, logx=False
-):
+    curves: Curves,
+    xlabel: str,
+    ylabel: str,
+    size: tuple[float, float] = (6.5, 3.6),
+    limits: tuple[float, float] | None = None,
+    xticks: Sequence[float] | None = None,
+    logx: bool = False,
+) -> None:
     """Draws lines, each named at its right end.
 
     Args:
@@ -77,7 +97,12 @@ def show_curves(
     _show_drawing(figure)
 
 
-def show_panels(panels, xlabel, columns=2, size=(3.4, 2.3)):
+def show_panels(
+    panels: Mapping[str, Curves],
+    xlabel: str,
+    columns: int = 2,
+    size: tuple[float, float] = (3.4, 2.3),
+) -> None:
     """Draws several sets of lines in panels side by side, with one legend.
 
     Args:
@@ -101,7 +126,12 @@ def show_panels(panels, xlabel, columns=2, size=(3.4, 2.3)):
     _show_drawing(figure)
 
 
-def show_bars(bars, labels, ylabel, size=(6.5, 3.2)):
+def show_bars(
+    bars: Mapping[str, Sequence[float]],
+    labels: Sequence[str],
+    ylabel: str,
+    size: tuple[float, float] = (6.5, 3.2),
+) -> None:
     """Draws groups of bars.
 
     Args:
@@ -122,7 +152,11 @@ def show_bars(bars, labels, ylabel, size=(6.5, 3.2)):
     _finish(figure, axis, "", ylabel, (0, 1.3 * max(highest, 1)))
 
 
-def draw_flow(boxes, arrows, size=(7.0, 2.8)):
+def draw_flow(
+    boxes: Mapping[str, tuple[float, float]],
+    arrows: Sequence[tuple[str, str, str]],
+    size: tuple[float, float] = (7.0, 2.8),
+) -> None:
     """Draws boxes and arrows between them.
 
     Args:
@@ -141,10 +175,10 @@ def draw_flow(boxes, arrows, size=(7.0, 2.8)):
         ends["patchB"] = drawn[other].get_bbox_patch()
         arrow = {"arrowstyle": "->", "shrinkA": 2, "shrinkB": 2, **ends}
         axis.annotate("", boxes[other], boxes[one], arrowprops=arrow)
-        middle = np.add(boxes[one], boxes[other]) / 2
+        x, y = np.add(boxes[one], boxes[other]) / 2
         background = {"facecolor": "white", "edgecolor": "none", "pad": 1}
         if label:
-            axis.text(*middle, label, ha="center", fontsize=8, bbox=background)
+            axis.text(x, y, label, ha="center", fontsize=8, bbox=background)
     columns, rows = zip(*boxes.values(), strict=True)
     axis.set_xlim(min(columns) - 0.5, max(columns) + 0.5)
     axis.set_ylim(min(rows) - 0.4, max(rows) + 0.4)
@@ -165,7 +199,12 @@ def _draw_curves(axis, curves):
         )
 
 
-def show_intervals(rows, xlabel, published=None, size=(6.5, 3.6)):
+def show_intervals(
+    rows: Mapping[str, tuple[Sequence[float], Interval]],
+    xlabel: str,
+    published: Mapping[str, float] | None = None,
+    size: tuple[float, float] = (6.5, 3.6),
+) -> None:
     """Draws a mean with its interval for each row, single runs as dots.
 
     Args:
@@ -248,7 +287,7 @@ def _name_ends(figure, axis, points=8):
         axis.text(1.05, place, line.get_label(), fontsize=points, va="center", **beside)
 
 
-def spread_apart(places, step):
+def spread_apart(places: Sequence[float] | np.ndarray, step: float) -> np.ndarray:
     """Moves places apart until neighbours are at least a step from each other.
 
     Args:

@@ -6,13 +6,14 @@ function returns places or labels, so that images need not be copied.
 """
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tutorials_lib.checks import check_choice, check_flag, check_label_rows, check_whole
 
 EMPTY = ("stop", "skip")
 
 
-def keep_confident(probabilities, threshold):
+def keep_confident(probabilities: np.ndarray, threshold: float) -> np.ndarray:
     """Finds the images whose greatest probability is above a threshold.
 
     Args:
@@ -42,7 +43,7 @@ def keep_confident(probabilities, threshold):
     return kept
 
 
-def balance_classes(labels, classes, empty="stop"):
+def balance_classes(labels: ArrayLike, classes: int, empty: str = "stop") -> np.ndarray:
     """Repeats images until every class has as many as the largest.
 
     Args:
@@ -87,7 +88,7 @@ def balance_classes(labels, classes, empty="stop"):
     return np.concatenate([np.resize(each, most) for each in places if len(each)])
 
 
-def write_labels(probabilities, soft=True):
+def write_labels(probabilities: np.ndarray, soft: bool = True) -> np.ndarray:
     """Writes pseudo-labels.
 
     Args:

@@ -14,6 +14,8 @@ the last bit and it cuts off a grey level: autocontrast, and where a warp interp
 
 import functools
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import keras
 import numpy as np
@@ -25,6 +27,7 @@ from tutorials_lib.checks import (
     check_seed,
     check_whole,
 )
+from tutorials_lib.tensors import Tensor
 from tutorials_lib.warps import fuse
 
 OPERATIONS = (
@@ -56,7 +59,7 @@ WARPS = ("rotate", "shear_x", "shear_y", "translate_x", "translate_y")
 BLENDS = ("color", "sharpness")
 
 
-def list_magnitudes(policy):
+def list_magnitudes(policy: str) -> dict[str, list]:
     """Lists what each operation does at each level.
 
     Args:
@@ -114,7 +117,14 @@ class RandAugment(keras.layers.Layer):
             height, width, 3).
     """
 
-    def __init__(self, policy="article", operations=2, level=None, seed=None, **kwargs):
+    def __init__(
+        self,
+        policy: str = "article",
+        operations: int = 2,
+        level: int | None = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**{"dtype": "float32", **kwargs})
         self.policy = check_choice("policy", policy, POLICIES)
         self.operations = check_whole("operations", operations, 1)
@@ -122,7 +132,7 @@ class RandAugment(keras.layers.Layer):
         self.seed = check_seed(seed)
         self.seed_generator = keras.random.SeedGenerator(seed)
 
-    def draw(self, n):
+    def draw(self, n: int | Tensor) -> dict[str, Tensor]:
         """Draws one operation for each of n images.
 
         Returns:
@@ -139,7 +149,7 @@ class RandAugment(keras.layers.Layer):
             level = ops.full_like(level, self.level)
         return {"operation": draw(len(OPERATIONS)), "level": level, "sign": draw(2)}
 
-    def apply(self, images, drawn):
+    def apply(self, images: Tensor, drawn: Mapping[str, Tensor]) -> Tensor:
         """Applies one operation to each image.
 
         Args:
@@ -156,7 +166,7 @@ class RandAugment(keras.layers.Layer):
             )
         return _fuse_passes(self.policy)(images, drawn)
 
-    def call(self, images, training=False):
+    def call(self, images: Tensor, training: bool = False) -> Tensor:
         """Augments images while training; returns them as they are otherwise."""
         check_floats("images", images)
         if not training:
@@ -165,11 +175,13 @@ class RandAugment(keras.layers.Layer):
             images = self.apply(images, self.draw(ops.shape(images)[0]))
         return images
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(
+        self, input_shape: tuple[int | None, ...]
+    ) -> tuple[int | None, ...]:
         """Returns the shape of the input."""
         return input_shape
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Returns what `from_config` needs."""
         names = ("policy", "operations", "level", "seed")
         own = {name: getattr(self, name) for name in names}

@@ -1,6 +1,7 @@
 """Ten classes of drawn shapes: images to run everything on without a download."""
 
 import functools
+from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -22,7 +23,9 @@ SAMPLE_CLASSES = (
 _CANVAS = 128
 
 
-def draw_samples(n, image_shape, seed):
+def draw_samples(
+    n: int, image_shape: Sequence[int], seed: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Draws n images of ten shapes, each turned, scaled, shifted and made noisy.
 
     Classes differ in shape alone: size, place, angle, colours and contrast are

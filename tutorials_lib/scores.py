@@ -1,12 +1,17 @@
 """Scores of a network on whole sets of images."""
 
+from collections.abc import Mapping
+
 import keras
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tutorials_lib.checks import check_whole
 
 
-def score_model(model, batch_size=1000, **splits):
+def score_model(
+    model: keras.Model, batch_size: int = 1000, **splits: tuple[ArrayLike, ArrayLike]
+) -> dict[str, float]:
     """Evaluates a compiled model on several sets.
 
     Args:
@@ -18,7 +23,7 @@ def score_model(model, batch_size=1000, **splits):
         Dict with the loss and each metric of every set: `test_loss`,
         `test_accuracy`, ...
     """
-    scores = {}
+    scores: dict[str, float] = {}
     for split, (images, labels) in splits.items():
         found = model.evaluate(
             images, labels, batch_size=batch_size, return_dict=True, verbose=0
@@ -37,17 +42,20 @@ class ScoreEpochs(keras.callbacks.Callback):
         **splits: (images, labels) by name, for instance `test=(x_test, y_test)`.
     """
 
-    def __init__(self, batch_size=1000, **splits):
+    def __init__(
+        self, batch_size: int = 1000, **splits: tuple[ArrayLike, ArrayLike]
+    ) -> None:
         super().__init__()
         self.batch_size = batch_size
         self.splits = splits
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Adds the scores to the epoch's logs."""
-        logs |= score_model(self.model, self.batch_size, **self.splits)
+        if logs is not None:
+            logs |= score_model(self.model, self.batch_size, **self.splits)
 
 
-def measure_accuracy(rows, labels):
+def measure_accuracy(rows: ArrayLike, labels: ArrayLike) -> float:
     """Computes the share of images whose most probable class is their label.
 
     Args:
@@ -69,7 +77,9 @@ def measure_accuracy(rows, labels):
     return float(np.mean(rows.argmax(axis=1) == labels.argmax(axis=1)))
 
 
-def count_confidence(rows, labels, bins=10):
+def count_confidence(
+    rows: ArrayLike, labels: ArrayLike, bins: int = 10
+) -> dict[str, np.ndarray]:
     """Counts how many images are how confident, and how many of those are right.
 
     Args:
@@ -97,7 +107,7 @@ def count_confidence(rows, labels, bins=10):
     }
 
 
-def measure_calibration(counts):
+def measure_calibration(counts: Mapping[str, ArrayLike]) -> float:
     """Computes the expected calibration error.
 
     Guo, Pleiss, Sun and Weinberger, "On Calibration of Modern Neural Networks",

@@ -6,15 +6,18 @@ passes its input on alone; in testing the branch is scaled by p (equations 2 and
 p falls linearly with depth (equation 4).
 """
 
+from typing import Any
+
 import keras
 from keras import ops
 
 from tutorials_lib.checks import check_choice, check_range, check_seed, check_whole
+from tutorials_lib.tensors import Tensor
 
 DROPPED_PER = ("batch", "image")
 
 
-def list_survivals(blocks, last=0.8):
+def list_survivals(blocks: int, last: float = 0.8) -> list[float]:
     """Lists the survival probability of each block, falling linearly to the last.
 
     Args:
@@ -50,14 +53,20 @@ class StochasticDepth(keras.layers.Layer):
         ValueError: a value out of range.
     """
 
-    def __init__(self, survival, dropped_per="batch", seed=None, **kwargs):
+    def __init__(
+        self,
+        survival: float,
+        dropped_per: str = "batch",
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.survival = check_range("survival", survival, 0, 1)
         self.dropped_per = check_choice("dropped_per", dropped_per, DROPPED_PER)
         self.seed = check_seed(seed)
         self.seed_generator = keras.random.SeedGenerator(seed)
 
-    def call(self, branch, training=False):
+    def call(self, branch: Tensor, training: bool = False) -> Tensor:
         """Returns the branch (n, ...), whole, zero or scaled."""
         if not training:
             return branch * ops.cast(self.survival, branch.dtype)
@@ -66,11 +75,13 @@ class StochasticDepth(keras.layers.Layer):
         drawn = keras.random.uniform(shape, dtype="float32", seed=self.seed_generator)
         return branch * ops.cast(drawn < self.survival, branch.dtype)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(
+        self, input_shape: tuple[int | None, ...]
+    ) -> tuple[int | None, ...]:
         """Returns the shape of the input."""
         return input_shape
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Returns what `from_config` needs."""
         own = {
             "survival": self.survival,

@@ -3,8 +3,10 @@
 import fnmatch
 import hashlib
 import pathlib
+from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 from PIL import Image, ImageOps
 
 from tutorials_lib.checks import check_whole
@@ -16,7 +18,7 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 LARGEST = 50_000_000
 
 
-def hide_labels(labels, n, seed):
+def hide_labels(labels: np.ndarray, n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Chooses training images whose labels are hidden, equally many of each class.
 
     Args:
@@ -38,7 +40,11 @@ def hide_labels(labels, n, seed):
     return kept, hidden
 
 
-def read_folder(folder, size=(32, 32), leave_out=()):
+def read_folder(
+    folder: str | pathlib.Path,
+    size: Sequence[int] = (32, 32),
+    leave_out: Sequence[str] = (),
+) -> tuple[np.ndarray, dict[str, int]]:
     """Reads every image below a folder, cropped to its middle and resized.
 
     Files are read in order of their path. Grey images become colour, what is
@@ -77,7 +83,7 @@ def read_folder(folder, size=(32, 32), leave_out=()):
     return np.stack(images), counts
 
 
-def hash_images(images):
+def hash_images(images: ArrayLike) -> str:
     """Returns sixteen hexadecimal digits that tell sets of images apart."""
     content = np.ascontiguousarray(images)
     return hashlib.sha256(str(content.shape).encode() + content.tobytes()).hexdigest()[

@@ -12,9 +12,13 @@ Around r = 0 the term is r' H r / 2 up to higher orders, its gradient xi * H d, 
 each step is one of the power iteration for the top eigenvector of the Hessian H.
 """
 
+from collections.abc import Callable
+from typing import Any, Self
+
 import keras
 import numpy as np
 from keras import ops
+from numpy.typing import ArrayLike
 
 from tutorials_lib.checks import (
     check_flag,
@@ -23,9 +27,10 @@ from tutorials_lib.checks import (
     check_seed,
     check_whole,
 )
+from tutorials_lib.tensors import Tensor
 
 
-def kl_divergence(p, q, from_logits=False):
+def kl_divergence(p: Tensor, q: Tensor, from_logits: bool = False) -> Tensor:
     """Computes KL(p || q), row by row.
 
     Args:
@@ -48,7 +53,7 @@ def kl_divergence(p, q, from_logits=False):
     return ops.sum(p * (log_p - log_q), axis=-1)
 
 
-def normalise(d):
+def normalise(d: Tensor) -> Tensor:
     """Scales every sample to length 1 (the root of its summed squares).
 
     Args:
@@ -66,7 +71,7 @@ def normalise(d):
     return d / ops.sqrt(ops.maximum(squares, 0.5))
 
 
-def compute_gradient(function, x):
+def compute_gradient(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """Computes the gradient of a scalar function, on TensorFlow and JAX.
 
     Args:
@@ -95,7 +100,12 @@ def compute_gradient(function, x):
     )
 
 
-def iterate_power(divergence, d, xi, through_normalisation=True):
+def iterate_power(
+    divergence: Callable[[Tensor], Tensor],
+    d: Tensor,
+    xi: float,
+    through_normalisation: bool = True,
+) -> Tensor:
     """Makes one step of the power iteration.
 
     Args:
@@ -120,16 +130,16 @@ def iterate_power(divergence, d, xi, through_normalisation=True):
 
 
 def find_perturbation(
-    network,
-    images,
-    eps=1.0,
-    xi=10.0,
-    iterations=1,
-    through_normalisation=True,
-    from_logits=False,
-    start=None,
-    seed=0,
-):
+    network: keras.Model,
+    images: ArrayLike,
+    eps: float = 1.0,
+    xi: float = 10.0,
+    iterations: int = 1,
+    through_normalisation: bool = True,
+    from_logits: bool = False,
+    start: ArrayLike | None = None,
+    seed: int = 0,
+) -> np.ndarray:
     """Finds the virtual adversarial perturbation of each image, without dropout.
 
     Args:
@@ -211,20 +221,20 @@ class VatModel(keras.Model):
 
     def __init__(
         self,
-        network,
-        eps=1.0,
-        xi=10.0,
-        iterations=1,
-        weight=1.0,
-        constant_clean=False,
-        through_normalisation=True,
-        same_dropout=False,
-        from_logits=False,
-        seed=None,
-        **kwargs,
-    ):
+        network: keras.Model,
+        eps: float = 1.0,
+        xi: float = 10.0,
+        iterations: int = 1,
+        weight: float = 1.0,
+        constant_clean: bool = False,
+        through_normalisation: bool = True,
+        same_dropout: bool = False,
+        from_logits: bool = False,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
-        self.options = {
+        self.options: dict[str, Any] = {
             "eps": check_positive("eps", eps),
             "xi": check_positive("xi", xi),
             "iterations": check_whole("iterations", iterations, 1),
@@ -244,11 +254,11 @@ class VatModel(keras.Model):
         self.clean_seeds = [keras.random.SeedGenerator(0) for _ in _find_seeds(network)]
         self.build(network.input_shape)
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Does nothing: the network is built."""
         self.built = True
 
-    def call(self, images, training=False):
+    def call(self, images: Tensor, training: bool = False) -> Tensor:
         """Predicts with the network."""
         if training and self.options["same_dropout"]:
             for kept, seed in zip(
@@ -257,7 +267,7 @@ class VatModel(keras.Model):
                 kept.state.assign(seed)
         return self.network(images, training=training)
 
-    def fit(self, x=None, *args, **kwargs):
+    def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         """Trains as `keras.Model.fit` does."""
         # Refused later, inside of a step, it would cost the weights on JAX.
         if hasattr(x, "dtype"):
@@ -265,8 +275,13 @@ class VatModel(keras.Model):
         return super().fit(x, *args, **kwargs)
 
     def compute_loss(
-        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
-    ):
+        self,
+        x: Tensor = None,
+        y: Tensor = None,
+        y_pred: Tensor = None,
+        sample_weight: Tensor = None,
+        training: bool = True,
+    ) -> Tensor:
         """Adds the term to the compiled loss; Keras calls it."""
         loss = super().compute_loss(x, y, y_pred, sample_weight, training)
         if not training:
@@ -332,13 +347,15 @@ class VatModel(keras.Model):
             for number in range(passes)
         ]
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Returns what `from_config` needs."""
         network = keras.saving.serialize_keras_object(self.network)
         return {**super().get_config(), "network": network, **self.options}
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
+    ) -> Self:
         """Makes the model that `get_config` described."""
         network = keras.saving.deserialize_keras_object(
             config["network"], custom_objects
@@ -346,7 +363,7 @@ class VatModel(keras.Model):
         return cls(**{**config, "network": network})
 
 
-def check_network(network, from_logits=False):
+def check_network(network: keras.Model, from_logits: bool = False) -> None:
     """Raises ValueError unless a network's outputs can be compared by the KL.
 
     Args:

@@ -1,22 +1,25 @@
 """Affine warps of batches of images: one gather for rotation, shift, zoom and flip."""
 
 import platform
+from collections.abc import Callable, Iterable
 
 import keras
 import numpy as np
 from keras import ops
 
+from tutorials_lib.tensors import Tensor
+
 
 def make_matrices(
-    size,
-    rotation=0.0,
-    shift_rows=0.0,
-    shift_columns=0.0,
-    zoom_rows=1.0,
-    zoom_columns=1.0,
-    flip=False,
-    off_centre=False,
-):
+    size: Iterable[int],
+    rotation: float | Tensor = 0.0,
+    shift_rows: float | Tensor = 0.0,
+    shift_columns: float | Tensor = 0.0,
+    zoom_rows: float | Tensor = 1.0,
+    zoom_columns: float | Tensor = 1.0,
+    flip: bool | Tensor = False,
+    off_centre: bool = False,
+) -> Tensor:
     """Composes the warps of a batch from their parts.
 
     A pixel of the result takes its value from the place M p in the image: about the
@@ -60,7 +63,7 @@ def make_matrices(
     return ops.cast(_stack(by_row, by_column, offset), "float32")
 
 
-def fuse(function):
+def fuse(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """Has XLA fuse a function's many small steps over a batch, on TensorFlow too.
 
     Keras leaves XLA off on a CPU under TensorFlow, for the sake of convolutions. What
@@ -82,12 +85,12 @@ def fuse(function):
 
 def _stack(*parts, axis=-1):
     """Stacks parts that may be numbers beside arrays of a length not known yet."""
-    parts = [ops.cast(part, "float32") for part in parts]
-    zero = sum(0 * part for part in parts)
-    return ops.stack([part + zero for part in parts], axis=axis)
+    floats = [ops.cast(part, "float32") for part in parts]
+    zero = sum(0 * part for part in floats)
+    return ops.stack([part + zero for part in floats], axis=axis)
 
 
-def warp_images(images, matrices):
+def warp_images(images: Tensor, matrices: Tensor) -> Tensor:
     """Warps each image by its matrix, with bilinear weights and nearest fill.
 
     Args:

@@ -7,11 +7,19 @@ import os
 import pathlib
 import sys
 import tempfile
+from collections.abc import Mapping
+from typing import Any
 
 from tutorials_lib.runs.records import read_record, write_bytes
 
 
-def run_alone(chapter, profile, parameters, name, beside):
+def run_alone(
+    chapter: str,
+    profile: str,
+    parameters: Mapping[str, Any],
+    name: str,
+    beside: Mapping[str, bytes],
+) -> dict[str, bytes]:
     """Runs one run of a chapter's grid, in a folder of its own.
 
     Args:
@@ -65,7 +73,9 @@ def _change_environment(changes):
                 os.environ[name] = value
 
 
-def gather_beside(home, name, parameters):
+def gather_beside(
+    home: str | pathlib.Path, name: str, parameters: Mapping[str, Any]
+) -> dict[str, bytes]:
     """Reads what a run may build on: the other records, and the arrays it names.
 
     Args:

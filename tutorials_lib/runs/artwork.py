@@ -4,6 +4,8 @@
 what is stored there with what is drawn here.
 """
 
+import pathlib
+
 import numpy as np
 from PIL import Image, ImageOps
 
@@ -25,7 +27,7 @@ LOGO = """<svg xmlns="http://www.w3.org/2000/svg"
 """
 
 
-def draw_pictures():
+def draw_pictures() -> dict[str, np.ndarray]:
     """Draws each chapter's picture: its method on three small images.
 
     Returns:
@@ -81,7 +83,7 @@ def _join(tiles, colour):
     return np.concatenate(parts[:-1], axis=1)
 
 
-def write_artwork(folder):
+def write_artwork(folder: pathlib.Path) -> None:
     """Writes logo and pictures into a folder."""
     folder.joinpath("logo.svg").write_text(LOGO, encoding="utf-8")
     for chapter, picture in draw_pictures().items():

@@ -3,6 +3,8 @@
 import ast
 import json
 import pathlib
+from collections.abc import Mapping
+from typing import Any
 
 from tutorials_lib.checks import check_choice
 from tutorials_lib.runs.profiles import CHAPTERS, choose_settings
@@ -13,7 +15,7 @@ class ChapterError(RuntimeError):
     """A chapter cannot be run, or a cell of it failed."""
 
 
-def book_folder():
+def book_folder() -> pathlib.Path:
     """Finds the folder of the chapters.
 
     Raises:
@@ -28,7 +30,7 @@ def book_folder():
     return checkout / "book"
 
 
-def read_code(path):
+def read_code(path: str | pathlib.Path) -> list[tuple[str, tuple[str, ...]]]:
     """Reads the code cells of a notebook.
 
     Returns:
@@ -50,7 +52,7 @@ def read_code(path):
         ) from error
 
 
-def find_parameters(path):
+def find_parameters(path: str | pathlib.Path) -> dict[str, Any]:
     """Reads the names and defaults of a notebook's `parameters` cell.
 
     Returns:
@@ -63,7 +65,7 @@ def find_parameters(path):
     if len(cells) != 1:
         raise ChapterError(f"{path} must have one cell tagged parameters.")
     try:
-        statements = ast.parse(cells[0]).body
+        statements: list[Any] = ast.parse(cells[0]).body
     except SyntaxError as error:
         raise ChapterError(f"{path}: the parameters cell is not Python.") from error
     parameters = {}
@@ -79,7 +81,9 @@ def find_parameters(path):
     return parameters
 
 
-def check_run(chapter, profile, parameters):
+def check_run(
+    chapter: str, profile: str, parameters: Mapping[str, Any]
+) -> pathlib.Path:
     """Refuses what a run would stumble over, before anything starts.
 
     Args:

@@ -4,6 +4,7 @@ import argparse
 import ast
 import os
 import sys
+from collections.abc import Sequence
 
 from tutorials_lib.checks import check_whole
 from tutorials_lib.runs.profiles import CHAPTERS, PROFILES, TABLE
@@ -15,7 +16,7 @@ EPILOG = """exit status:
 """
 
 
-def make_parser():
+def make_parser() -> argparse.ArgumentParser:
     """Makes the parser of the command line."""
     parser = argparse.ArgumentParser(
         prog="tutorials",
@@ -140,7 +141,7 @@ def make_parser():
     return parser
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line.
 
     Returns:
@@ -213,8 +214,8 @@ def _run(options):
     parameters = {name: _parse(text) for name, text in options.parameter}
     if options.minutes is not None:
         parameters["max_minutes"] = options.minutes
-    others = (options.profile, options.output, options.records, options.script)
-    others += (options.scheduler, options.devices)
+    others = [options.profile, options.output, options.records, options.script]
+    others += [options.scheduler, options.devices]
     if options.in_place and (parameters or any(x is not None for x in others)):
         raise ValueError("--in-place takes the notebook as it stands, no parameters.")
     profile = "smoke" if options.profile is None else options.profile

@@ -2,18 +2,27 @@
 
 import base64
 import json
+import pathlib
 import subprocess
 import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from tutorials_lib.runs.alone import gather_beside
 from tutorials_lib.runs.chapters import ChapterError, check_run, find_parameters
+from tutorials_lib.runs.profiles import Settings
 from tutorials_lib.runs.records import write_bytes
 
 # Seconds to wait for a scheduler to answer.
 PATIENCE = 30
 
 
-def run_on_cluster(address, settings, planned, home):
+def run_on_cluster(
+    address: str,
+    settings: Settings,
+    planned: Mapping[pathlib.Path, Mapping[str, Any]],
+    home: pathlib.Path,
+) -> Iterator[pathlib.Path]:
     """Runs what is planned on a cluster's workers and keeps what they leave.
 
     A worker runs the chapter's own code, as one program, for the one run it is asked

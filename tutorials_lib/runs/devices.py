@@ -2,9 +2,10 @@
 
 import contextlib
 import os
+from collections.abc import Iterator
 
 
-def check_devices(number):
+def check_devices(number: int) -> None:
     """Checks that so many devices can share the batches.
 
     Args:
@@ -26,7 +27,7 @@ def check_devices(number):
 
 
 @contextlib.contextmanager
-def spread_batches():
+def spread_batches() -> Iterator[int]:
     """Has every device take its share of each batch, as many as TUTORIALS_DEVICES says.
 
     Every batch must divide by their number, the last of an epoch too.

@@ -24,13 +24,14 @@ TOOLS = {
 }
 
 
-def examine():
+def examine() -> tuple[list[str], list[str]]:
     """Examines the machine.
 
     Returns:
         Lines to print, and a list of what is missing (empty where all is well).
     """
-    lines, missing = [], []
+    lines: list[str] = []
+    missing: list[str] = []
     lines += [f"{name:<14} {found}" for name, found in describe_versions().items()]
     lines.append(f"{'checkout':<14} {find_checkout() or 'none'}")
     lines.append(f"{'records':<14} {published_folder()}")

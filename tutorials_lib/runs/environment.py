@@ -8,14 +8,17 @@ import pathlib
 import platform
 import subprocess
 import time
+from typing import Any
 
 from tutorials_lib import __version__
+from tutorials_lib.datasets import Dataset
+from tutorials_lib.runs.profiles import Settings
 from tutorials_lib.runs.records import find_checkout
 
 VERSIONED = ("keras", "tensorflow", "jax", "numpy")
 
 
-def find_version(package):
+def find_version(package: str) -> str | None:
     """Returns the installed version of a package, or None."""
     try:
         return importlib.metadata.version(package)
@@ -23,7 +26,7 @@ def find_version(package):
         return None
 
 
-def describe_versions():
+def describe_versions() -> dict[str, str]:
     """Returns a dict of Python's and the installed packages' versions."""
     versions = {name: find_version(name) for name in VERSIONED}
     return {
@@ -33,14 +36,14 @@ def describe_versions():
     }
 
 
-def count_cores():
+def count_cores() -> int:
     """Counts the cores this process may run on."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
-def describe_processor():
+def describe_processor() -> str:
     """Names the processor, as the system does."""
     try:
         for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
@@ -51,7 +54,7 @@ def describe_processor():
     return platform.processor() or platform.machine()
 
 
-def describe_device():
+def describe_device() -> str:
     """Names the device that Keras' backend computes on."""
     import keras
 
@@ -69,7 +72,7 @@ def describe_device():
     return describe_processor()
 
 
-def describe_environment(devices=1):
+def describe_environment(devices: int = 1) -> dict[str, Any]:
     """Returns the record's `environment`: device, cores, backend, versions.
 
     Args:
@@ -86,7 +89,7 @@ def describe_environment(devices=1):
     }
 
 
-def describe_commit():
+def describe_commit() -> dict[str, Any]:
     """Returns the record's `git`: the commit of this package and whether it is clean.
 
     Both are None where the package comes from neither a checkout nor a repository.
@@ -121,7 +124,7 @@ def _ask_git(folder, *words):
     return done.stdout.strip()
 
 
-def show_environment(settings, data):
+def show_environment(settings: Settings, data: Dataset) -> None:
     """Prints what the notebook at hand ran on: profile, data, device, versions, time.
 
     Args:

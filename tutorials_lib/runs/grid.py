@@ -5,22 +5,29 @@ import datetime
 import hashlib
 import json
 import os
+import pathlib
 import tempfile
 import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import keras
+
+from tutorials_lib.datasets import Dataset
+from tutorials_lib.runs.profiles import Settings
 
 try:
     import fcntl
 except ImportError:
     # Windows has no such locks: there one process at a time works on a grid.
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]
 
 from tutorials_lib.runs.cluster import run_on_cluster
 from tutorials_lib.runs.devices import spread_batches
 from tutorials_lib.runs.environment import describe_commit, describe_environment
 from tutorials_lib.runs.records import (
     SCHEMA,
+    Record,
     RecordError,
     identify_run,
     may_publish,
@@ -33,7 +40,7 @@ from tutorials_lib.runs.records import (
 )
 
 
-def plan_run(variant, seed, **parameters):
+def plan_run(variant: str, seed: int, **parameters: Any) -> dict[str, Any]:
     """Describes one run of a grid.
 
     Args:
@@ -47,7 +54,12 @@ def plan_run(variant, seed, **parameters):
     return {"variant": variant, "seed": seed, "parameters": parameters}
 
 
-def run_grid(settings, data, grid, train):
+def run_grid(
+    settings: Settings,
+    data: Dataset,
+    grid: Sequence[Mapping[str, Any]],
+    train: Callable[..., Mapping[str, Any]],
+) -> list[Record]:
     """Runs every planned run that is not done yet and returns all records.
 
     Runs of profile `full` on real data and with the profile's own protocol are
@@ -93,7 +105,8 @@ def run_grid(settings, data, grid, train):
     _check_writable(folder)
     commit = describe_commit()
     planned = [_place(settings.chapter, folder, data, run) for run in grid]
-    done, waiting = {}, []
+    done: dict[int, Record] = {}
+    waiting: list[Mapping[str, Any]] = []
     resumable = resumable or bool(only)
     if scheduler := os.environ.get("TUTORIALS_SCHEDULER"):
         missing = {
@@ -262,17 +275,19 @@ class WatchEpochs(keras.callbacks.Callback):
         title: What to call the run in the log.
     """
 
-    def __init__(self, log, title):
+    def __init__(self, log: pathlib.Path, title: str) -> None:
         super().__init__()
         self.log = log
         self.title = title
-        self.seconds = []
+        self.seconds: list[float] = []
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(
+        self, epoch: int, logs: Mapping[str, float] | None = None
+    ) -> None:
         """Starts the epoch's clock."""
         self.start = time.perf_counter()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         """Stops the clock and writes a line to the log."""
         self.seconds.append(time.perf_counter() - self.start)
         scores = " ".join(f"{name} {value:.4f}" for name, value in (logs or {}).items())

@@ -7,6 +7,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable, Mapping
+from typing import Any
 from unittest import mock
 
 import nbformat
@@ -26,7 +28,7 @@ KERNEL_ENVIRONMENT = {
 }
 
 
-def read_notebook(path):
+def read_notebook(path: str | pathlib.Path) -> nbformat.NotebookNode:
     """Reads a notebook.
 
     Raises:
@@ -41,7 +43,7 @@ def read_notebook(path):
         ) from error
 
 
-def check_output(path):
+def check_output(path: str | pathlib.Path) -> pathlib.Path:
     """Refuses a place for an executed notebook that would cost a file or the run.
 
     Returns:
@@ -59,7 +61,12 @@ def check_output(path):
     return path
 
 
-def run_notebook(source, target, parameters, cell_timeout=None):
+def run_notebook(
+    source: str | pathlib.Path,
+    target: str | pathlib.Path,
+    parameters: Mapping[str, Any],
+    cell_timeout: int | None = None,
+) -> None:
     """Executes a notebook and writes the result, whole or not at all.
 
     Args:
@@ -84,10 +91,10 @@ def run_notebook(source, target, parameters, cell_timeout=None):
     except OSError as error:
         raise ChapterError(f"{folder} cannot be written to ({error}).") from error
     with (
-        tempfile.TemporaryDirectory(prefix="tutorials-run-") as folder,
+        tempfile.TemporaryDirectory(prefix="tutorials-run-") as scratch,
         mock.patch.dict(os.environ, KERNEL_ENVIRONMENT),
     ):
-        executed = pathlib.Path(folder) / source.name
+        executed = pathlib.Path(scratch) / source.name
         try:
             papermill.execute_notebook(
                 str(source),
@@ -118,7 +125,7 @@ def _check_complete(notebook):
             raise ChapterError(f"the kernel ended at or before\n{cell.source[:300]}")
 
 
-def clean_notebook(notebook):
+def clean_notebook(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     """Drops what differs from run to run without meaning: stderr, times, ids of runs.
 
     Returns:
@@ -149,7 +156,13 @@ def _explain_failure(error):
     return f"failed: {type(error).__name__}: {error}"
 
 
-def run_chapter(chapter, profile, parameters, output=None, cell_timeout=None):
+def run_chapter(
+    chapter: str,
+    profile: str,
+    parameters: Mapping[str, Any],
+    output: str | pathlib.Path | None = None,
+    cell_timeout: int | None = None,
+) -> pathlib.Path:
     """Runs a chapter at a profile.
 
     Args:
@@ -177,7 +190,7 @@ def run_chapter(chapter, profile, parameters, output=None, cell_timeout=None):
     return target
 
 
-def refresh_chapter(chapter, cell_timeout=None):
+def refresh_chapter(chapter: str, cell_timeout: int | None = None) -> pathlib.Path:
     """Runs a chapter as it stands and puts the outputs into its notebook.
 
     Returns:
@@ -195,12 +208,12 @@ def refresh_chapter(chapter, cell_timeout=None):
     return source
 
 
-def executed_path(chapter, profile):
+def executed_path(chapter: str, profile: str) -> pathlib.Path:
     """Where `tutorials run` puts an executed chapter."""
     return runs_folder() / profile / f"{chapter}.ipynb"
 
 
-def check_chapters(chapters, cell_timeout=None):
+def check_chapters(chapters: Iterable[str], cell_timeout: int | None = None) -> int:
     """Runs chapters at profile `smoke` and compares each output with the stored one.
 
     Each chapter is copied with the smoke parameters and the stored outputs, and
@@ -226,7 +239,9 @@ def check_chapters(chapters, cell_timeout=None):
 DRAWING = r"(?s)<\?xml.*</svg>\s*"
 
 
-def check_notebooks(sources, cell_timeout=None):
+def check_notebooks(
+    sources: Iterable[str | pathlib.Path], cell_timeout: int | None = None
+) -> int:
     """Does for notebooks anywhere what `check_chapters` does for the book's."""
     with tempfile.TemporaryDirectory(prefix="tutorials-check-") as folder:
         copies = []

@@ -9,6 +9,7 @@ import re
 
 from docutils import nodes
 from latex2mathml.converter import convert
+from sphinx.application import Sphinx
 
 # A megabyte and a half of icons, which the theme's style sheet has as fonts too.
 ICONS = re.compile(r'<script[^>]*src="[^"]*/fontawesome\.js[^"]*"[^>]*></script>')
@@ -17,7 +18,7 @@ ICONS = re.compile(r'<script[^>]*src="[^"]*/fontawesome\.js[^"]*"[^>]*></script>
 CITATIONS = re.compile(r' role="list"(?= class="citation-list")')
 
 
-def setup(app):
+def setup(app: Sphinx) -> dict[str, bool]:
     """Registers the extension; Sphinx calls this."""
     app.add_html_math_renderer(
         "mathml", (_write_inline, None), (_write_displayed, None)

@@ -8,6 +8,7 @@ import functools
 import os
 import time
 import types
+from typing import Any
 
 from tutorials_lib.checks import (
     PRECISIONS,
@@ -26,7 +27,7 @@ PROFILES = ("smoke", "quick", "full")
 # Article 0 has seven; the first stands for the limit without mixing.
 MIXUP_MNIST_ALPHAS = (1e-6, 0.1, 0.2, 0.3, 0.4, 0.5, 1.0, 2.0)
 
-TABLE = {
+TABLE: dict[str, dict[str, dict[str, Any]]] = {
     "mixup_mnist": {
         "protocol": {
             "batch_size": 32,
@@ -377,7 +378,7 @@ def _check_optional_whole(name, value):
     return None if value is None else check_whole(name, value, 1)
 
 
-CHECKS = {
+CHECKS: dict[str, collections.abc.Callable[[str, Any], Any]] = {
     "source": functools.partial(check_choice, allowed=SOURCES),
     "train_images": _check_optional_whole,
     "test_images": _check_optional_whole,
@@ -457,17 +458,17 @@ class Settings:
 
     chapter: str
     profile: str
-    values: types.MappingProxyType
-    changed: tuple
+    values: types.MappingProxyType[str, Any]
+    changed: tuple[str, ...]
     started: float
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         try:
             return self.__dict__["values"][name]
         except KeyError:
             raise AttributeError(name) from None
 
-    def describe(self):
+    def describe(self) -> str:
         """Says in a few words which profile this is and what was changed in it."""
         said = f"profile {self.profile}"
         if self.changed:
@@ -480,7 +481,7 @@ class Settings:
         return said
 
 
-def choose_settings(chapter, profile, **knobs):
+def choose_settings(chapter: str, profile: str, **knobs: Any) -> Settings:
     """Looks up a chapter's profile and lays the reader's own values over it.
 
     Args:
@@ -511,5 +512,5 @@ def choose_settings(chapter, profile, **knobs):
     changed = tuple(
         name for name in given if name not in CHOOSING and values[name] != own[name]
     )
-    values = types.MappingProxyType(values)
-    return Settings(chapter, profile, values, changed, time.monotonic())
+    fixed = types.MappingProxyType(values)
+    return Settings(chapter, profile, fixed, changed, time.monotonic())

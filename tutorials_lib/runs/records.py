@@ -13,13 +13,18 @@ import os
 import pathlib
 import re
 import tempfile
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 SCHEMA = 1
+# As JSON has it; `check_record` says what it holds.
+Record = dict[str, Any]
 
 _TEXT, _WHOLE, _NUMBER, _MAPPING = str, numbers.Integral, numbers.Real, dict
-FIELDS = {
+FIELDS: dict[str, Any] = {
     "schema": _WHOLE,
     "chapter": _TEXT,
     "variant": _TEXT,
@@ -53,7 +58,9 @@ class RecordError(RuntimeError):
     """A record is damaged, of another schema, or not what was expected."""
 
 
-def identify_run(chapter, variant, seed, parameters, sha256):
+def identify_run(
+    chapter: str, variant: str, seed: int, parameters: Mapping[str, Any], sha256: str
+) -> str:
     """Hashes what decides a run's result, apart from the machine it runs on.
 
     Returns:
@@ -65,17 +72,17 @@ def identify_run(chapter, variant, seed, parameters, sha256):
     return hashlib.sha256(identity.encode()).hexdigest()[:10]
 
 
-def name_record(variant, seed, identity):
+def name_record(variant: str, seed: int, identity: str) -> str:
     """Names a record's file: readable, and different for different protocols."""
     return f"{write_words(variant)}_seed-{seed}_{identity}.json"
 
 
-def write_words(name):
+def write_words(name: str) -> str:
     """Writes a name in small letters and hyphens, for files and addresses."""
     return re.sub(r"[^a-z0-9.]+", "-", name.lower()).strip("-")
 
 
-def find_path(record):
+def find_path(record: Record) -> str:
     """Finds where a record belongs, within the folder of records."""
     variant, seed = record["variant"], record["seed"]
     identity = identify_run(
@@ -84,7 +91,7 @@ def find_path(record):
     return f"{record['chapter']}/{name_record(variant, seed, identity)}"
 
 
-def check_record(record, origin="record"):
+def check_record(record: Any, origin: str = "record") -> Record:
     """Raises RecordError unless `record` follows the schema.
 
     Args:
@@ -150,7 +157,7 @@ def _check_fields(found, expected, origin):
             raise RecordError(f"{origin}: {name} has the wrong type: {value!r}.")
 
 
-def write_record(record, path):
+def write_record(record: Record, path: str | pathlib.Path) -> None:
     """Checks a record and writes it, whole or not at all.
 
     Args:
@@ -172,7 +179,9 @@ def _join_number_lists(text):
     )
 
 
-def write_arrays(arrays, path):
+def write_arrays(
+    arrays: Mapping[str, ArrayLike], path: str | pathlib.Path
+) -> dict[str, str]:
     """Writes the arrays of a run, whole or not at all.
 
     Args:
@@ -191,14 +200,14 @@ def write_arrays(arrays, path):
                 f"{path}: array {name} must hold numbers; got {array!r:.60}."
             )
     packed = io.BytesIO()
-    np.savez_compressed(packed, **arrays)
+    np.savez_compressed(packed, **dict[str, Any](arrays))
     content = packed.getvalue()
     path = pathlib.Path(path).with_suffix(".npz")
     write_bytes(path, content)
     return {"file": path.name, "sha256": hashlib.sha256(content).hexdigest()}
 
 
-def read_arrays(record):
+def read_arrays(record: Record) -> dict[str, np.ndarray]:
     """Reads the arrays that a run left.
 
     Args:
@@ -228,18 +237,18 @@ def read_arrays(record):
     )
 
 
-def unpack_arrays(content):
+def unpack_arrays(content: bytes) -> dict[str, np.ndarray]:
     """Reads the arrays in the bytes of an .npz file: dict of name to array."""
     with np.load(io.BytesIO(content), allow_pickle=False) as found:
         return dict(found)
 
 
-def write_text(path, text):
+def write_text(path: str | pathlib.Path, text: str) -> None:
     """Writes a text file beside its place and renames it, whole or not at all."""
     write_bytes(path, text.encode())
 
 
-def write_bytes(path, content):
+def write_bytes(path: str | pathlib.Path, content: bytes) -> None:
     """Writes a file beside its place and renames it, whole or not at all."""
     path = pathlib.Path(path)
     handle, partial = tempfile.mkstemp(dir=path.parent, prefix=".partial-")
@@ -253,7 +262,7 @@ def write_bytes(path, content):
         raise
 
 
-def read_record(path):
+def read_record(path: str | pathlib.Path) -> Record:
     """Reads and checks one record.
 
     Raises:
@@ -266,7 +275,7 @@ def read_record(path):
     return check_record(record, str(path))
 
 
-def read_records(folder):
+def read_records(folder: str | pathlib.Path) -> list[Record]:
     """Reads every record of a folder, in order of file names.
 
     Returns:
@@ -278,7 +287,7 @@ def read_records(folder):
     return [read_record(path) for path in sorted(pathlib.Path(folder).glob("*.json"))]
 
 
-def published_folder():
+def published_folder() -> pathlib.Path:
     """Finds the folder that holds the records of full runs.
 
     That is TUTORIALS_RECORDS where it is set, `book/records` in a checkout, and
@@ -291,7 +300,7 @@ def published_folder():
     return pathlib.Path(__file__).resolve().parents[1] / "published_records"
 
 
-def may_publish():
+def may_publish() -> bool:
     """Tells whether a full run's record goes to the folder of published records.
 
     It does where the user named that folder and in a checkout, not into an installed
@@ -300,7 +309,7 @@ def may_publish():
     return bool(os.environ.get("TUTORIALS_RECORDS")) or find_checkout() is not None
 
 
-def runs_folder():
+def runs_folder() -> pathlib.Path:
     """Finds the folder for what a run leaves behind, apart from full runs' records.
 
     That is TUTORIALS_RUNS where it is set, `_runs` in a checkout, and
@@ -313,7 +322,7 @@ def runs_folder():
     return pathlib.Path.cwd() / "tutorials_runs"
 
 
-def find_checkout():
+def find_checkout() -> pathlib.Path | None:
     """Finds the root of the project that this package is imported from.
 
     Returns:
@@ -323,7 +332,7 @@ def find_checkout():
     return root if (root / "book" / "_toc.yml").is_file() else None
 
 
-def published_records(chapter):
+def published_records(chapter: str) -> list[Record]:
     """Reads the records of a chapter's full runs.
 
     Returns:

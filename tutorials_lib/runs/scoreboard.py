@@ -10,14 +10,22 @@ import io
 import json
 import math
 import pathlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from tutorials_lib.datasets import SPECIFICATIONS
-from tutorials_lib.intervals import binomial_error, mean_interval, paired_difference
+from tutorials_lib.intervals import (
+    Interval,
+    binomial_error,
+    mean_interval,
+    paired_difference,
+)
 from tutorials_lib.runs.articles import ARTICLES, read_published
 from tutorials_lib.runs.chapters import book_folder
 from tutorials_lib.runs.records import (
+    Record,
     find_path,
     published_records,
     write_text,
@@ -50,25 +58,25 @@ class Row:
     variant: str
     metric: str
     published: float
-    records: tuple
+    records: tuple[Record, ...]
 
     @property
-    def values(self):
+    def values(self) -> list[float]:
         """Our numbers, one for each record."""
         return read_metric(self.records, self.metric)
 
     @property
-    def interval(self):
+    def interval(self) -> Interval | None:
         """Mean and interval of our numbers; None where there are none."""
         return mean_interval(self.values) if self.records else None
 
     @property
-    def difference(self):
+    def difference(self) -> float:
         """Our mean minus the article's number."""
-        return self.interval.mean - self.published
+        return mean_interval(self.values).mean - self.published
 
     @property
-    def tolerance(self):
+    def tolerance(self) -> float | None:
         """How far the two may lie apart, see `find_tolerance`."""
         n = None
         if self.metric.endswith("accuracy"):
@@ -78,10 +86,10 @@ class Row:
             n = sum(counts)
         elif self.metric.startswith("seconds"):
             return None
-        return find_tolerance(self.published, self.interval, n)
+        return find_tolerance(self.published, mean_interval(self.values), n)
 
     @property
-    def verdict(self):
+    def verdict(self) -> str:
         """One of `VERDICTS`."""
         if not self.records:
             return "not run"
@@ -90,28 +98,28 @@ class Row:
         return "reproduced" if abs(self.difference) <= self.tolerance else "differs"
 
     @property
-    def place(self):
+    def place(self) -> str:
         """The anchor of its runs on their page."""
         return name_place(self.records[0])
 
     @property
-    def hours(self):
+    def hours(self) -> str:
         """What the runs took together."""
         seconds = sum(record["timing"]["wall_seconds"] for record in self.records)
         return f"{seconds / 3600:.1f}" if self.records else "-"
 
     @property
-    def devices(self):
+    def devices(self) -> str:
         """What the runs ran on."""
         names = {record["environment"]["device"] for record in self.records}
         return ", ".join(sorted(names)) or "-"
 
     @property
-    def unit(self):
+    def unit(self) -> str:
         """What is to be said of the unit beside the metric's name."""
         return ", %" if self.metric.endswith("accuracy") else ""
 
-    def format(self, value, sign=""):
+    def format(self, value: float | None, sign: str = "") -> str:
         """Writes a number of this metric: percent, loss or seconds; None as a dash."""
         if value is None:
             return "-"
@@ -121,7 +129,9 @@ class Row:
         return f"{value:{sign}.{digits}f}"
 
 
-def find_tolerance(published, ours, n=None):
+def find_tolerance(
+    published: float, ours: Interval, n: int | None = None
+) -> float | None:
     """Says how far apart the article's number and the mean of ours may lie.
 
     An accuracy is a share of n images: half our 95% interval and 1.96 of the published
@@ -142,7 +152,9 @@ def find_tolerance(published, ours, n=None):
     """
     half = ours.half_width
     if n is None:
-        return half * math.sqrt(ours.n + 1) if ours.n >= 3 else None
+        if half is None or ours.n < 3:
+            return None
+        return half * math.sqrt(ours.n + 1)
     theirs = WIDE * binomial_error(published, n)
     if half is None:
         half = WIDE * binomial_error(ours.mean, n)
@@ -151,7 +163,7 @@ def find_tolerance(published, ours, n=None):
     return math.hypot(half, theirs)
 
 
-def list_rows(records):
+def list_rows(records: Mapping[str, Sequence[Record]]) -> list[Row]:
     """Lists all published numbers, in the order of the chapters.
 
     Args:
@@ -170,7 +182,9 @@ def list_rows(records):
     ]
 
 
-def find_ours(chapter, variant, metric, records):
+def find_ours(
+    chapter: str, variant: str, metric: str, records: Iterable[Record]
+) -> list[Record]:
     """Finds our runs of what an article's number is of.
 
     Args:
@@ -203,13 +217,13 @@ def find_ours(chapter, variant, metric, records):
     return sorted(found, key=lambda record: record["seed"])
 
 
-def count_verdicts(rows):
+def count_verdicts(rows: Iterable[Row]) -> dict[str, int]:
     """Returns how many rows have each of `VERDICTS`."""
     found = [row.verdict for row in rows]
     return {verdict: found.count(verdict) for verdict in VERDICTS}
 
 
-def write_pages():
+def write_pages() -> list[pathlib.Path]:
     """Writes the pages that are made of records into the book.
 
     Returns:
@@ -226,7 +240,7 @@ def write_pages():
     return changed
 
 
-def make_pages(records):
+def make_pages(records: Mapping[str, Sequence[Record]]) -> dict[str, str]:
     """Makes the pages that are made of records.
 
     Args:
@@ -274,7 +288,9 @@ def make_pages(records):
     }
 
 
-def describe_chapter(chapter, rows, records):
+def describe_chapter(
+    chapter: str, rows: Iterable[Row], records: Mapping[str, Sequence[Record]]
+) -> dict[str, str]:
     """Sums a chapter up for the first page.
 
     Args:
@@ -297,9 +313,11 @@ def describe_chapter(chapter, rows, records):
 
 
 def _say_gap(article, chapter, records):
-    metric, method, baseline = article.get("gap", (None, None, None))
     if not records:
         return "Its full runs need a GPU and are still to be made."
+    if "gap" not in article:
+        return f"Its full runs are {len(records)} so far."
+    metric, method, baseline = article["gap"]
     pairs = pair_scores(group_records(records), metric, method, baseline)
     if not pairs[0]:
         return f"Its full runs are {len(records)} so far."
@@ -353,7 +371,7 @@ def _sum_up(records):
     ]
 
 
-def say_totals(rows, records):
+def say_totals(rows: Sequence[Row], records: Mapping[str, Sequence[Record]]) -> str:
     """Says what became of the published numbers."""
     runs = {find_path(record): record for row in rows for record in row.records}
     number = sum(len(group) for group in records.values())
@@ -367,7 +385,7 @@ def say_totals(rows, records):
     )
 
 
-def name_place(record):
+def name_place(record: Record) -> str:
     """Names the anchor of a variant's runs."""
     return write_words(f"{record['chapter']} {record['variant']}")
 
@@ -431,7 +449,7 @@ SIZE, MARGIN, LEGEND = 460, 56, 190
 LOWEST, HIGHEST = 5e-5, 0.3
 
 
-def place_errors(rows):
+def place_errors(rows: Iterable[Row]) -> dict[str, Any]:
     """Places our errors against the article's in a drawing, both in logarithms.
 
     Returns:
@@ -454,12 +472,13 @@ def place_errors(rows):
         texts += [(x, bottom + 20, "middle", said), (MARGIN - 9, y + 4, "end", said)]
     points, shown = [], {}
     for row in rows:
-        if not row.records or not row.unit:
+        interval = row.interval
+        if interval is None or not row.unit:
             continue
-        ours, half = 1 - row.interval.mean, row.interval.half_width or 0
+        ours, half = 1 - interval.mean, interval.half_width or 0
         title = (
             f"{row.chapter}, {row.variant}, {row.metric.replace('_', ' ')}: article "
-            f"{row.format(row.published)}%, ours {row.format(row.interval.mean)}%"
+            f"{row.format(row.published)}%, ours {row.format(interval.mean)}%"
         )
         points.append(
             (

@@ -5,11 +5,13 @@ import os
 import pathlib
 import traceback
 import warnings
+from collections.abc import Mapping
+from typing import Any
 
 from tutorials_lib.runs.chapters import ChapterError, check_run, read_code
 
 
-def run_as_script(chapter, profile, parameters):
+def run_as_script(chapter: str, profile: str, parameters: Mapping[str, Any]) -> None:
     """Runs the code cells of a chapter, from its own file, as one program.
 
     What the cells print goes to the terminal, tables as text; figures are drawn and
@@ -28,7 +30,7 @@ def run_as_script(chapter, profile, parameters):
     run_cells(path, {"profile": profile, **parameters})
 
 
-def run_cells(path, parameters):
+def run_cells(path: str | pathlib.Path, parameters: Mapping[str, Any]) -> None:
     """Does for a notebook anywhere what `run_as_script` does for the book's."""
     path = pathlib.Path(path)
     os.environ["MPLBACKEND"] = "agg"

@@ -20,7 +20,9 @@ from tutorials_lib.runs.records import write_text
 INSTALL_ADDRESS = re.compile(r'"(git\+https://[^"]*)"')
 
 
-def build_site(profile=None, output=None):
+def build_site(
+    profile: str | None = None, output: str | pathlib.Path | None = None
+) -> pathlib.Path:
     """Builds the pages; warnings are errors.
 
     Args:
@@ -101,7 +103,7 @@ def _replace_folder(source, target):
         os.replace(new, target)
 
 
-def read_address():
+def read_address() -> str:
     """Reads the repository's address from `_config.yml`, where alone it stands.
 
     Raises:
@@ -117,7 +119,7 @@ def read_address():
     return address
 
 
-def stamp_address():
+def stamp_address() -> list[str]:
     """Copies the repository's address into the first code cell of every chapter.
 
     Returns:

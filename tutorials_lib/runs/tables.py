@@ -2,6 +2,7 @@
 
 import math
 import sys
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from scipy import stats
@@ -10,11 +11,12 @@ from tutorials_lib.datasets import SPECIFICATIONS
 from tutorials_lib.intervals import binomial_error, mean_interval, paired_difference
 from tutorials_lib.plots import show_intervals
 from tutorials_lib.runs.articles import ARTICLES, read_published
+from tutorials_lib.runs.records import Record
 
 OURS = "ours: mean ± 95% (seeds)"
 
 
-def group_records(records):
+def group_records(records: Iterable[Record]) -> dict[str, list[Record]]:
     """Groups records by variant, in order of seeds.
 
     Returns:
@@ -24,7 +26,7 @@ def group_records(records):
         ValueError: two records are of the same variant and seed, as when an old
             protocol's stand beside a new one's.
     """
-    groups = {}
+    groups: dict[str, list[Record]] = {}
     for record in sorted(records, key=lambda record: record["seed"]):
         group = groups.setdefault(record["variant"], [])
         if group and group[-1]["seed"] == record["seed"]:
@@ -36,7 +38,7 @@ def group_records(records):
     return groups
 
 
-def read_metric(records, metric):
+def read_metric(records: Iterable[Record], metric: str) -> list[float]:
     """Returns one metric of each record, as a list.
 
     `"seconds_per_epoch"` is the shortest epoch of a run: whatever else the machine
@@ -48,7 +50,7 @@ def read_metric(records, metric):
     return [record["metrics"][metric] for record in records]
 
 
-def show_table(headers, rows):
+def show_table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Shows a table; the first column is text, the others stand to the right.
 
     Args:
@@ -68,7 +70,7 @@ def _display(text):
         ipython.display.display(ipython.display.Markdown(text))
 
 
-def show_scores(records, metric, digits=2):
+def show_scores(records: Iterable[Record], metric: str, digits: int = 2) -> None:
     """Shows the mean of each variant, in percent, beside nothing else.
 
     For runs that are not the article's protocol and must not stand beside its numbers.
@@ -85,7 +87,12 @@ def show_scores(records, metric, digits=2):
     show_table([f"{metric.replace('_', ' ')}, %", OURS], rows)
 
 
-def show_spread(records, metric, variants, chapter=None):
+def show_spread(
+    records: Iterable[Record],
+    metric: str,
+    variants: Iterable[str],
+    chapter: str | None = None,
+) -> None:
     """Draws each variant's seeds, their mean and its interval, in percent.
 
     Args:
@@ -109,7 +116,15 @@ def show_spread(records, metric, variants, chapter=None):
     show_intervals(rows, f"{metric.replace('_', ' ')}, %", theirs)
 
 
-def compare_scores(records, chapter, metric, variants, digits=2, scale=100, unit="%"):
+def compare_scores(
+    records: Iterable[Record],
+    chapter: str,
+    metric: str,
+    variants: Iterable[str],
+    digits: int = 2,
+    scale: float = 100,
+    unit: str | None = "%",
+) -> None:
     """Shows the article's number and ours for each variant, in percent.
 
     Args:
@@ -131,7 +146,12 @@ def compare_scores(records, chapter, metric, variants, digits=2, scale=100, unit
     compare_numbers(name, rows, digits, scale)
 
 
-def compare_numbers(title, rows, digits=2, scale=100):
+def compare_numbers(
+    title: str,
+    rows: Iterable[tuple[str, float | None, Sequence[float]]],
+    digits: int = 2,
+    scale: float = 100,
+) -> None:
     """Shows numbers of the article and ours.
 
     Args:
@@ -155,7 +175,9 @@ def compare_numbers(title, rows, digits=2, scale=100):
     show_table([title, "article (one run)", OURS, "difference"], table)
 
 
-def show_differences(records, metric, baseline, variants):
+def show_differences(
+    records: Iterable[Record], metric: str, baseline: str, variants: Iterable[str]
+) -> None:
     """Shows each variant against a baseline, paired by seed, in points.
 
     Args:
@@ -180,7 +202,9 @@ def show_differences(records, metric, baseline, variants):
     show_table([title, "points: mean ± 95% (pairs)", "interval holds zero"], rows)
 
 
-def pair_scores(groups, metric, first, second):
+def pair_scores(
+    groups: Mapping[str, Iterable[Record]], metric: str, first: str, second: str
+) -> tuple[list[float], list[float]]:
     """Returns the scores of two variants for the seeds that both were run with."""
     scores = [
         {record["seed"]: record["metrics"][metric] for record in groups.get(name, [])}
@@ -190,7 +214,7 @@ def pair_scores(groups, metric, first, second):
     return [scores[0][seed] for seed in seeds], [scores[1][seed] for seed in seeds]
 
 
-def show_provenance(records):
+def show_provenance(records: Sequence[Record]) -> None:
     """Shows on what the records rest: how many, when, with what, how long."""
     if not records:
         print("No records of full runs are here yet.")
@@ -230,7 +254,9 @@ def show_provenance(records):
     show_table(["full runs", "on record"], rows)
 
 
-def print_gap(records, chapter, metric, first, second):
+def print_gap(
+    records: Iterable[Record], chapter: str, metric: str, first: str, second: str
+) -> None:
     """Prints how two variants differ, the article's way and ours, in points.
 
     The article's gap is of one run each. Ours is the mean over pairs of runs with the
@@ -257,7 +283,7 @@ def print_gap(records, chapter, metric, first, second):
         return
     interval, p_value = paired_difference(*pairs)
     print(f"our gap: {100 * interval.mean:+.3f} points, pairs of runs: {interval.n}")
-    if interval.n == 1:
+    if interval.half_width is None:
         print("one pair gives no interval: it takes more seeds to answer")
         return
     if p_value is None:

@@ -5,6 +5,7 @@ import json
 import math
 import os
 import pathlib
+from typing import Any
 
 import numpy as np
 
@@ -27,7 +28,7 @@ SAME = ("backend", "device", "cores")
 ERRORS = 3
 
 
-def verify_record(path):
+def verify_record(path: str | pathlib.Path) -> tuple[list[str], bool]:
     """Runs a record's configuration again, from the chapter's own code, and compares.
 
     On a CPU, with the same backend, device, number of cores and versions, every metric,
@@ -73,7 +74,7 @@ def _run_again(record, path):
     chapter, profile = record["chapter"], record["profile"]
     check_choice("chapter", chapter, tuple(TABLE))
     # What chooses among runs, so that this one is among them.
-    knobs = {"seeds": [record["seed"]], **choose_lists(record)}
+    knobs: dict[str, Any] = {"seeds": [record["seed"]], **choose_lists(record)}
     if "schedules" in TABLE[chapter]["protocol"]:
         knobs["schedules"] = SCHEDULES
     files = run_alone(chapter, profile, knobs, name, beside)
@@ -91,7 +92,7 @@ def _run_again(record, path):
 LISTED = {"alphas": "alpha", "images_per_mix": "images_per_mix", "labels": "number"}
 
 
-def choose_lists(record):
+def choose_lists(record: Record) -> dict[str, list]:
     """Chooses what a chapter has to be asked for so that a record's run is planned.
 
     Args:
