@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help book run test slow real-data lint bench clean
+.PHONY: help book run test slow real-data format lint bench clean
 
 help:
 	@echo "make book [PROFILE=smoke|quick|full]   run every chapter, build the pages"
@@ -13,7 +13,8 @@ help:
 	@echo "make test                               all tests that need no data"
 	@echo "make slow                               chapters killed and resumed, minutes each"
 	@echo "make real-data                          tests on the sets in TUTORIALS_DATA"
-	@echo "make lint                               style of code, notebooks, workflows"
+	@echo "make format                             format code and notebooks, then lint"
+	@echo "make lint                               style, types, notebooks, workflows"
 	@echo "make bench                              speed, as ratios"
 	@echo "make clean                              remove what the commands above made"
 
@@ -39,9 +40,15 @@ slow: $(READY)
 real-data: $(READY)
 	$(BIN)/python -m pytest -m real_data
 
+format: $(READY)
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+	$(MAKE) lint
+
 lint: $(READY)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/mypy
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/*.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
@@ -52,4 +59,4 @@ bench: $(READY)
 	KERAS_BACKEND=jax $(BIN)/python benchmarks/run.py
 
 clean:
-	rm -rf $(VENV) _build _runs
+	rm -rf $(VENV) .mypy_cache _build _runs

@@ -1,5 +1,6 @@
 """What surrounds the package: dependencies, the address, the wheel, the workflows."""
 
+import os
 import pathlib
 import re
 import shutil
@@ -122,6 +123,8 @@ def test_wheel_carries_the_records_and_nothing_else_of_the_book(tmp_path):
     }
     assert packed == records
     assert records
+    # Without it type checkers take the package for untyped.
+    assert "tutorials_lib/py.typed" in names
     assert not [x for x in names if x.endswith((".ipynb", ".claim"))]
     assert not [x for x in names if x.startswith(("tests", "book", "benchmarks"))]
 
@@ -151,9 +154,11 @@ def test_issue_form_lists_the_chapters():
 
 
 def test_style():
-    ruff = pathlib.Path(sys.executable).with_name("ruff")
-    for command in (["check"], ["format", "--check"]):
-        done = subprocess.run(
-            [ruff, *command, "--no-cache"], cwd=ROOT, capture_output=True, check=False
-        )
-        assert done.returncode == 0, done.stdout.decode()
+    folder = pathlib.Path(sys.executable).parent
+    for command in (
+        [folder / "ruff", "check", "--no-cache"],
+        [folder / "ruff", "format", "--check", "--no-cache"],
+        [folder / "mypy", "--cache-dir", os.devnull],
+    ):
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
+        assert done.returncode == 0, done.stdout.decode() + done.stderr.decode()
