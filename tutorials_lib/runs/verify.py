@@ -15,6 +15,7 @@ from tutorials_lib.runs.alone import gather_beside, run_alone
 from tutorials_lib.runs.environment import describe_processor
 from tutorials_lib.runs.profiles import SCHEDULES, TABLE
 from tutorials_lib.runs.records import (
+    Record,
     RecordError,
     check_record,
     find_path,
