@@ -68,16 +68,3 @@ def test_import_is_light(run_python):
         f"print([name for name in {heavy!r} if name in sys.modules])"
     )
     assert run_python("-c", code).stdout.strip() == "[]"
-
-
-def test_teaching_modules_do_not_import_what_runs_chapters(run_python):
-    import pathlib
-
-    import tutorials_lib
-
-    folder = pathlib.Path(tutorials_lib.__file__).parent
-    for path in folder.glob("*.py"):
-        lines = path.read_text().splitlines()
-        assert not [x for x in lines if "import" in x and "tutorials_lib.runs" in x], (
-            path
-        )

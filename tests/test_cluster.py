@@ -60,9 +60,7 @@ def find_workers(address):
     return pids, [pids[worker] for worker in busy]
 
 
-def test_a_grid_on_two_workers_of_which_one_is_killed(
-    tmp_path, tutorials, scheduler, monkeypatch
-):
+def test_a_grid_on_two_workers_of_which_one_is_killed(tmp_path, tutorials, scheduler):
     chapter, profile = "mixup_fashion_mnist", "smoke"
     one, two = tmp_path / "one", tmp_path / "two"
     # On a single worker's terms: the same number of cores for both.

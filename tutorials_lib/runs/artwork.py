@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 
 from tutorials_lib.mixup import mix
 from tutorials_lib.runs.chapters import book_folder
-from tutorials_lib.runs.scoreboard import COLOURS
+from tutorials_lib.runs.scoreboard import CHAPTER_COLOURS
 from tutorials_lib.samples import SAMPLE_CLASSES, draw_samples
 
 # A picture has three tiles of 28 pixels, each shown as 4 by 4.
@@ -51,7 +51,10 @@ def draw_pictures() -> dict[str, np.ndarray]:
             _apply(ImageOps.posterize, _turn(shapes["triangle"], 30), 1),
         ),
     }
-    return {chapter: _join(tiles[chapter], COLOURS[chapter]) for chapter in COLOURS}
+    return {
+        chapter: _join(tiles[chapter], CHAPTER_COLOURS[chapter])
+        for chapter in CHAPTER_COLOURS
+    }
 
 
 def _blend(first, second, weights):

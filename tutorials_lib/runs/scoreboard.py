@@ -37,7 +37,7 @@ VERDICTS = ("reproduced", "differs", "not judged", "not run")
 # Of a normal distribution, 95% lie within so many standard errors.
 WIDE = 1.96
 # Told apart by colour-blind readers, on light and on dark.
-COLOURS = dict(
+CHAPTER_COLOURS = dict(
     zip(ARTICLES, ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00"), strict=True)
 )
 
@@ -486,11 +486,11 @@ def place_errors(rows: Iterable[Row]) -> dict[str, Any]:
                 _place_y(ours),
                 _place_y(ours + half),
                 _place_y(ours - half),
-                COLOURS[row.chapter],
+                CHAPTER_COLOURS[row.chapter],
                 title,
             )
         )
-        shown[row.chapter] = COLOURS[row.chapter]
+        shown[row.chapter] = CHAPTER_COLOURS[row.chapter]
     for number, (chapter, colour) in enumerate(shown.items()):
         y = 40 + 24 * number
         points.append((SIZE + 6, y, y, y, colour, chapter))
