@@ -5,9 +5,6 @@ import ast
 import os
 import sys
 
-from tutorials_lib.checks import check_whole
-from tutorials_lib.runs.profiles import CHAPTERS, PROFILES, TABLE
-
 EPILOG = """exit status:
   0  all went well
   1  something failed: a cell, an assertion, the build, a missing tool
@@ -17,6 +14,8 @@ EPILOG = """exit status:
 
 def make_parser():
     """Makes the parser of the command line."""
+    from tutorials_lib.runs.profiles import PROFILES
+
     parser = argparse.ArgumentParser(
         prog="tutorials",
         description="Runs, checks and builds the book's chapters.",
@@ -152,22 +151,24 @@ def main(arguments=None):
     for name in ("TUTORIALS_DATA", "TUTORIALS_RECORDS", "TUTORIALS_RUNS"):
         if os.environ.get(name):
             os.environ[name] = os.path.abspath(os.path.expanduser(os.environ[name]))
-    parser = make_parser()
-    options = parser.parse_args(arguments)
+    said = "tutorials"
     try:
+        # Imports, here and in what is called, are a phase too that Ctrl-C may stop.
+        options = make_parser().parse_args(arguments)
+        said = f"tutorials {options.command}"
         return COMMANDS[options.command](options)
     except ValueError as error:
-        print(f"tutorials {options.command}: {error}", file=sys.stderr)
+        print(f"{said}: {error}", file=sys.stderr)
         return 2
     except ImportError as error:
         print(
-            f"tutorials {options.command}: {error}. pip install "
+            f"{said}: {error}. pip install "
             f"'tutorials_lib[tensorflow,notebooks,book]' nbval brings all it needs.",
             file=sys.stderr,
         )
         return 1
     except (OSError, RuntimeError) as error:
-        print(f"tutorials {options.command}: {error}", file=sys.stderr)
+        print(f"{said}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("stopped; full runs go on where they were.", file=sys.stderr)
@@ -183,6 +184,7 @@ def _parse(text):
 
 def _list(options):
     from tutorials_lib.runs.chapters import check_run, find_parameters
+    from tutorials_lib.runs.profiles import CHAPTERS, PROFILES, TABLE
 
     if options.chapter is None:
         for chapter in CHAPTERS:
@@ -203,7 +205,9 @@ def _list(options):
 
 
 def _run(options):
+    from tutorials_lib.checks import check_whole
     from tutorials_lib.runs.chapters import check_run
+    from tutorials_lib.runs.profiles import CHAPTERS
 
     chapters = CHAPTERS if options.all else tuple(options.chapters)
     if not chapters:
@@ -271,6 +275,7 @@ def _run_one(chapter, profile, parameters, options):
 
 def _check(options):
     from tutorials_lib.runs.notebooks import check_chapters
+    from tutorials_lib.runs.profiles import CHAPTERS
 
     return check_chapters(options.chapters or CHAPTERS, options.cell_timeout)
 
