@@ -1,14 +1,23 @@
 """One loader for MNIST, Fashion-MNIST and CIFAR-10, and for images in their place."""
 
+import contextlib
 import dataclasses
 import functools
 import hashlib
 import os
 import pathlib
+import shutil
+import tempfile
 from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike
+
+try:
+    import fcntl
+except ImportError:
+    # Windows has no such locks.
+    fcntl = None  # type: ignore[assignment]
 
 from tutorials_lib.checks import check_choice, check_whole
 from tutorials_lib.samples import SAMPLE_CLASSES, draw_samples
@@ -16,7 +25,10 @@ from tutorials_lib.samples import SAMPLE_CLASSES, draw_samples
 
 @dataclasses.dataclass(frozen=True)
 class Specification:
-    """What a data set must look like to be taken for itself."""
+    """What a data set must look like to be taken for itself.
+
+    `downloads` are patterns of the files that Keras keeps of it.
+    """
 
     title: str
     image_shape: tuple[int, int, int]
@@ -24,6 +36,7 @@ class Specification:
     train_counts: tuple[int, ...]
     test_counts: tuple[int, ...]
     fingerprint: str
+    downloads: tuple
 
 
 SPECIFICATIONS = {
@@ -34,6 +47,7 @@ SPECIFICATIONS = {
         train_counts=(5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949),
         test_counts=(980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009),
         fingerprint="54e1ab866c948494-97b756d55950f184",
+        downloads=("mnist.npz",),
     ),
     "fashion_mnist": Specification(
         title="Fashion-MNIST",
@@ -53,6 +67,7 @@ SPECIFICATIONS = {
         train_counts=(6000,) * 10,
         test_counts=(1000,) * 10,
         fingerprint="fb88a2f5c1b590c9-0b381379398a0943",
+        downloads=("fashion-mnist",),
     ),
     "cifar10": Specification(
         title="CIFAR-10",
@@ -72,6 +87,7 @@ SPECIFICATIONS = {
         train_counts=(5000,) * 10,
         test_counts=(1000,) * 10,
         fingerprint="6a3b2c04d0a79ce2-65a6ffe079453e51",
+        downloads=("cifar-10-batches-py*",),
     ),
 }
 SOURCES = ("real", "sample")
@@ -240,15 +256,62 @@ def _load_from_folder(name, folder):
 def _download(name):
     import keras
 
+    place = "the download by keras.datasets"
+    with _hold_downloads():
+        try:
+            train, test = getattr(keras.datasets, name).load_data()
+            loaded = dict(zip(ARRAYS, (*train, *test), strict=True))
+            return _check_and_wrap(name, "download", place, loaded)
+        # Keras wraps what the network raises in a bare Exception.
+        except Exception as error:
+            _remove_downloads(name)
+            if isinstance(error, DataError):
+                raise
+            found = (
+                f"it failed ({type(error).__name__}: {error}). Nothing of it is kept; "
+                f"the next try fetches it anew"
+            )
+            raise DataError(_explain(name, place, found)) from error
+
+
+def _find_downloads():
+    """Finds the folder where Keras keeps what it downloads, by Keras' own rules."""
+    home = pathlib.Path("~").expanduser()
+    home = (home if os.access(home, os.W_OK) else pathlib.Path("/tmp")) / ".keras"
+    home = pathlib.Path(os.environ.get("KERAS_HOME", home)).expanduser()
+    if not os.access(home, os.W_OK):
+        home = pathlib.Path("/tmp" if os.path.isdir("/tmp") else tempfile.gettempdir())
+        home /= ".keras"
+    return home / "datasets"
+
+
+def _remove_downloads(name):
+    """Removes a set's files, or Keras would go on with a damaged one for ever."""
+    folder = _find_downloads()
+    for pattern in SPECIFICATIONS[name].downloads:
+        for path in folder.glob(pattern):
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _hold_downloads():
+    """Has other processes wait: Keras takes a file half downloaded for a whole one."""
+    folder = _find_downloads()
     try:
-        (x_train, y_train), (x_test, y_test) = getattr(keras.datasets, name).load_data()
-    # Keras wraps what the network raises in a bare Exception.
-    except Exception as error:
-        place = "the download by keras.datasets"
-        found = f"it failed ({type(error).__name__}: {error})"
-        raise DataError(_explain(name, place, found)) from error
-    loaded = dict(zip(ARRAYS, (x_train, y_train, x_test, y_test), strict=True))
-    return _check_and_wrap(name, "download", "the download by keras.datasets", loaded)
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / ".tutorials.lock").open("w")
+    except OSError:
+        # Keras says in its own words where it cannot write.
+        lock = None
+    with lock or contextlib.nullcontext():
+        if lock and fcntl:
+            # Some shared file systems have no locks: then as without.
+            with contextlib.suppress(OSError):
+                fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _check_and_wrap(name, origin, place, arrays):

@@ -10,6 +10,9 @@ from tutorials_lib.checks import check_choice
 from tutorials_lib.runs.profiles import CHAPTERS, choose_settings
 from tutorials_lib.runs.records import find_checkout
 
+# Errors of this package whose message says all: no traceback is shown with them.
+SPOKEN = ("ChapterError", "DataError", "RecordError", "WriteError")
+
 
 class ChapterError(RuntimeError):
     """A chapter cannot be run, or a cell of it failed."""

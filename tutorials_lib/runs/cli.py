@@ -6,9 +6,6 @@ import os
 import sys
 from collections.abc import Sequence
 
-from tutorials_lib.checks import check_whole
-from tutorials_lib.runs.profiles import CHAPTERS, PROFILES, TABLE
-
 EPILOG = """exit status:
   0  all went well
   1  something failed: a cell, an assertion, the build, a missing tool
@@ -18,6 +15,8 @@ EPILOG = """exit status:
 
 def make_parser() -> argparse.ArgumentParser:
     """Makes the parser of the command line."""
+    from tutorials_lib.runs.profiles import PROFILES
+
     parser = argparse.ArgumentParser(
         prog="tutorials",
         description="Runs, checks and builds the book's chapters.",
@@ -153,22 +152,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in ("TUTORIALS_DATA", "TUTORIALS_RECORDS", "TUTORIALS_RUNS"):
         if os.environ.get(name):
             os.environ[name] = os.path.abspath(os.path.expanduser(os.environ[name]))
-    parser = make_parser()
-    options = parser.parse_args(arguments)
+    said = "tutorials"
     try:
+        # Imports, here and in what is called, are a phase too that Ctrl-C may stop.
+        options = make_parser().parse_args(arguments)
+        said = f"tutorials {options.command}"
         return COMMANDS[options.command](options)
     except ValueError as error:
-        print(f"tutorials {options.command}: {error}", file=sys.stderr)
+        print(f"{said}: {error}", file=sys.stderr)
         return 2
     except ImportError as error:
         print(
-            f"tutorials {options.command}: {error}. pip install "
+            f"{said}: {error}. pip install "
             f"'tutorials_lib[tensorflow,notebooks,book]' nbval brings all it needs.",
             file=sys.stderr,
         )
         return 1
     except (OSError, RuntimeError) as error:
-        print(f"tutorials {options.command}: {error}", file=sys.stderr)
+        print(f"{said}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("stopped; full runs go on where they were.", file=sys.stderr)
@@ -184,6 +185,7 @@ def _parse(text):
 
 def _list(options):
     from tutorials_lib.runs.chapters import check_run, find_parameters
+    from tutorials_lib.runs.profiles import CHAPTERS, PROFILES, TABLE
 
     if options.chapter is None:
         for chapter in CHAPTERS:
@@ -204,7 +206,9 @@ def _list(options):
 
 
 def _run(options):
+    from tutorials_lib.checks import check_whole
     from tutorials_lib.runs.chapters import check_run
+    from tutorials_lib.runs.profiles import CHAPTERS
 
     chapters = CHAPTERS if options.all else tuple(options.chapters)
     if not chapters:
@@ -272,6 +276,7 @@ def _run_one(chapter, profile, parameters, options):
 
 def _check(options):
     from tutorials_lib.runs.notebooks import check_chapters
+    from tutorials_lib.runs.profiles import CHAPTERS
 
     return check_chapters(options.chapters or CHAPTERS, options.cell_timeout)
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import pathlib
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -29,15 +30,20 @@ from tutorials_lib.runs.records import (
     SCHEMA,
     Record,
     RecordError,
+    WriteError,
     identify_run,
     may_publish,
     name_record,
     published_folder,
     read_record,
+    remove_partials,
     runs_folder,
     write_arrays,
     write_record,
 )
+
+# Bytes that must be free where records go before a run of hours is begun.
+ROOM = 2**20
 
 
 def plan_run(variant: str, seed: int, **parameters: Any) -> dict[str, Any]:
@@ -89,7 +95,8 @@ def run_grid(
     Raises:
         ValueError: two planned runs of one variant and seed, or Keras set to other
             floats or another image layout than the book's.
-        OSError: the folder for records cannot be written to.
+        OSError: the folder for records cannot be written to. Where it could when the
+            run began, the finished run is kept elsewhere, and the message says where.
         RecordError: a record that stands there is damaged or is of another run.
     """
     _check_grid(grid)
@@ -136,11 +143,9 @@ def run_grid(
                 if claimed and resumable and path.exists():
                     done[place] = _read_planned(settings.chapter, data, run, path)
                 elif claimed:
+                    remove_partials(path)
                     record, arrays = _run_once(settings, data, run, train, commit)
-                    # Arrays first: what has its record is complete.
-                    if arrays:
-                        record["arrays"] = write_arrays(arrays, path)
-                    write_record(record, path)
+                    _keep(record, arrays, path)
                     done[place] = record
                     _say(len(done), len(planned), record)
                 else:
@@ -151,6 +156,32 @@ def run_grid(
             print(f"waiting for {len(waiting)} runs that other processes work on")
         time.sleep(5)
     return [done[place] for place in sorted(done)]
+
+
+def _keep(record, arrays, path):
+    """Writes a finished run; where its folder has filled up meanwhile, elsewhere."""
+    try:
+        _write(record, arrays, path)
+    except OSError as error:
+        shelter = None
+        try:
+            shelter = pathlib.Path(tempfile.mkdtemp(prefix="tutorials-kept-"))
+            _write(record, arrays, shelter / path.name)
+        except OSError:
+            if shelter:
+                shutil.rmtree(shelter, ignore_errors=True)
+            raise error from None
+        raise WriteError(
+            f"{error} The finished run is kept in {shelter}: move its files to "
+            f"{path.parent} when there is room, and go on."
+        ) from error
+
+
+def _write(record, arrays, path):
+    # Arrays first: what has its record is complete.
+    if arrays:
+        record["arrays"] = write_arrays(arrays, path)
+    write_record(record, path)
 
 
 def _name_protocol(settings):
@@ -291,22 +322,23 @@ class WatchEpochs(keras.callbacks.Callback):
         """Stops the clock and writes a line to the log."""
         self.seconds.append(time.perf_counter() - self.start)
         scores = " ".join(f"{name} {value:.4f}" for name, value in (logs or {}).items())
-        with self.log.open("a", encoding="utf-8") as log:
-            print(
-                f"{datetime.datetime.now():%H:%M:%S} {self.title}: epoch {epoch + 1} "
-                f"of {self.params['epochs']}, {self.seconds[-1]:.1f} s, {scores}",
-                file=log,
-            )
+        line = (
+            f"{datetime.datetime.now():%H:%M:%S} {self.title}: epoch {epoch + 1} "
+            f"of {self.params['epochs']}, {self.seconds[-1]:.1f} s, {scores}\n"
+        )
+        # A line that finds no room is not worth the run.
+        with contextlib.suppress(OSError), self.log.open("a", encoding="utf-8") as log:
+            log.write(line)
 
 
 def _check_writable(folder):
     """Raises OSError, before any work, where `folder` cannot be written to."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(ROOM))
     except OSError as error:
-        raise OSError(
+        raise WriteError(
             f"records cannot be written to {folder} ({error}). Set TUTORIALS_RECORDS "
             f"(full runs) or TUTORIALS_RUNS (other runs) to a folder that can be."
         ) from error

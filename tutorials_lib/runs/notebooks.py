@@ -1,9 +1,9 @@
 """Runs notebooks through papermill, and checks them through nbval."""
 
+import errno
 import os
 import pathlib
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -13,9 +13,11 @@ from unittest import mock
 
 import nbformat
 import papermill
+import papermill.engines
+from nbclient.exceptions import DeadKernelError
 
-from tutorials_lib.runs.chapters import ChapterError, book_folder, check_run
-from tutorials_lib.runs.records import runs_folder, write_text
+from tutorials_lib.runs.chapters import SPOKEN, ChapterError, book_folder, check_run
+from tutorials_lib.runs.records import WriteError, runs_folder, write_text
 from tutorials_lib.runs.scoreboard import write_pages
 
 # Time limit of a cell in seconds; a full grid takes what it takes.
@@ -26,6 +28,26 @@ KERNEL_ENVIRONMENT = {
     "MPLBACKEND": "module://matplotlib_inline.backend_inline",
     "TF_CPP_MIN_LOG_LEVEL": "3",
 }
+
+
+class _Client(papermill.engines.PapermillNotebookClient):
+    """Runs the cells, and ends the kernel at once where Ctrl-C ends the run.
+
+    A kernel that is asked to end amid a cell says so in a traceback of its own, and one
+    that was starting would outlive the command.
+    """
+
+    def execute(self, **kwargs):
+        self.shutdown_kernel = "immediate"
+        try:
+            return super().execute(**kwargs)
+        finally:
+            if self.km is not None:
+                self._cleanup_kernel()
+
+    def papermill_execute_cells(self):
+        super().papermill_execute_cells()
+        self.shutdown_kernel = "graceful"
 
 
 def read_notebook(path: str | pathlib.Path) -> nbformat.NotebookNode:
@@ -77,8 +99,9 @@ def run_notebook(
         cell_timeout: Seconds a cell may take; None sets no limit.
 
     Raises:
-        ChapterError: a cell failed or ran out of time, or the kernel ended; the message
-            says where and why. What had run stands in the runs folder.
+        ChapterError: a cell failed or ran out of time, the kernel ended, or the target
+            cannot be written; the message says where and why. What had run stands in
+            the runs folder.
     """
     source, target = pathlib.Path(source), pathlib.Path(target)
     failed = runs_folder() / "failed" / source.name
@@ -93,6 +116,7 @@ def run_notebook(
     with (
         tempfile.TemporaryDirectory(prefix="tutorials-run-") as scratch,
         mock.patch.dict(os.environ, KERNEL_ENVIRONMENT),
+        mock.patch.object(papermill.engines, "PapermillNotebookClient", _Client),
     ):
         executed = pathlib.Path(scratch) / source.name
         try:
@@ -108,13 +132,21 @@ def run_notebook(
             )
             notebook = read_notebook(executed)
             _check_complete(notebook)
+            write_text(target, nbformat.writes(clean_notebook(notebook)) + "\n")
         except Exception as error:
-            if executed.exists():
-                shutil.copy(executed, failed)
             raise ChapterError(
-                f"{source.name} {_explain_failure(error)}\nWhat had run: {failed}"
+                f"{source.name} {_explain_failure(error, executed)}\n"
+                f"{_keep_what_ran(executed, failed)}"
             ) from error
-        write_text(target, nbformat.writes(clean_notebook(notebook)) + "\n")
+
+
+def _keep_what_ran(executed, failed):
+    """Copies a notebook that failed, if whole; says where to, or why not."""
+    try:
+        write_text(failed, nbformat.writes(read_notebook(executed)) + "\n")
+    except (ChapterError, WriteError) as error:
+        return f"What had run is lost: {error}"
+    return f"What had run: {failed}"
 
 
 def _check_complete(notebook):
@@ -144,8 +176,11 @@ def clean_notebook(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     return notebook
 
 
-def _explain_failure(error):
+def _explain_failure(error, executed):
     if isinstance(error, papermill.PapermillExecutionError):
+        if error.ename in SPOKEN:
+            where = f"failed in cell [{error.exec_count}]"
+            return f"{where} with {error.ename}: {error.evalue}"
         trace = "\n".join(error.traceback[-1:])
         trace = re.sub(r"\x1b\[[0-9;]*m", "", trace)
         first_lines = "\n".join(error.source.splitlines()[:8])
@@ -153,7 +188,29 @@ def _explain_failure(error):
             f"failed in cell [{error.exec_count}] with {error.ename}: {error.evalue}"
             f"\nThe cell begins:\n{first_lines}\n{trace[-1500:]}"
         )
+    if isinstance(error, DeadKernelError):
+        return (
+            "failed: the kernel died (killed, out of memory, or a crash) in the cell "
+            f"that begins\n{_find_last_started(executed)}"
+        )
+    if isinstance(error, WriteError):
+        return f"ran to its end, but {error}"
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return (
+            f"failed: there is no room to write {executed} ({error.strerror}). Make "
+            f"some, or set TMPDIR to a folder that has."
+        )
     return f"failed: {type(error).__name__}: {error}"
+
+
+def _find_last_started(executed):
+    """Returns the first lines of the last cell that papermill began."""
+    started = [
+        cell.source
+        for cell in read_notebook(executed).cells
+        if cell.cell_type == "code" and cell.metadata.papermill.start_time
+    ]
+    return "\n".join(started[-1].splitlines()[:8]) if started else "(none was begun)"
 
 
 def run_chapter(

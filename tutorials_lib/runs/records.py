@@ -52,10 +52,16 @@ FIELDS: dict[str, Any] = {
 }
 # Of a run that left arrays.
 ARRAYS = {"file": _TEXT, "sha256": _TEXT}
+# How the name of a file begins while it is written.
+PARTIAL = ".partial-"
 
 
 class RecordError(RuntimeError):
     """A record is damaged, of another schema, or not what was expected."""
+
+
+class WriteError(OSError):
+    """A file cannot be written; what stood in its place is left as it was."""
 
 
 def identify_run(
@@ -166,6 +172,7 @@ def write_record(record: Record, path: str | pathlib.Path) -> None:
 
     Raises:
         RecordError: the record does not follow the schema.
+        WriteError: the disk is full, or the folder is not there or read-only.
     """
     check_record(record, str(path))
     text = json.dumps(record, indent=1, allow_nan=False) + "\n"
@@ -193,6 +200,7 @@ def write_arrays(
 
     Raises:
         RecordError: one of them holds no numbers.
+        WriteError: the disk is full, or the folder is not there or read-only.
     """
     for name, array in arrays.items():
         if np.asarray(array).dtype.kind not in "biuf":
@@ -249,17 +257,39 @@ def write_text(path: str | pathlib.Path, text: str) -> None:
 
 
 def write_bytes(path: str | pathlib.Path, content: bytes) -> None:
-    """Writes a file beside its place and renames it, whole or not at all."""
+    """Writes a file beside its place and renames it, whole or not at all.
+
+    Raises:
+        WriteError: the disk is full, or the folder is not there or read-only.
+    """
     path = pathlib.Path(path)
-    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=".partial-")
+    partial = None
     try:
+        handle, partial = tempfile.mkstemp(
+            dir=path.parent, prefix=f"{PARTIAL}{path.stem}-"
+        )
         with os.fdopen(handle, "wb") as file:
             file.write(content)
         os.chmod(partial, 0o644)
         os.replace(partial, path)
-    except BaseException:
-        os.unlink(partial)
-        raise
+    except OSError as error:
+        raise WriteError(
+            f"{path} cannot be written ({error.strerror or error}); what stood there, "
+            f"if anything, is left as it was."
+        ) from error
+    finally:
+        if partial:
+            pathlib.Path(partial).unlink(missing_ok=True)
+
+
+def remove_partials(path):
+    """Removes what a killed process left of a run's record and arrays.
+
+    Args:
+        path: Path of the record; no other process may be working on that run.
+    """
+    for partial in path.parent.glob(f"{PARTIAL}{path.stem}-*"):
+        partial.unlink(missing_ok=True)
 
 
 def read_record(path: str | pathlib.Path) -> Record:

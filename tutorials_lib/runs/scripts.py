@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
-from tutorials_lib.runs.chapters import ChapterError, check_run, read_code
+from tutorials_lib.runs.chapters import SPOKEN, ChapterError, check_run, read_code
 
 
 def run_as_script(chapter: str, profile: str, parameters: Mapping[str, Any]) -> None:
@@ -41,13 +41,13 @@ def run_cells(path: str | pathlib.Path, parameters: Mapping[str, Any]) -> None:
             try:
                 exec(compile(source, f"{path.name}[{number}]", "exec"), names)
             except Exception as error:
-                first_lines = "\n".join(source.splitlines()[:8])
-                trace = traceback.format_exc()
-                raise ChapterError(
-                    f"{path.name} failed in cell [{number}] with "
-                    f"{type(error).__name__}: {error}\nThe cell begins:\n"
-                    f"{first_lines}\n{trace[-1500:]}"
-                ) from error
+                name = type(error).__name__
+                said = f"{path.name} failed in cell [{number}] with {name}: {error}"
+                if name not in SPOKEN:
+                    first_lines = "\n".join(source.splitlines()[:8])
+                    trace = traceback.format_exc()
+                    said += f"\nThe cell begins:\n{first_lines}\n{trace[-1500:]}"
+                raise ChapterError(said) from error
             if "parameters" in tags:
                 names.update(parameters)
             _close_figures()

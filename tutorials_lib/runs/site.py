@@ -1,5 +1,6 @@
 """Builds the pages with Jupyter Book, and keeps the repository's address."""
 
+import contextlib
 import os
 import pathlib
 import re
@@ -35,20 +36,26 @@ def build_site(
 
     Raises:
         ValueError: unknown profile, or a folder that holds other things.
-        ChapterError: a chapter was not executed at that profile, or the build failed.
+        ChapterError: a chapter was not executed at that profile, the build failed, or
+            the pages cannot be written.
     """
     book = book_folder()
     root = book.parent
     target = pathlib.Path(output or root / "_build" / "html").resolve()
     _check_target(target)
+    with _explain_writing(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=target.parent):
+            pass
     with tempfile.TemporaryDirectory(prefix="tutorials-build-") as folder:
         stage = pathlib.Path(folder)
-        shutil.copytree(
-            book,
-            stage / "book",
-            ignore=shutil.ignore_patterns(".ipynb_checkpoints"),
-        )
-        shutil.copy(root / "_config.yml", stage)
+        with _explain_writing(stage):
+            shutil.copytree(
+                book,
+                stage / "book",
+                ignore=shutil.ignore_patterns(".ipynb_checkpoints"),
+            )
+            shutil.copy(root / "_config.yml", stage)
         if profile is not None:
             check_choice("profile", profile, PROFILES)
             for chapter in CHAPTERS:
@@ -75,7 +82,8 @@ def build_site(
                 f"the pages could not be built (exit status {done.returncode}); "
                 f"what stood in {target} is left as it was."
             )
-        _replace_folder(pages, target)
+        with _explain_writing(target):
+            _replace_folder(pages, target)
     return target / "index.html"
 
 
@@ -94,13 +102,30 @@ def _check_target(target):
 
 def _replace_folder(source, target):
     """Puts a folder in the place of another, which goes only once the new is there."""
-    target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".partial-") as folder:
         new, old = pathlib.Path(folder) / "new", pathlib.Path(folder) / "old"
         shutil.copytree(source, new)
-        if target.exists():
-            os.replace(target, old)
-        os.replace(new, target)
+        try:
+            if target.exists():
+                os.replace(target, old)
+            os.replace(new, target)
+        finally:
+            # Stopped between the two: the old pages must not go with this folder.
+            if old.exists() and not target.exists():
+                os.replace(old, target)
+
+
+@contextlib.contextmanager
+def _explain_writing(folder):
+    try:
+        yield
+    except OSError as error:
+        # Copying a folder gathers what went wrong with each file.
+        why = error.args[0][0][-1] if isinstance(error, shutil.Error) else error
+        raise ChapterError(
+            f"the pages cannot be written to {folder} ({why}); pages that stood "
+            f"there before are left as they were."
+        ) from error
 
 
 def read_address() -> str:
