@@ -282,7 +282,7 @@ def write_bytes(path: str | pathlib.Path, content: bytes) -> None:
             pathlib.Path(partial).unlink(missing_ok=True)
 
 
-def remove_partials(path):
+def remove_partials(path: pathlib.Path) -> None:
     """Removes what a killed process left of a run's record and arrays.
 
     Args:
