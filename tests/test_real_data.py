@@ -31,6 +31,7 @@ FLOORS = {
 
 
 KNOBS = {
+    "mixup_mnist": ("-p", "epochs", "2"),
     "vat_mnist": ("-p", "epochs", "2", "-p", "eps_values", "[1.0]"),
     "cifar10_95": ("-p", "epochs", "6", "-p", "recipe_epochs", "6", "-p", "draws", "4"),
     "noisy_student": ("-p", "epochs", "5"),
