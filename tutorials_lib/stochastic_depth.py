@@ -9,7 +9,13 @@ p falls linearly with depth (equation 4).
 import keras
 from keras import ops
 
-from tutorials_lib.checks import check_choice, check_range, check_seed, check_whole
+from tutorials_lib.checks import (
+    check_choice,
+    check_count,
+    check_floats,
+    check_range,
+    check_seed,
+)
 
 DROPPED_PER = ("batch", "image")
 
@@ -27,7 +33,7 @@ def list_survivals(blocks, last=0.8):
     Raises:
         ValueError: a value out of range.
     """
-    blocks = check_whole("blocks", blocks, 1)
+    blocks = check_count("blocks", blocks)
     last = check_range("last", last, 0, 1)
     return [1 - number / blocks * (1 - last) for number in range(1, blocks + 1)]
 
@@ -47,7 +53,7 @@ class StochasticDepth(keras.layers.Layer):
         **kwargs: Passed on to `keras.layers.Layer`.
 
     Raises:
-        ValueError: a value out of range.
+        ValueError: a value out of range, or a branch that is not of floats.
     """
 
     def __init__(self, survival, dropped_per="batch", seed=None, **kwargs):
@@ -59,6 +65,7 @@ class StochasticDepth(keras.layers.Layer):
 
     def call(self, branch, training=False):
         """Returns the branch (n, ...), whole, zero or scaled."""
+        check_floats("branch", branch)
         if not training:
             return branch * ops.cast(self.survival, branch.dtype)
         n = ops.shape(branch)[0] if self.dropped_per == "image" else 1

@@ -2,12 +2,13 @@
 
 import fnmatch
 import hashlib
+import os
 import pathlib
 
 import numpy as np
 from PIL import Image, ImageOps
 
-from tutorials_lib.checks import check_whole
+from tutorials_lib.checks import check_array, check_size
 from tutorials_lib.labels import choose_labelled
 
 # Pillow refuses images of twice as many pixels; a photograph has a tenth of it.
@@ -53,12 +54,20 @@ def read_folder(folder, size=(32, 32), leave_out=()):
         `no image`, `damaged` and `too large`.
 
     Raises:
+        TypeError: a folder or patterns that are not text.
         ValueError: no folder, or no image in it that can be read.
     """
+    # An empty path would be the folder that Python runs in.
+    if not isinstance(folder, (str, os.PathLike)) or not str(folder):
+        raise TypeError(f"folder must be a path; got {folder!r}.")
     folder = pathlib.Path(folder)
     if not folder.is_dir():
         raise ValueError(f"folder must be a folder; {folder} is none.")
-    height, width = (check_whole("size", length, 1) for length in size)
+    height, width = check_size("size", size)
+    # The letters of a single pattern would each be one.
+    sequence = isinstance(leave_out, (tuple, list))
+    if not sequence or not all(isinstance(each, str) for each in leave_out):
+        raise TypeError(f"leave_out must be a sequence of strings; got {leave_out!r}.")
     names = ("read", "left out", "no image", "damaged", "too large")
     images, counts = [], dict.fromkeys(names, 0)
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
@@ -77,7 +86,7 @@ def read_folder(folder, size=(32, 32), leave_out=()):
 
 def hash_images(images):
     """Returns sixteen hexadecimal digits that tell sets of images apart."""
-    content = np.ascontiguousarray(images)
+    content = np.ascontiguousarray(check_array("images", images))
     return hashlib.sha256(str(content.shape).encode() + content.tobytes()).hexdigest()[
         :16
     ]
