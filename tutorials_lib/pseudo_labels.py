@@ -83,7 +83,7 @@ def balance_classes(labels, classes, empty="stop"):
     if labels.min() < 0 or labels.max() >= classes:
         raise ValueError(
             f"labels must be from 0 to {classes - 1}; got {labels.min()} to "
-            f"{labels.max()}."
+            f"{labels.max()}, with classes {classes}."
         )
     counts = np.bincount(labels, minlength=classes)
     missing = np.flatnonzero(counts == 0)

@@ -33,7 +33,9 @@ def hide_labels(labels, n, seed):
     hidden = np.sort(choose_labelled(labels, n, seed))
     kept = np.setdiff1d(np.arange(len(labels)), hidden)
     if not len(kept):
-        raise ValueError(f"n must leave images with a label; got {n} of {len(labels)}.")
+        raise ValueError(
+            f"n must leave images with a label; got {n} of {len(labels)} labels."
+        )
     return kept, hidden
 
 
