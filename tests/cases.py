@@ -94,6 +94,43 @@ ARRAYS = st.sampled_from(DTYPES).flatmap(
 JUNK = st.one_of(st.sampled_from(SCALARS), ARRAYS)
 
 
+BAD_NUMBERS = (float("nan"), float("inf"), -float("inf"), -1, -0.1, 2, 1e30, 1e300)
+
+
+@st.composite
+def spoil(draw, value):
+    """Strategy of arrays that miss by little: one number, the dtype or the shape."""
+    array = np.array(value)
+    way = draw(
+        st.sampled_from(("number", "number", "dtype", "length", "axis", "scale"))
+    )
+    if way == "dtype":
+        with np.errstate(invalid="ignore"):
+            return array.astype(draw(st.sampled_from(DTYPES)))
+    if way == "length":
+        axis = draw(st.integers(0, array.ndim - 1))
+        return array.take(range(draw(st.integers(0, array.shape[axis] - 1))), axis)
+    if way == "axis":
+        return draw(st.sampled_from((array[None], array[..., None], array[0])))
+    if way == "scale":
+        return array.astype("float64") * draw(st.sampled_from((0, -1, 2)))
+    array = array.astype("float64")
+    array.flat[draw(st.integers(0, array.size - 1))] = draw(
+        st.sampled_from(BAD_NUMBERS)
+    )
+    return array
+
+
+def draw_junk(value):
+    """Strategy of what may stand in the place of a sound value."""
+    try:
+        numbers = np.array(value)
+    except ValueError:
+        return JUNK
+    near = numbers.dtype.kind in "buif" and numbers.ndim and numbers.size
+    return st.one_of(JUNK, spoil(value), spoil(value)) if near else JUNK
+
+
 def draw_floats(shape, low=-1e3, high=1e3, dtype="float32"):
     """Strategy of float arrays of a shape, within bounds."""
     width = np.dtype(dtype).itemsize * 8

@@ -11,7 +11,7 @@ import keras
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from cases import JUNK, is_finite, refuses, try_many
+from cases import draw_junk, is_finite, refuses, try_many
 from hypothesis import strategies as st
 from keras import layers, ops
 from PIL import Image
@@ -88,11 +88,6 @@ def draw_warps():
         name: ops.convert_to_numpy(values)
         for name, values in make_layer(augmentation.RandomWarp).draw(5, (4, 3)).items()
     }
-
-
-def change(values, key):
-    """What replaces one entry of a dict."""
-    return lambda **junk: {**values, key: junk["value"]}
 
 
 def show(function):
@@ -486,7 +481,7 @@ def is_sound(result):
 
 def try_junk(function, arguments, data):
     broken = data.draw(st.sampled_from(sorted(arguments)), label="argument")
-    junk = data.draw(JUNK, label="value")
+    junk = data.draw(draw_junk(arguments[broken]), label="value")
     refused, result = refuses(function, {**arguments, broken: junk}, broken)
     assert refused or is_sound(result), result
 
@@ -504,9 +499,10 @@ def test_one_bad_argument_of_what_is_slow(case, data):
 
 
 @pytest.mark.parametrize("case", ENTRIES)
-@try_many(junk=JUNK)
-def test_one_bad_entry(case, junk):
+@try_many(share=2, data=st.data())
+def test_one_bad_entry(case, data):
     function, others, argument, entries, key = ENTRIES[case]
+    junk = data.draw(draw_junk(entries[key]), label="value")
     arguments = {**others, argument: {**entries, key: junk}}
     refused, result = refuses(function, arguments, argument)
     assert refused or is_sound(result), result

@@ -30,6 +30,8 @@ SEQUENCE = ("#9ECAE1", "#4292C6", "#08519C", "#08233F")
 # What a curve consists of, and how its line may be broken.
 CURVE = ("x", "y", "colour", "style", "width")
 STYLES = ("-", "--", "-.", ":")
+# Inches; larger figures do not fit in memory.
+LARGEST = 100
 
 
 def show_images(images, titles=None, columns=8, size=1.2):
@@ -54,7 +56,7 @@ def show_images(images, titles=None, columns=8, size=1.2):
         )
     check_finite("images", images)
     check_count("columns", columns)
-    check_positive("size", size)
+    check_range("size", size, 0.1, LARGEST)
     if titles is not None and not _is_list(titles, len(images)):
         raise ValueError(f"titles must be {len(images)} strings; got {titles!r}.")
     low, high = images.min(), images.max()
@@ -98,7 +100,7 @@ def show_curves(
     """
     check_flag("logx", logx)
     curves = _check_curves("curves", curves, logx)
-    _check_pair("size", size)
+    _check_size(size)
     if limits is not None:
         low, high = _check_pair("limits", limits, low=-np.inf)
         if low >= high:
@@ -138,7 +140,7 @@ def show_panels(panels, xlabel, columns=2, size=(3.4, 2.3)):
         for title, curves in panels.items()
     }
     check_count("columns", columns)
-    _check_pair("size", size)
+    _check_size(size)
     rows = -(-len(panels) // columns)
     figure, axes = plt.subplots(
         rows, columns, figsize=(columns * size[0], rows * size[1]), squeeze=False
@@ -177,7 +179,7 @@ def show_bars(bars, labels, ylabel, size=(6.5, 3.2)):
                 f"labels must be as many as the bars {name!r}, {len(heights)}; got "
                 f"{labels!r}."
             )
-    _check_pair("size", size)
+    _check_size(size)
     figure, axis = plt.subplots(figsize=size)
     places, width = np.arange(len(labels)), 0.8 / len(bars)
     for number, (name, heights) in enumerate(bars.items()):
@@ -206,7 +208,7 @@ def draw_flow(boxes, arrows, size=(7.0, 2.8)):
     for text, place in boxes.items():
         _check_pair(f"boxes[{text!r}]", place, low=-np.inf)
     _check_arrows(arrows, boxes)
-    _check_pair("size", size)
+    _check_size(size)
     figure, axis = plt.subplots(figsize=size)
     style = {"boxstyle": "round,pad=0.5", "facecolor": "white"}
     drawn = {
@@ -262,7 +264,7 @@ def show_intervals(rows, xlabel, published=None, size=(6.5, 3.6)):
         raise ValueError(f"published must be a dict or None; got {published!r}.")
     if published:
         _check_numbers("published", list(published.values()))
-    _check_pair("size", size)
+    _check_size(size)
     figure, axis = plt.subplots(figsize=size)
     for place, (label, (values, interval)) in enumerate(rows.items()):
         last = place == len(rows) - 1
@@ -411,7 +413,13 @@ def _check_numbers(name, values):
     return found.astype("float64")
 
 
-def _check_pair(name, values, low=0):
+def _check_size(size):
+    """Raises ValueError unless size is width and height of a figure, in inches."""
+    if (_check_pair("size", size, low=0) > LARGEST).any():
+        raise ValueError(f"size must be at most {LARGEST} inches; got {size!r}.")
+
+
+def _check_pair(name, values, low):
     """Raises ValueError unless values are two finite numbers above low."""
     found = _check_numbers(name, values)
     if len(found) != 2 or not (found > low).all():

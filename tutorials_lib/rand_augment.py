@@ -158,6 +158,7 @@ class RandAugment(keras.layers.Layer):
         """
         _check_images(images)
         _check_drawn(drawn, images.shape[0])
+        drawn = {name: ops.cast(values, "int32") for name, values in drawn.items()}
         return _fuse_passes(self.policy)(images, drawn)
 
     def call(self, images, training=False):

@@ -53,7 +53,8 @@ def kl_divergence(p, q, from_logits=False):
     """
     check_flag("from_logits", from_logits)
     p, q = (_check_rows(*pair, from_logits) for pair in (("p", p), ("q", q)))
-    if tuple(p.shape[1:]) != tuple(q.shape[1:]) or len(p.shape) != len(q.shape):
+    known = [pair for pair in zip(p.shape, q.shape, strict=True) if None not in pair]
+    if any(one != other for one, other in known):
         raise ValueError(f"q must have the shape of p, {p.shape}; got {q.shape}.")
     p, q = ops.cast(p, "float32"), ops.cast(q, "float32")
     if from_logits:
@@ -106,9 +107,9 @@ def normalise(d):
         ValueError: d that is not of finite floats, or without any.
     """
     check_floats("d", d)
-    if len(d.shape) < 2 or 0 in d.shape[1:]:
+    if len(d.shape) < 2 or 0 in tuple(d.shape):
         raise ValueError(
-            f"d must have shape (n, ...) of two axes or more; got {tuple(d.shape)}."
+            f"d must have shape (n, ...), none of them 0; got {tuple(d.shape)}."
         )
     check_finite("d", d)
     axes = tuple(range(1, len(d.shape)))

@@ -66,6 +66,10 @@ def make_matrices(
         zoom_columns=zoom_columns,
         flip=flip,
     )
+    rotation, shift_rows, shift_columns, zoom_rows, zoom_columns = (
+        ops.cast(part, "float32") if hasattr(part, "shape") else part
+        for part in (rotation, shift_rows, shift_columns, zoom_rows, zoom_columns)
+    )
     sine, cosine = ops.sin(rotation), ops.cos(rotation)
     rows = _stack(cosine * zoom_rows, sine * zoom_columns)
     columns = _stack(-sine * zoom_rows, cosine * zoom_columns)
@@ -171,7 +175,7 @@ def warp_images(images, matrices):
         )
     check_finite("images", images)
     check_finite("matrices", matrices)
-    images = ops.cast(images, "float32")
+    images, matrices = ops.cast(images, "float32"), ops.cast(matrices, "float32")
     n = ops.shape(images)[0]
     height, width, channels = images.shape[1:]
     rows, columns = np.indices((height, width), dtype="float32").reshape(2, -1)
