@@ -124,6 +124,13 @@ class TestMixing:
         assert (mixed <= np.max(arrays, axis=0) + 1e-3).all()
         assert (mixed >= np.min(arrays, axis=0) - 1e-3).all()
 
+    @try_many(weight=st.floats(-3, 4))
+    def test_weights_beyond_0_to_1(self, weight):
+        arrays = [np.ones((2, 3)), np.zeros((2, 3))]
+        arguments = {"arrays": arrays, "weights": np.array([0.5, weight])}
+        refused, _ = refuses(mix, arguments, "weights")
+        assert refused == (not 0 <= np.float32(weight) <= 1)
+
     @try_many(
         share=4,
         n=SIZES,
