@@ -350,7 +350,9 @@ class TestData:
         assert (changed.dtype, changed.shape) == (np.uint8, images.shape)
         again = corrupt_images(images, kind, strength, seed)
         np.testing.assert_array_equal(changed, again)
-        difference = changed.astype(int) - images
+        # Bytes would wrap around.
+        changed, images = changed.astype(int), images.astype(int)
+        difference = changed - images
         if kind == "brightness":
             # But for cutting off what is behind the point.
             assert difference.min() >= -1
@@ -386,6 +388,19 @@ class TestScores:
         gap = abs(accuracy - rows.max(axis=1).mean())
         assert gap - 1e-6 <= error <= 1
         assert bins > 1 or error == pytest.approx(gap, abs=1e-6)
+
+    @try_many(bad=st.sampled_from((np.nan, np.inf, -np.inf)), place=st.integers(0, 5))
+    def test_answers_that_are_none(self, bad, place):
+        rows = np.full((2, 3), 0.25)
+        rows.flat[place] = bad
+        assert refuses(
+            measure_accuracy, {"rows": rows, "labels": np.eye(3)[:2]}, "rows"
+        )[0]
+
+    @try_many(bins=SIZES)
+    def test_counts_of_no_images(self, bins):
+        counts = dict.fromkeys(("images", "confidence", "right"), np.zeros(bins))
+        assert refuses(measure_calibration, {"counts": counts}, "counts")[0]
 
     @try_many(share=4, data=st.data(), members=st.integers(1, 5), n=SIZES, k=SIZES)
     def test_mean_of_members(self, data, members, n, k):
