@@ -508,6 +508,23 @@ def test_one_bad_entry(case, data):
     assert refused or is_sound(result), result
 
 
+def list_floats():
+    """Every argument that is a float array, by case."""
+    for case, (_, arguments) in {**CASES, **SLOW_CASES}.items():
+        for name, value in arguments.items():
+            if isinstance(value, np.ndarray) and value.dtype.kind == "f":
+                yield case, name
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize(("case", "name"), list_floats())
+def test_one_number_that_is_none(case, name, bad):
+    function, arguments = {**CASES, **SLOW_CASES}[case]
+    spoilt = arguments[name].copy()
+    spoilt.flat[-1] = bad
+    assert refuses(function, {**arguments, name: spoilt}, name)[0]
+
+
 @pytest.mark.parametrize("case", [*CASES, *SLOW_CASES])
 def test_sound_arguments_are_not_refused(case):
     """Else the tests above would pass on functions that refuse whatever comes."""

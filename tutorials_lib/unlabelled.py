@@ -8,7 +8,7 @@ import pathlib
 import numpy as np
 from PIL import Image, ImageOps
 
-from tutorials_lib.checks import check_array, check_size
+from tutorials_lib.checks import check_array, check_finite, check_size
 from tutorials_lib.labels import choose_labelled
 
 # Pillow refuses images of twice as many pixels; a photograph has a tenth of it.
@@ -88,7 +88,9 @@ def read_folder(folder, size=(32, 32), leave_out=()):
 
 def hash_images(images):
     """Returns sixteen hexadecimal digits that tell sets of images apart."""
-    content = np.ascontiguousarray(check_array("images", images))
+    content = np.ascontiguousarray(
+        check_finite("images", check_array("images", images))
+    )
     return hashlib.sha256(str(content.shape).encode() + content.tobytes()).hexdigest()[
         :16
     ]
