@@ -68,5 +68,5 @@ def test_bad_pairs_and_errors():
         paired_difference([1.0], [1.0, 2.0])
     with pytest.raises(ValueError, match="from 0 to 1; got 99"):
         binomial_error(99, 10)
-    with pytest.raises(ValueError, match="n must be at least 1"):
+    with pytest.raises(ValueError, match="n must be a whole number of at least 1"):
         binomial_error(0.5, 0)

@@ -115,7 +115,10 @@ class TestPartlyLabelledBatches:
             ({"batch_size": 1}, "batch_size must be a whole number of at least 2"),
             ({"labelled_per_batch": 12}, "labelled_per_batch must be .* from 1 to 11"),
             ({"labelled_per_batch": 0}, "labelled_per_batch must be .* from 1 to 11"),
-            ({"batch_size": 40}, "must fill a batch of 4 and 36; got 8 and 32"),
+            (
+                {"batch_size": 40},
+                "unlabelled must fill .* batch_size 40, 36; got 32",
+            ),
             ({"seed": -1}, "seed must be a whole number of at least 0"),
             ({"labelled_only": 1}, "labelled_only must be True or False"),
         ],
@@ -133,7 +136,10 @@ class TestPartlyLabelledBatches:
             ((images, labels, unlabelled.astype("uint8")), "unlabelled must be floats"),
             ((images.astype(int), labels, unlabelled), "images must be floats"),
             ((images, labels, unlabelled[:, :5]), r"shape of images, \(6, 5, 1\)"),
-            ((images[:0], labels[:0], unlabelled), "fill a batch of 4 and 8; got 0"),
+            (
+                (images[:0], labels[:0], unlabelled),
+                "images must hold at least one image",
+            ),
         ):
             with pytest.raises(ValueError, match=said):
                 PartlyLabelledBatches(*bad, 12, 4, seed=0)

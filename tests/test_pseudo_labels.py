@@ -19,7 +19,7 @@ class TestKeepConfident:
     def test_nothing_kept_names_the_largest_confidence(self):
         with pytest.raises(ValueError, match=r"largest confidence, 0\.9000; got 0\.95"):
             keep_confident(ROWS, 0.95)
-        with pytest.raises(ValueError, match="none, of no images"):
+        with pytest.raises(ValueError, match="of at least one image; got none"):
             keep_confident(ROWS[:0], 0.5)
 
     @pytest.mark.parametrize("threshold", [1, -0.1, float("nan"), "0.5", None])

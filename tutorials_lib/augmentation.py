@@ -7,7 +7,15 @@ from typing import Any
 import keras
 from keras import ops
 
-from tutorials_lib.checks import check_flag, check_floats, check_range, check_seed
+from tutorials_lib.checks import (
+    check_batch,
+    check_finite,
+    check_flag,
+    check_images,
+    check_range,
+    check_seed,
+    check_size,
+)
 from tutorials_lib.tensors import Tensor
 from tutorials_lib.warps import fuse, make_matrices, warp_images
 
@@ -22,7 +30,15 @@ def shift_channels(images: Tensor, amounts: Tensor) -> Tensor:
     Returns:
         float32 tensor shaped as images: no pixel below the image's lowest or above its
         highest, over all channels.
+
+    Raises:
+        TypeError: images that are no array.
+        ValueError: images that are not finite floats of that shape, or not one finite
+            amount for each.
     """
+    check_images("images", images)
+    check_finite("images", images)
+    _check_rows("amounts", amounts, images.shape[0])
     images, amounts = ops.cast(images, "float32"), ops.cast(amounts, "float32")
     axes = (1, 2, 3)
     low = ops.min(images, axis=axes, keepdims=True)
@@ -52,7 +68,8 @@ class RandomWarp(keras.layers.Layer):
         **kwargs: Passed on to `keras.layers.Layer`.
 
     Raises:
-        ValueError: a range below 0, or images that are not floats of shape
+        TypeError: images that are no array.
+        ValueError: a range below 0, or images that are not finite floats of shape
             (n, height, width, channels).
     """
 
@@ -90,7 +107,8 @@ class RandomWarp(keras.layers.Layer):
         Returns:
             Dict of tensors (n,), what `apply` takes.
         """
-        height, width = size
+        check_batch("n", n)
+        height, width = check_size("size", size)
         spread = keras.random.uniform((6, n), -1, 1, seed=self.seed_generator)
         return {
             "rotation": math.radians(self.rotation) * spread[0],
@@ -124,6 +142,9 @@ class RandomWarp(keras.layers.Layer):
         Returns:
             float32 tensor shaped as images.
         """
+        check_images("images", images)
+        check_finite("images", images)
+        _check_parameters(parameters, images.shape[0])
         return self.fused(images, parameters)
 
     def _apply(self, images, parameters):
@@ -136,7 +157,7 @@ class RandomWarp(keras.layers.Layer):
 
     def call(self, images: Tensor, training: bool = False) -> Tensor:
         """Augments images while training; returns them as they are otherwise."""
-        _check_images(images)
+        check_images("images", images)
         if not training:
             return images
         parameters = self.draw(ops.shape(images)[0], images.shape[1:3])
@@ -156,10 +177,23 @@ class RandomWarp(keras.layers.Layer):
         return {**super().get_config(), **own}
 
 
-def _check_images(images):
-    shape = tuple(images.shape)
-    if len(shape) != 4 or not all(shape[1:]):
+def _check_parameters(parameters, n):
+    names = ("rotation", "shift_rows", "shift_columns", "zoom_rows", "zoom_columns")
+    names += ("channel_shift", "flip")
+    if not isinstance(parameters, dict) or set(parameters) != set(names):
         raise ValueError(
-            f"images must have shape (n, height, width, channels); got {shape}."
+            f"parameters must be a dict of {', '.join(names)}; got {parameters!r}."
         )
-    check_floats("images", images)
+    for name, values in parameters.items():
+        _check_rows(f"parameters[{name!r}]", values, n)
+
+
+def _check_rows(name, values, n):
+    """Raises ValueError unless there is a finite number for each of n images."""
+    shape = tuple(getattr(values, "shape", ()))
+    # Inside of jit the number of images may be unknown.
+    if len(shape) != 1 or (None not in (n, shape[0]) and n != shape[0]):
+        raise ValueError(
+            f"{name} must be an array, a number for each of {n} images; got {values!r}."
+        )
+    check_finite(name, values)

@@ -6,7 +6,15 @@ import keras
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tutorials_lib.checks import check_flag, check_floats, check_whole
+from tutorials_lib.checks import (
+    check_array,
+    check_callable,
+    check_choice,
+    check_count,
+    check_finite,
+    check_flag,
+    check_floats,
+)
 
 
 def predict_draws(
@@ -36,19 +44,31 @@ def predict_draws(
         float32 array (draws, n, classes), or (1 + draws, n, classes) with `identity`.
 
     Raises:
+        TypeError: a model that does not predict, an augmentation that is no layer.
         ValueError: a number below its least, no images, or images that are not
-            floats.
+            finite floats of the shape that the model takes.
     """
     check_flag("identity", identity)
-    check_whole("draws", draws, 0 if identity else 1)
-    check_whole("batch_size", batch_size, 1)
-    images = np.asarray(images)
+    check_count("draws", draws, 0 if identity else 1)
+    check_count("batch_size", batch_size)
+    check_choice("verbose", verbose, (0, 1))
+    check_callable("augmentation", augmentation)
+    if not isinstance(model, keras.Model):
+        raise TypeError(f"model must be a keras.Model; got {model!r}.")
+    images = check_array("images", images)
     check_floats("images", images)
     if images.ndim != 4 or not len(images):
         raise ValueError(
             f"images must have shape (n, height, width, channels) with n of at least "
             f"1; got {images.shape}."
         )
+    check_finite("images", images)
+    taken = getattr(model, "input_shape", None) or (None,) * 4
+    if len(taken) != 4 or not all(
+        wanted in (None, there)
+        for wanted, there in zip(taken, images.shape, strict=True)
+    ):
+        raise ValueError(f"images must have shape {taken}; got {images.shape}.")
     progress = keras.utils.Progbar(draws + identity, unit_name="draw", verbose=verbose)
     found = []
     if identity:
@@ -84,12 +104,21 @@ def average_members(predictions: Sequence[ArrayLike]) -> np.ndarray:
         float64 array (n, classes).
 
     Raises:
-        ValueError: no members, or members whose shapes differ.
+        TypeError: predictions is no sequence.
+        ValueError: no members, members whose shapes differ, or that are not finite.
     """
-    shapes = [np.shape(each) for each in predictions]
+    try:
+        predictions = [check_array("predictions", each) for each in predictions]
+    except TypeError:
+        raise TypeError(
+            f"predictions must be a sequence of arrays; got {predictions!r}."
+        ) from None
+    shapes = [each.shape for each in predictions]
     if not shapes or len(set(shapes)) > 1 or len(shapes[0]) != 2:
         raise ValueError(
             f"predictions must hold at least one array (n, classes), all of one shape; "
             f"got shapes {shapes}."
         )
-    return np.mean(np.stack(predictions), axis=0, dtype="float64")
+    mean = np.mean(np.stack(predictions), axis=0, dtype="float64")
+    # Not of every member: whatever is not finite in one of them, is not in their mean.
+    return check_finite("predictions", mean)

@@ -1,12 +1,16 @@
 """Batches for `model.fit` that are drawn, and mixed, as they are asked for."""
 
 import math
+import numbers
 
 import keras
 import numpy as np
 
 from tutorials_lib.checks import (
+    check_array,
     check_choice,
+    check_count,
+    check_finite,
     check_flag,
     check_floats,
     check_label_rows,
@@ -41,8 +45,8 @@ class MixupBatches(keras.utils.PyDataset):
         method: `"beta"` or `"gamma"`, see `sample_lambda`.
 
     Raises:
-        ValueError: a value out of range, labels that are not one-hot, lengths
-            that differ.
+        ValueError: a value out of range, images that are not finite floats, labels
+            that are not one-hot, lengths that differ.
     """
 
     def __init__(
@@ -59,12 +63,12 @@ class MixupBatches(keras.utils.PyDataset):
     ) -> None:
         super().__init__()
         self.images = _check_images("images", images)
-        self.labels = check_label_rows("labels", labels, images).astype("float32")
-        self.batch_size = check_whole("batch_size", batch_size, 1, len(images))
+        self.labels = check_label_rows("labels", labels, self.images).astype("float32")
+        self.batch_size = check_whole("batch_size", batch_size, 1, len(self.images))
         self.seed = check_whole("seed", seed, 0)
         self.pairing = check_choice("pairing", pairing, PAIRINGS)
         self.lambda_per = check_choice("lambda_per", lambda_per, LAMBDA_PER)
-        self.images_per_mix = check_whole("images_per_mix", images_per_mix, 2)
+        self.images_per_mix = check_count("images_per_mix", images_per_mix, 2)
         self.alpha = check_alpha(alpha, method)
         self.method = method
         self.epoch = 0
@@ -83,9 +87,9 @@ class MixupBatches(keras.utils.PyDataset):
 
         Raises:
             IndexError: index not from 0 to the number of batches less 1.
+            TypeError: index that is no whole number.
         """
-        if not 0 <= index < len(self):
-            raise IndexError(f"index must be from 0 to {len(self) - 1}; got {index}.")
+        _check_index(index, len(self))
         rng = np.random.default_rng([self.seed, self.epoch, index])
         chosen = self._choose(rng, index)
         n = len(chosen[0])
@@ -149,7 +153,7 @@ class PartlyLabelledBatches(keras.utils.PyDataset):
 
     Raises:
         ValueError: a value out of range, labels that are not one-hot, images that are
-            not floats or differ in shape, too few for one batch.
+            not finite floats or differ in shape, too few for one batch.
     """
 
     def __init__(
@@ -164,7 +168,7 @@ class PartlyLabelledBatches(keras.utils.PyDataset):
     ) -> None:
         super().__init__()
         self.images = _check_images("images", images)
-        self.labels = check_label_rows("labels", labels, images).astype("float32")
+        self.labels = check_label_rows("labels", labels, self.images).astype("float32")
         self.unlabelled = _check_images("unlabelled", unlabelled)
         if self.images.shape[1:] != self.unlabelled.shape[1:]:
             raise ValueError(
@@ -176,11 +180,10 @@ class PartlyLabelledBatches(keras.utils.PyDataset):
             "labelled_per_batch", labelled_per_batch, 1, batch_size - 1
         )
         self.unlabelled_per_batch = batch_size - self.labelled_per_batch
-        if self.unlabelled_per_batch > len(self.unlabelled) or not len(self.images):
+        if self.unlabelled_per_batch > len(self.unlabelled):
             raise ValueError(
-                f"images and unlabelled must fill a batch of {labelled_per_batch} and "
-                f"{self.unlabelled_per_batch}; got {len(self.images)} and "
-                f"{len(self.unlabelled)}."
+                f"unlabelled must fill their part of batch_size {batch_size}, "
+                f"{self.unlabelled_per_batch}; got {len(self.unlabelled)}."
             )
         self.seed = check_whole("seed", seed, 0)
         self.labelled_only = check_flag("labelled_only", labelled_only)
@@ -199,9 +202,9 @@ class PartlyLabelledBatches(keras.utils.PyDataset):
 
         Raises:
             IndexError: index not from 0 to the number of batches less 1.
+            TypeError: index that is no whole number.
         """
-        if not 0 <= index < len(self):
-            raise IndexError(f"index must be from 0 to {len(self) - 1}; got {index}.")
+        _check_index(index, len(self))
         rng = np.random.default_rng([self.seed, self.epoch, index])
         drawn = rng.integers(len(self.images), size=self.labelled_per_batch)
         images, labels = self.images[drawn], self.labels[drawn]
@@ -227,6 +230,20 @@ class PartlyLabelledBatches(keras.utils.PyDataset):
 
 
 def _check_images(name, images):
-    images = np.asarray(images)
+    images = check_array(name, images)
     check_floats(name, images)
-    return images.astype("float32", copy=False)
+    if not images.ndim or not images.size:
+        raise ValueError(
+            f"{name} must hold at least one image, of shape (n, ...); got "
+            f"{images.shape}."
+        )
+    # A number too large for single precision becomes infinity, which is refused.
+    with np.errstate(over="ignore"):
+        return check_finite(name, images.astype("float32", copy=False))
+
+
+def _check_index(index, batches):
+    if not isinstance(index, numbers.Integral):
+        raise TypeError(f"index must be a whole number; got {index!r}.")
+    if not 0 <= index < batches:
+        raise IndexError(f"index must be from 0 to {batches - 1}; got {index}.")

@@ -1,7 +1,7 @@
 """Checks of arguments, each with an error that says what is allowed."""
 
+import math
 import numbers
-import sys
 from collections.abc import Collection, Sized
 from typing import Any, TypeVar
 
@@ -14,6 +14,8 @@ Choice = TypeVar("Choice")
 
 # Keras' names of dtype policies that a chapter may train with.
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+# More of anything than fits in memory.
+MOST = 10**9
 
 
 def check_choice(name: str, value: Choice, allowed: Collection[Choice]) -> Choice:
@@ -27,7 +29,8 @@ def check_choice(name: str, value: Choice, allowed: Collection[Choice]) -> Choic
     Returns:
         `value`, unchanged.
     """
-    if value not in allowed:
+    # An array among strings has no truth value, and one of one string has a wrong one.
+    if not any(isinstance(value, type(each)) and value == each for each in allowed):
         choices = ", ".join(repr(choice) for choice in allowed)
         raise ValueError(f"{name} must be one of {choices}; got {value!r}.")
     return value
@@ -39,11 +42,10 @@ def check_positive(name: str, value: Any) -> float:
     Returns:
         `value` as a float.
     """
-    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    # Infinity, and a whole number too large for a float, are no finite numbers.
-    if not number or not 0 < value < sys.float_info.max:
+    number = _read_number(value)
+    if not 0 < number < math.inf:
         raise ValueError(f"{name} must be a finite number above 0; got {value!r}.")
-    return float(value)
+    return number
 
 
 def check_range(name: str, value: Any, low: float, high: float) -> float:
@@ -52,10 +54,20 @@ def check_range(name: str, value: Any, low: float, high: float) -> float:
     Returns:
         `value` as a float.
     """
-    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if not number or not low <= value <= high:
+    number = _read_number(value)
+    if not low <= number <= high:
         raise ValueError(f"{name} must be from {low} to {high}; got {value!r}.")
-    return float(value)
+    return number
+
+
+def _read_number(value):
+    """The value as a float, NaN where it is no number that a float holds."""
+    if not isinstance(value, numbers.Real) or isinstance(value, bool):
+        return math.nan
+    try:
+        return float(value)
+    except OverflowError:
+        return math.nan
 
 
 def check_whole(name: str, value: Any, low: int, high: int | None = None) -> int:
@@ -71,6 +83,31 @@ def check_whole(name: str, value: Any, low: int, high: int | None = None) -> int
     return int(value)
 
 
+def check_count(name: str, value: Any, low: int = 1) -> int:
+    """Raises ValueError unless `value` is a number of things that memory can hold.
+
+    Returns:
+        `value` as an int.
+    """
+    count = check_whole(name, value, low)
+    if count > MOST:
+        raise ValueError(f"{name} must be at most {MOST}; got {value!r}.")
+    return count
+
+
+def check_size(name: str, size: Any) -> tuple[int, int]:
+    """Raises ValueError unless `size` is a height and a width in pixels.
+
+    Returns:
+        Height and width as ints.
+    """
+    try:
+        height, width = size
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} must be (height, width); got {size!r}.") from None
+    return check_count(name, height), check_count(name, width)
+
+
 def check_seed(seed: Any) -> int | None:
     """Raises ValueError unless `seed` is None or a whole number that Keras takes.
 
@@ -80,13 +117,109 @@ def check_seed(seed: Any) -> int | None:
     return seed if seed is None else check_whole("seed", seed, 0, 2**31 - 1)
 
 
+def check_array(name: str, values: Any) -> np.ndarray:
+    """Raises ValueError unless `values` are numbers in rows of one length.
+
+    Returns:
+        `values` as a NumPy array, of the dtype that they have.
+    """
+    try:
+        array = np.asarray(values)
+    except (TypeError, ValueError, NotImplementedError) as error:
+        raise ValueError(f"{name} must be an array of numbers: {error}") from None
+    if array.dtype.kind not in "buif" and "float" not in array.dtype.name:
+        raise ValueError(
+            f"{name} must be an array of numbers; got {type(values).__name__} of dtype "
+            f"{array.dtype}."
+        )
+    return array
+
+
+def read_values(name: str, tensor: Any) -> np.ndarray | None:
+    """Returns what an array or a tensor holds as a NumPy array; None inside of jit."""
+    try:
+        tensor = np.asarray(tensor)
+    # What a tensor raises that has no values yet: TensorFlow, JAX, Keras.
+    except (NotImplementedError, TypeError, ValueError):
+        if hasattr(tensor, "dtype"):
+            return None
+    return check_array(name, tensor)
+
+
+def check_finite(name: str, values: Any) -> Any:
+    """Raises ValueError if an array holds NaN or infinity in single precision.
+
+    A tensor inside of jit has no values yet and passes.
+
+    Returns:
+        `values`, unchanged.
+    """
+    found = read_values(name, values)
+    if found is None or not found.size:
+        return values
+    # The extremes show both, without an array of flags beside a large one.
+    with np.errstate(invalid="ignore", over="ignore"):
+        low, high = found.min(), found.max()
+        finite = np.isfinite(np.array([low, high], dtype="float32")).all()
+    if not finite:
+        raise ValueError(
+            f"{name} must hold finite numbers of single precision; got values from "
+            f"{low} to {high}."
+        )
+    return values
+
+
+def check_batch(name: str, n: Any) -> None:
+    """Raises ValueError unless `n` is a number of images; inside of jit a tensor."""
+    found = read_values(name, n)
+    if found is not None:
+        check_count(name, n if found.ndim else found.item(), 0)
+
+
 def check_floats(name: str, images: Tensor) -> None:
-    """Raises ValueError unless an array or a tensor of any backend holds floats."""
-    dtype = getattr(images.dtype, "name", images.dtype)
+    """Raises unless an array or a tensor of any backend holds floats.
+
+    Raises:
+        TypeError: no array.
+        ValueError: an array of another dtype.
+    """
+    if not hasattr(images, "dtype"):
+        raise TypeError(
+            f"{name} must be an array of floats; got {type(images).__name__}."
+        )
+    dtype = getattr(images.dtype, "name", str(images.dtype))
     if "float" not in dtype:
         raise ValueError(
             f"{name} must be floats, scaled as the net expects them; got dtype {dtype}."
         )
+
+
+def check_images(name: str, images: Tensor, channels: int | str = "channels") -> None:
+    """Raises unless images are floats (n, height, width, channels) of some size.
+
+    Args:
+        name: The argument's name, for the message.
+        images: Array or tensor of any backend.
+        channels: How many there must be; any number without it.
+    """
+    check_floats(name, images)
+    shape = tuple(images.shape)
+    right = len(shape) == 4 and all(shape[1:])
+    if not right or channels not in ("channels", shape[-1]):
+        raise ValueError(
+            f"{name} must have shape (n, height, width, {channels}); got {shape}."
+        )
+
+
+def check_callable(name: str, function: Any) -> Any:
+    """Raises TypeError unless `function` can be called.
+
+    Returns:
+        `function`, unchanged.
+    """
+    if not callable(function):
+        raise TypeError(f"{name} must be a function; got {function!r}.")
+    return function
 
 
 def check_flag(name: str, value: object) -> bool:
@@ -112,8 +245,8 @@ def check_label_rows(name: str, labels: ArrayLike, images: Sized) -> np.ndarray:
     Returns:
         `labels` as an array.
     """
-    labels = np.asarray(labels)
-    if labels.ndim != 2:
+    labels = check_array(name, labels)
+    if labels.ndim != 2 or not labels.shape[1]:
         raise ValueError(
             f"{name} must be one-hot rows of shape (n, classes); got shape "
             f"{labels.shape}. keras.utils.to_categorical makes them from integers."

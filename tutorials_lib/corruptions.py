@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from PIL import Image, ImageFilter
 
-from tutorials_lib.checks import check_choice, check_whole
+from tutorials_lib.checks import check_array, check_choice, check_whole
 
 # By strength 1 to 5: standard deviation of the noise and radius of the blur (pixels of
 # value 1, pixels), what contrast is left, what is added to the value, the share of the
@@ -43,16 +43,17 @@ def corrupt_images(
 
     Raises:
         ValueError: an unknown corruption, a strength out of range, images that are
-            not uint8 and in colour.
+            not uint8 and in colour, or no images.
     """
     check_choice("corruption", corruption, tuple(CORRUPTIONS))
     check_whole("strength", strength, 1, 5)
     check_whole("seed", seed, 0)
-    images = np.asarray(images)
-    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] != 3:
+    images = check_array("images", images)
+    shaped = images.ndim == 4 and images.shape[-1] == 3 and images.size
+    if images.dtype != np.uint8 or not shaped:
         raise ValueError(
-            f"images must be uint8 of shape (n, height, width, 3); got {images.dtype} "
-            f"of shape {images.shape}."
+            f"images must be uint8 of shape (n, height, width, 3), none of them 0; got "
+            f"{images.dtype} of shape {images.shape}."
         )
     amount = CORRUPTIONS[corruption][strength - 1]
     if corruption in ("blur", "pixelate", "jpeg"):
@@ -80,7 +81,7 @@ def _blur(image, radius):
 
 
 def _pixelate(image, share):
-    small = [int(length * share) for length in image.size]
+    small = [max(int(length * share), 1) for length in image.size]
     small = image.resize(small, Image.Resampling.BOX)
     return small.resize(image.size, Image.Resampling.BOX)
 

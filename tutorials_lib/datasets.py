@@ -19,7 +19,7 @@ except ImportError:
     # Windows has no such locks.
     fcntl = None  # type: ignore[assignment]
 
-from tutorials_lib.checks import check_choice, check_whole
+from tutorials_lib.checks import check_array, check_choice, check_range, check_whole
 from tutorials_lib.samples import SAMPLE_CLASSES, draw_samples
 
 
@@ -196,16 +196,17 @@ def scale_images(images: ArrayLike, low: float = 0.0, high: float = 1.0) -> np.n
 
     Args:
         images: uint8 array.
-        low: Value of a black pixel.
-        high: Value of a white pixel.
+        low: Value of a black pixel, from -1e6 to 1e6.
+        high: Value of a white pixel, the same.
 
     Returns:
         float32 array of the same shape.
 
     Raises:
-        ValueError: images that are not uint8.
+        ValueError: images that are not uint8, values out of range.
     """
-    images = np.asarray(images)
+    low, high = check_range("low", low, -1e6, 1e6), check_range("high", high, -1e6, 1e6)
+    images = check_array("images", images)
     if images.dtype != np.uint8:
         raise ValueError(f"images must be uint8 (0 to 255); got {images.dtype}.")
     return images.astype("float32") * np.float32((high - low) / 255) + np.float32(low)
@@ -367,7 +368,23 @@ def fingerprint_images(images: np.ndarray, labels: np.ndarray) -> str:
 
     Returns:
         SHA-256 of the sorted SHA-256 of each image with its label.
+
+    Raises:
+        ValueError: images that are not uint8, or not a label from 0 to 255 for each.
     """
+    images, labels = check_array("images", images), check_array("labels", labels)
+    if images.dtype != np.uint8 or not images.ndim:
+        raise ValueError(
+            f"images must be uint8 of shape (n, ...); got {images.dtype} of shape "
+            f"{images.shape}."
+        )
+    whole = np.issubdtype(labels.dtype, np.integer)
+    shaped = whole and labels.shape == images.shape[:1]
+    if not shaped or not ((labels >= 0) & (labels <= 255)).all():
+        raise ValueError(
+            f"labels must be whole numbers from 0 to 255, one for each of the "
+            f"{len(images)} images; got {labels.dtype} of shape {labels.shape}."
+        )
     labels = labels.astype("uint8")
     each = [
         hashlib.sha256(image.tobytes() + label.tobytes()).digest()

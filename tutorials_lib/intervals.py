@@ -7,6 +7,17 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
+from tutorials_lib.checks import (
+    check_array,
+    check_count,
+    check_positive,
+    check_range,
+    check_whole,
+)
+
+# Squares of larger numbers, summed, might be infinite.
+LARGEST = 1e100
+
 
 @dataclasses.dataclass(frozen=True)
 class Interval:
@@ -24,6 +35,8 @@ class Interval:
 
     def format(self, scale: float = 100, digits: int = 2) -> str:
         """Writes mean, half-width and number, by default in percent."""
+        scale = check_positive("scale", scale)
+        digits = check_whole("digits", digits, 0, 100)
         said = f"{scale * self.mean:.{digits}f}"
         if self.half_width is not None:
             said += f" ± {scale * self.half_width:.{digits}f}"
@@ -95,17 +108,16 @@ def binomial_error(accuracy: float, n: int) -> float:
     Raises:
         ValueError: a value out of range.
     """
-    if not 0 <= accuracy <= 1:
-        raise ValueError(f"accuracy must be from 0 to 1; got {accuracy!r}.")
-    if n < 1:
-        raise ValueError(f"n must be at least 1; got {n!r}.")
+    accuracy = check_range("accuracy", accuracy, 0, 1)
+    n = check_count("n", n)
     return math.sqrt(accuracy * (1 - accuracy) / n)
 
 
 def _check_values(name: str, values: ArrayLike) -> np.ndarray:
-    values = np.asarray(values, dtype="float64")
-    if values.ndim != 1 or not len(values) or not np.isfinite(values).all():
+    values = check_array(name, values).astype("float64")
+    if values.ndim != 1 or not len(values) or not (np.abs(values) <= LARGEST).all():
         raise ValueError(
-            f"{name} must be a sequence of at least one finite number; got {values}."
+            f"{name} must be a sequence of at least one finite number, none beyond "
+            f"{LARGEST:g}; got {values}."
         )
     return values

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tutorials_lib.checks import check_whole
+from tutorials_lib.checks import check_array, check_whole
 
 
 def choose_labelled(labels: ArrayLike, n: int, seed: int) -> np.ndarray:
@@ -21,7 +21,7 @@ def choose_labelled(labels: ArrayLike, n: int, seed: int) -> np.ndarray:
         ValueError: labels that are not whole numbers in one row, n that is no
             multiple of the number of classes, a class with too few images.
     """
-    labels = np.asarray(labels)
+    labels = check_array("labels", labels)
     if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
         raise ValueError(
             f"labels must be whole numbers of shape (n,); got {labels.dtype} of shape "
@@ -34,7 +34,7 @@ def choose_labelled(labels: ArrayLike, n: int, seed: int) -> np.ndarray:
     if not most or n % len(classes) or n // len(classes) > most:
         raise ValueError(
             f"n must be a multiple of the {len(classes)} classes, with at most {most} "
-            f"images of each; got {n!r}."
+            f"images of each in labels; got {n!r}."
         )
     rng = np.random.default_rng(seed)
     chosen = [

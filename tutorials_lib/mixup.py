@@ -12,7 +12,13 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tutorials_lib.checks import check_choice, check_positive, check_whole
+from tutorials_lib.checks import (
+    check_array,
+    check_choice,
+    check_count,
+    check_finite,
+    check_positive,
+)
 
 METHODS = ("beta", "gamma")
 PAIRINGS = ("replacement", "shuffles", "batch")
@@ -87,11 +93,14 @@ def sample_weights(
         float64 array (n, images_per_mix), every row with sum 1.
 
     Raises:
+        TypeError: rng is no generator.
         ValueError: a value out of range, unknown method.
     """
-    check_whole("n", n, 1)
+    if not isinstance(rng, np.random.Generator):
+        raise TypeError(f"rng must be a numpy.random.Generator; got {rng!r}.")
+    n = check_count("n", n)
     alpha = check_alpha(alpha, method)
-    check_whole("images_per_mix", images_per_mix, 2)
+    images_per_mix = check_count("images_per_mix", images_per_mix, 2)
     if method == "beta" and images_per_mix == 2:
         first = rng.beta(alpha, alpha, size=n)
         weights = np.stack([first, 1 - first], axis=1)
@@ -124,29 +133,42 @@ def mix(arrays: Sequence[ArrayLike], weights: ArrayLike) -> np.ndarray:
         float32 array (n, ...).
 
     Raises:
-        ValueError: shapes that do not agree, or weights that do not sum to 1.
+        ValueError: shapes that do not agree, weights that are not from 0 to 1 or do
+            not sum to 1, values that are not finite in single precision.
     """
-    weights = np.asarray(weights)
+    try:
+        arrays = [check_array("arrays", array) for array in arrays]
+    except TypeError:
+        raise TypeError(
+            f"arrays must be a sequence of arrays; got {arrays!r}."
+        ) from None
+    weights = check_finite("weights", check_array("weights", weights))
     if weights.ndim == 1:
         weights = np.stack([weights, 1 - weights], axis=1)
     weights = weights.astype("float32")
-    shapes = {np.shape(array) for array in arrays}
-    if len(shapes) != 1:
-        raise ValueError(f"arrays must all have one shape; got {sorted(shapes)}.")
+    shapes = {array.shape for array in arrays}
+    if len(shapes) != 1 or shapes == {()}:
+        raise ValueError(
+            f"arrays must hold at least one array (n, ...), all of one shape; got "
+            f"shapes {sorted(shapes)}."
+        )
     (shape,) = shapes
     if weights.shape != (shape[0], len(arrays)):
         raise ValueError(
             f"weights must have shape {(shape[0], len(arrays))} for {len(arrays)} "
             f"arrays of {shape[0]} samples; got {weights.shape}."
         )
-    if not (np.abs(weights.sum(axis=1) - 1) <= 1e-3).all():
-        raise ValueError("weights must sum to 1 for every sample.")
+    right = (weights >= 0).all() and (np.abs(weights.sum(axis=1) - 1) <= 1e-3).all()
+    if not right:
+        raise ValueError("weights must sum to 1 for every sample, none below 0.")
     ones = (1,) * (len(shape) - 1)
     parts = (
         np.multiply(weight.reshape(-1, *ones), array, dtype="float32")
         for array, weight in zip(arrays, weights.T, strict=True)
     )
-    mixed = next(parts)
-    for part in parts:
-        mixed += part
-    return mixed
+    with np.errstate(over="ignore", invalid="ignore"):
+        mixed = next(parts)
+        for part in parts:
+            mixed += part
+    # Not of every array: whatever is not finite in one of them, is not in their sum.
+    return check_finite("arrays", mixed)

@@ -6,8 +6,18 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.colors import is_color_like
 from numpy.typing import ArrayLike
 
+from tutorials_lib.checks import (
+    check_array,
+    check_choice,
+    check_count,
+    check_finite,
+    check_flag,
+    check_positive,
+    check_range,
+)
 from tutorials_lib.intervals import Interval
 
 # Okabe and Ito's colours, told apart also by colour-blind readers.
@@ -20,6 +30,11 @@ COLOURS = {
 }
 # For a quantity that grows from line to line, light to dark.
 SEQUENCE = ("#9ECAE1", "#4292C6", "#08519C", "#08233F")
+# What a curve consists of, and how its line may be broken.
+CURVE = ("x", "y", "colour", "style", "width")
+STYLES = ("-", "--", "-.", ":")
+# Inches; larger figures do not fit in memory.
+LARGEST = 100
 
 
 # See `show_curves`.
@@ -40,8 +55,22 @@ def show_images(
         titles: n strings, or None.
         columns: Images in a row.
         size: Width and height of an image, in inches.
+
+    Raises:
+        ValueError: no images, images of another shape or not finite, not one title
+            for each, a number out of range.
     """
-    pixels = np.asarray(images, dtype="float32")
+    pixels = check_array("images", images).astype("float32")
+    if pixels.ndim != 4 or not pixels.size or pixels.shape[-1] not in (1, 3):
+        raise ValueError(
+            f"images must have shape (n, height, width, 1 or 3), none of them 0; got "
+            f"{pixels.shape}."
+        )
+    check_finite("images", pixels)
+    check_count("columns", columns)
+    check_range("size", size, 0.1, LARGEST)
+    if titles is not None and not _is_list(titles, len(pixels)):
+        raise ValueError(f"titles must be {len(pixels)} strings; got {titles!r}.")
     low, high = pixels.min(), pixels.max()
     pixels = (pixels - low) / max(high - low, 1e-12)
     rows = -(-len(pixels) // columns)
@@ -82,7 +111,20 @@ def show_curves(
         limits: Lowest and highest y, or None.
         xticks: Numbers to mark on the horizontal axis, or None.
         logx: Whether equal factors of x are equally far apart.
+
+    Raises:
+        ValueError: curves without numbers to draw or with those of another length, a
+            look that Matplotlib does not know, limits or ticks that are no numbers.
     """
+    check_flag("logx", logx)
+    curves = _check_curves("curves", curves, logx)
+    _check_size(size)
+    if limits is not None:
+        low, high = _check_pair("limits", limits, low=-np.inf)
+        if low >= high:
+            raise ValueError(f"limits must rise; got {limits!r}.")
+    if xticks is not None:
+        _check_numbers("xticks", xticks)
     figure, axis = plt.subplots(figsize=size)
     _draw_curves(axis, curves)
     if logx:
@@ -91,7 +133,7 @@ def show_curves(
         axis.set_xticks(xticks, [f"{tick:g}" for tick in xticks])
         axis.set_xticks([], minor=True)
     _style(axis, xlabel, ylabel)
-    if limits:
+    if limits is not None:
         axis.set_ylim(limits)
     _name_ends(figure, axis)
     _show_drawing(figure)
@@ -110,7 +152,18 @@ def show_panels(
         xlabel: Label of the horizontal axes, with its unit.
         columns: Panels in a row.
         size: Width and height of a panel in inches.
+
+    Raises:
+        ValueError: no panels, curves that `show_curves` refuses, columns below 1.
     """
+    if not isinstance(panels, dict) or not panels:
+        raise ValueError(f"panels must be a dict of title to curves; got {panels!r}.")
+    panels = {
+        title: _check_curves(f"panels[{title!r}]", curves)
+        for title, curves in panels.items()
+    }
+    check_count("columns", columns)
+    _check_size(size)
     rows = -(-len(panels) // columns)
     figure, axes = plt.subplots(
         rows, columns, figsize=(columns * size[0], rows * size[1]), squeeze=False
@@ -139,10 +192,24 @@ def show_bars(
         labels: Label of each group.
         ylabel: Label of the vertical axis, with its unit.
         size: Width and height in inches.
+
+    Raises:
+        ValueError: no bars or more than three of a group, not a finite number for
+            each label.
     """
+    colours = (COLOURS["baseline"], COLOURS["method"], COLOURS["variant"])
+    if not isinstance(bars, dict) or not 0 < len(bars) <= len(colours):
+        raise ValueError(f"bars must be a dict of one to three rows; got {bars!r}.")
+    for name, heights in bars.items():
+        heights = _check_numbers(f"bars[{name!r}]", heights)
+        if not _is_list(labels, len(heights)):
+            raise ValueError(
+                f"labels must be as many as the bars {name!r}, {len(heights)}; got "
+                f"{labels!r}."
+            )
+    _check_size(size)
     figure, axis = plt.subplots(figsize=size)
     places, width = np.arange(len(labels)), 0.8 / len(bars)
-    colours = (COLOURS["baseline"], COLOURS["method"], COLOURS["variant"])
     for number, (name, heights) in enumerate(bars.items()):
         shift = (number - (len(bars) - 1) / 2) * width
         axis.bar(places + shift, heights, width, label=name, color=colours[number])
@@ -163,7 +230,17 @@ def draw_flow(
         boxes: Dict of text to (x, y), in steps of one box.
         arrows: Sequence of (text of one box, text of another, label).
         size: Width and height in inches.
+
+    Raises:
+        ValueError: no boxes, a place that is no pair of numbers, an arrow that is not
+            between two boxes.
     """
+    if not isinstance(boxes, dict) or not boxes:
+        raise ValueError(f"boxes must be a dict of text to (x, y); got {boxes!r}.")
+    for text, place in boxes.items():
+        _check_pair(f"boxes[{text!r}]", place, low=-np.inf)
+    _check_arrows(arrows, boxes)
+    _check_size(size)
     figure, axis = plt.subplots(figsize=size)
     style = {"boxstyle": "round,pad=0.5", "facecolor": "white"}
     drawn = {
@@ -213,9 +290,19 @@ def show_intervals(
         xlabel: Label of the horizontal axis, with its unit.
         published: Dict of label to the article's value, or None.
         size: Width and height in inches.
+
+    Raises:
+        ValueError: rows that are not pairs of finite numbers and an `Interval`,
+            published values that are not finite.
     """
+    _check_rows(rows)
+    published = {} if published is None else published
+    if not isinstance(published, dict):
+        raise ValueError(f"published must be a dict or None; got {published!r}.")
+    if published:
+        _check_numbers("published", list(published.values()))
+    _check_size(size)
     figure, axis = plt.subplots(figsize=size)
-    published = published or {}
     for place, (label, (values, interval)) in enumerate(rows.items()):
         last = place == len(rows) - 1
         axis.plot(
@@ -275,7 +362,12 @@ def _name_ends(figure, axis, points=8):
     """Names each line at its right end; names that would overlap are moved apart."""
     to_share = axis.transData + axis.transAxes.inverted()
     named = [line for line in axis.lines if not line.get_label().startswith("_")]
-    ends = [float(to_share.transform(line.get_xydata()[-1])[1]) for line in named]
+    ends = []
+    for line in named:
+        points_drawn = line.get_xydata()
+        # A training that diverged ends with NaN.
+        last = points_drawn[np.isfinite(points_drawn).all(axis=1)][-1]
+        ends.append(float(to_share.transform(last)[1]))
     # Axes take about three quarters of a figure's height; a line of text a bit more
     # than its letters.
     step = 1.25 * points / 72 / (0.75 * figure.get_figheight())
@@ -297,7 +389,14 @@ def spread_apart(places: Sequence[float] | np.ndarray, step: float) -> np.ndarra
     Returns:
         float array (n,), in the order of `places` and sorted alike; a crowd spreads
         about its middle.
+
+    Raises:
+        ValueError: places that are not finite numbers, a step below 0.
     """
+    places = check_finite("places", check_array("places", places))
+    if places.ndim != 1:
+        raise ValueError(f"places must be of shape (n,); got {places.shape}.")
+    places, step = places.astype("float64"), check_range("step", step, 0, 1e100)
     order = np.argsort(places, kind="stable")
     # Each crowd: its members' wishes, less what lies below them in it.
     crowds = []
@@ -330,3 +429,96 @@ def _show_drawing(figure):
             plt.show()
     finally:
         inline.set_matplotlib_formats("png")
+
+
+def _is_list(values, length):
+    """Whether values are a sequence of a length, and no single text."""
+    sequence = hasattr(values, "__len__") and not isinstance(values, (str, bytes, dict))
+    return sequence and np.ndim(values) > 0 and len(values) == length
+
+
+def _check_numbers(name, values):
+    """Raises ValueError unless values are a sequence of finite numbers, at least one.
+
+    Returns:
+        float64 array (n,).
+    """
+    if isinstance(values, range):
+        values = list(values)
+    found = check_finite(name, check_array(name, values))
+    if found.ndim != 1 or not len(found):
+        raise ValueError(f"{name} must be a sequence of numbers; got {values!r}.")
+    return found.astype("float64")
+
+
+def _check_size(size):
+    """Raises ValueError unless size is width and height of a figure, in inches."""
+    if (_check_pair("size", size, low=0) > LARGEST).any():
+        raise ValueError(f"size must be at most {LARGEST} inches; got {size!r}.")
+
+
+def _check_pair(name, values, low):
+    """Raises ValueError unless values are two finite numbers above low."""
+    found = _check_numbers(name, values)
+    if len(found) != 2 or not (found > low).all():
+        raise ValueError(f"{name} must be two numbers above {low}; got {values!r}.")
+    return found
+
+
+def _check_curves(name, curves, positive=False):
+    """Raises ValueError unless curves are what `show_curves` says.
+
+    Returns:
+        The same, with x and y as arrays.
+    """
+    if not isinstance(curves, dict):
+        raise ValueError(f"{name} must be a dict of label to curve; got {curves!r}.")
+    checked = {}
+    for label, curve in curves.items():
+        own = f"{name}[{label!r}]"
+        if not isinstance(curve, dict) or "y" not in curve:
+            raise ValueError(f"{own} must be a dict with y; got {curve!r}.")
+        for key in curve:
+            check_choice(f"the keys of {own}", key, CURVE)
+        y = check_array(f"{own}['y']", curve["y"]).astype("float64")
+        if y.ndim != 1 or not np.isfinite(y).any():
+            raise ValueError(
+                f"{own}['y'] must be numbers (n,), at least one finite; got {y}."
+            )
+        x = _check_numbers(f"{own}['x']", curve.get("x", range(1, len(y) + 1)))
+        if len(x) != len(y):
+            raise ValueError(f"{own}['x'] must be {len(y)} numbers; got {len(x)}.")
+        if positive and not (x > 0).all():
+            raise ValueError(f"{own}['x'] must be above 0 where logx is True; got {x}.")
+        colour = curve.get("colour")
+        if colour is not None and not is_color_like(colour):
+            raise ValueError(f"{own}['colour'] must be a colour; got {colour!r}.")
+        check_choice(f"{own}['style']", curve.get("style", "-"), STYLES)
+        check_positive(f"{own}['width']", curve.get("width", 1.6))
+        checked[label] = {**curve, "x": x, "y": y}
+    return checked
+
+
+def _check_rows(rows):
+    if not isinstance(rows, dict):
+        raise ValueError(f"rows must be a dict; got {rows!r}.")
+    for label, row in rows.items():
+        if not _is_pair(row) or not isinstance(row[1], Interval):
+            raise ValueError(
+                f"rows[{label!r}] must be (values, Interval); got {row!r}."
+            )
+        _check_numbers(f"rows[{label!r}]", row[0])
+
+
+def _is_pair(values):
+    return isinstance(values, (tuple, list)) and len(values) == 2
+
+
+def _check_arrows(arrows, boxes):
+    if not isinstance(arrows, (tuple, list)):
+        raise ValueError(f"arrows must be a sequence; got {arrows!r}.")
+    for arrow in arrows:
+        if not isinstance(arrow, (tuple, list)) or len(arrow) != 3:
+            raise ValueError(f"arrows must be of three texts; got {arrow!r}.")
+        for end in arrow[:2]:
+            check_choice("the ends of arrows", end, tuple(boxes))

@@ -5,10 +5,18 @@ classification", arXiv:1911.04252, section 2, as article 4 carries it out. Every
 function returns places or labels, so that images need not be copied.
 """
 
+import numbers
+
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tutorials_lib.checks import check_choice, check_flag, check_label_rows, check_whole
+from tutorials_lib.checks import (
+    check_array,
+    check_choice,
+    check_count,
+    check_flag,
+    check_label_rows,
+)
 
 EMPTY = ("stop", "skip")
 
@@ -28,17 +36,19 @@ def keep_confident(probabilities: np.ndarray, threshold: float) -> np.ndarray:
             image above the threshold.
     """
     probabilities = check_label_rows("probabilities", probabilities, probabilities)
-    if not isinstance(threshold, (int, float)) or not 0 <= threshold < 1:
+    if not len(probabilities):
+        raise ValueError("probabilities must be of at least one image; got none.")
+    number = isinstance(threshold, numbers.Real) and not isinstance(threshold, bool)
+    if not number or not 0 <= threshold < 1:
         raise ValueError(
             f"threshold must be a number from 0 to below 1; got {threshold!r}."
         )
     confidence = probabilities.max(axis=1)
     kept = np.flatnonzero(confidence > threshold)
     if not len(kept):
-        largest = f"{confidence.max():.4f}" if len(confidence) else "none, of no images"
         raise ValueError(
-            f"threshold must be below the teacher's largest confidence, {largest}; "
-            f"got {threshold!r}, which keeps no image."
+            f"threshold must be below the teacher's largest confidence, "
+            f"{confidence.max():.4f}; got {threshold!r}, which keeps no image."
         )
     return kept
 
@@ -59,9 +69,9 @@ def balance_classes(labels: ArrayLike, classes: int, empty: str = "stop") -> np.
     Raises:
         ValueError: labels out of range, no labels, or an empty class to stop at.
     """
-    classes = check_whole("classes", classes, 1)
+    classes = check_count("classes", classes)
     check_choice("empty", empty, EMPTY)
-    labels = np.asarray(labels)
+    labels = check_array("labels", labels)
     if (
         labels.ndim != 1
         or not len(labels)
@@ -74,7 +84,7 @@ def balance_classes(labels: ArrayLike, classes: int, empty: str = "stop") -> np.
     if labels.min() < 0 or labels.max() >= classes:
         raise ValueError(
             f"labels must be from 0 to {classes - 1}; got {labels.min()} to "
-            f"{labels.max()}."
+            f"{labels.max()}, with classes {classes}."
         )
     counts = np.bincount(labels, minlength=classes)
     missing = np.flatnonzero(counts == 0)

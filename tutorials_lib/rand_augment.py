@@ -22,10 +22,15 @@ import numpy as np
 from keras import ops
 
 from tutorials_lib.checks import (
+    check_batch,
     check_choice,
+    check_count,
+    check_finite,
     check_floats,
+    check_images,
     check_seed,
     check_whole,
+    read_values,
 )
 from tutorials_lib.tensors import Tensor
 from tutorials_lib.warps import fuse
@@ -113,8 +118,9 @@ class RandAugment(keras.layers.Layer):
         **kwargs: Passed on to `keras.layers.Layer`.
 
     Raises:
-        ValueError: a value out of range, or images that are not floats of shape (n,
-            height, width, 3).
+        TypeError: images that are no array.
+        ValueError: a value out of range, or images that are not floats from 0 to 1
+            of shape (n, height, width, 3).
     """
 
     def __init__(
@@ -127,7 +133,7 @@ class RandAugment(keras.layers.Layer):
     ) -> None:
         super().__init__(**{"dtype": "float32", **kwargs})
         self.policy = check_choice("policy", policy, POLICIES)
-        self.operations = check_whole("operations", operations, 1)
+        self.operations = check_count("operations", operations)
         self.level = level if level is None else check_whole("level", level, 0, 9)
         self.seed = check_seed(seed)
         self.seed_generator = keras.random.SeedGenerator(seed)
@@ -140,6 +146,7 @@ class RandAugment(keras.layers.Layer):
             `OPERATIONS`; `level`; `sign`, 0 or 1, the side to which an operation with
             two goes.
         """
+        check_batch("n", n)
 
         def draw(high):
             return keras.random.randint((n,), 0, high, seed=self.seed_generator)
@@ -159,11 +166,9 @@ class RandAugment(keras.layers.Layer):
         Returns:
             float32 tensor shaped as images.
         """
-        shape = tuple(images.shape)
-        if len(shape) != 4 or shape[-1] != 3 or not all(shape[1:]):
-            raise ValueError(
-                f"images must have shape (n, height, width, 3); got {shape}."
-            )
+        _check_images(images)
+        _check_drawn(drawn, images.shape[0])
+        drawn = {name: ops.cast(values, "int32") for name, values in drawn.items()}
         return _fuse_passes(self.policy)(images, drawn)
 
     def call(self, images: Tensor, training: bool = False) -> Tensor:
@@ -186,6 +191,34 @@ class RandAugment(keras.layers.Layer):
         names = ("policy", "operations", "level", "seed")
         own = {name: getattr(self, name) for name in names}
         return {**super().get_config(), **own}
+
+
+def _check_images(images):
+    check_images("images", images, channels=3)
+    check_finite("images", images)
+    found = read_values("images", images)
+    # Half a grey value to either side is rounded away.
+    slack = 0.5 / 255
+    if found is not None and ((found < -slack) | (found > 1 + slack)).any():
+        raise ValueError(
+            f"images must be from 0 to 1; got {found.min()} to {found.max()}."
+        )
+
+
+def _check_drawn(drawn, n):
+    most = {"operation": len(OPERATIONS) - 1, "level": LEVELS - 1, "sign": 1}
+    if not isinstance(drawn, dict) or set(drawn) != set(most):
+        raise ValueError(f"drawn must be a dict of {', '.join(most)}; got {drawn!r}.")
+    for name, high in most.items():
+        found = read_values(f"drawn[{name!r}]", drawn[name])
+        if found is None:
+            continue
+        whole = np.issubdtype(found.dtype, np.integer) and found.shape == (n,)
+        if not whole or not ((found >= 0) & (found <= high)).all():
+            raise ValueError(
+                f"drawn[{name!r}] must be whole numbers from 0 to {high}, one "
+                f"for each of {n} images; got {found}."
+            )
 
 
 @functools.cache

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 
-from tutorials_lib.checks import check_whole
+from tutorials_lib.checks import check_count, check_size, check_whole
 
 SAMPLE_CLASSES = (
     "ring",
@@ -40,11 +40,18 @@ def draw_samples(
         Images uint8 (n, *image_shape) and labels int64 (n,), 0 to 9.
 
     Raises:
-        ValueError: n below 1, or channels other than 1 or 3.
+        ValueError: n below 1, channels other than 1 or 3, or a side below 1.
     """
-    check_whole("n", n, 1)
-    height, width, channels = image_shape
-    if channels not in (1, 3):
+    check_count("n", n)
+    check_whole("seed", seed, 0)
+    try:
+        *size, channels = image_shape
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"image_shape must be (height, width, channels); got {image_shape!r}."
+        ) from None
+    height, width = check_size("image_shape", size)
+    if check_whole("image_shape", channels, 1) not in (1, 3):
         raise ValueError(f"image_shape must end in 1 or 3 channels; got {image_shape}.")
     rng = np.random.default_rng([seed, height, width, channels])
     labels = rng.permutation(np.arange(n) % len(SAMPLE_CLASSES))

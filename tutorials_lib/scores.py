@@ -6,7 +6,12 @@ import keras
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tutorials_lib.checks import check_whole
+from tutorials_lib.checks import (
+    check_array,
+    check_count,
+    check_finite,
+    check_label_rows,
+)
 
 
 def score_model(
@@ -22,7 +27,15 @@ def score_model(
     Returns:
         Dict with the loss and each metric of every set: `test_loss`,
         `test_accuracy`, ...
+
+    Raises:
+        TypeError: a model that cannot be evaluated.
+        ValueError: a split that is no pair of arrays of one length, images that are
+            not finite.
     """
+    if not getattr(model, "compiled", False):
+        raise TypeError(f"model must be a compiled keras.Model; got {model!r}.")
+    _check_splits(batch_size, splits)
     scores: dict[str, float] = {}
     for split, (images, labels) in splits.items():
         found = model.evaluate(
@@ -46,6 +59,7 @@ class ScoreEpochs(keras.callbacks.Callback):
         self, batch_size: int = 1000, **splits: tuple[ArrayLike, ArrayLike]
     ) -> None:
         super().__init__()
+        _check_splits(batch_size, splits)
         self.batch_size = batch_size
         self.splits = splits
 
@@ -53,6 +67,20 @@ class ScoreEpochs(keras.callbacks.Callback):
         """Adds the scores to the epoch's logs."""
         if logs is not None:
             logs |= score_model(self.model, self.batch_size, **self.splits)
+
+
+def _check_splits(batch_size, splits):
+    check_count("batch_size", batch_size)
+    for name, split in splits.items():
+        if not isinstance(split, (tuple, list)) or len(split) != 2:
+            raise ValueError(f"{name} must be a pair (images, labels); got {split!r}.")
+        images, labels = (check_array(name, each) for each in split)
+        if not images.ndim or not len(images) or images.shape[:1] != labels.shape[:1]:
+            raise ValueError(
+                f"{name} must hold as many images as labels, at least one; got shapes "
+                f"{images.shape} and {labels.shape}."
+            )
+        check_finite(name, images)
 
 
 def measure_accuracy(rows: ArrayLike, labels: ArrayLike) -> float:
@@ -66,14 +94,17 @@ def measure_accuracy(rows: ArrayLike, labels: ArrayLike) -> float:
         A float from 0 to 1.
 
     Raises:
-        ValueError: no rows, or shapes that differ.
+        ValueError: no rows, shapes that differ, rows that are not finite, or labels
+            that are not one-hot.
     """
-    rows, labels = np.asarray(rows), np.asarray(labels)
+    rows, labels = check_array("rows", rows), check_array("labels", labels)
     if rows.ndim != 2 or not len(rows) or rows.shape != labels.shape:
         raise ValueError(
             f"rows and labels must both have shape (n, classes) with n of at least 1; "
             f"got {rows.shape} and {labels.shape}."
         )
+    check_finite("rows", rows)
+    check_label_rows("labels", labels, rows)
     return float(np.mean(rows.argmax(axis=1) == labels.argmax(axis=1)))
 
 
@@ -93,10 +124,17 @@ def count_confidence(
         theirs, and `right`, how many of them are answered right.
 
     Raises:
-        ValueError: no rows, shapes that differ, or bins below 1.
+        ValueError: no rows, shapes that differ, rows that are no probabilities, or
+            bins below 1.
     """
-    check_whole("bins", bins, 1)
+    check_count("bins", bins)
     measure_accuracy(rows, labels)
+    # Half precision rounds a sure answer to a little above 1.
+    if np.min(rows) < 0 or np.max(rows) > 1.01:
+        raise ValueError(
+            f"rows must be probabilities, from 0 to 1; got {np.min(rows)} to "
+            f"{np.max(rows)}."
+        )
     confidence = np.max(rows, axis=1).astype("float64")
     right = np.argmax(rows, axis=1) == np.argmax(labels, axis=1)
     places = np.minimum((bins * confidence).astype(int), bins - 1)
@@ -119,6 +157,33 @@ def measure_calibration(counts: Mapping[str, ArrayLike]) -> float:
 
     Returns:
         A float from 0 to 1.
+
+    Raises:
+        TypeError: counts is no dict.
+        ValueError: counts that `count_confidence` does not return, or of no images.
     """
-    gaps = np.abs(np.subtract(counts["right"], counts["confidence"]))
-    return float(np.sum(gaps) / np.sum(counts["images"]))
+    if not isinstance(counts, dict):
+        raise TypeError(f"counts must be a dict; got {counts!r}.")
+    names = ("images", "confidence", "right")
+    if missing := [name for name in names if name not in counts]:
+        raise ValueError(f"counts must hold {', '.join(names)}; it lacks {missing}.")
+    images, confidence, right = (check_array("counts", counts[x]) for x in names)
+    one_shape = images.ndim == 1 and images.shape == confidence.shape == right.shape
+    # Neither more right than there are, nor surer than sure; 1 but for the rounding.
+    if (
+        not one_shape
+        or not (
+            (right >= 0)
+            & (right <= images)
+            & (confidence >= 0)
+            & (confidence <= 1.01 * images)
+            & (images < np.inf)
+        ).all()
+    ):
+        raise ValueError(
+            "counts must hold arrays (bins,): images, of which no more are right, and "
+            f"the sum of confidences from 0 to 1; got {counts!r}."
+        )
+    if not images.sum():
+        raise ValueError("counts must be of at least one image; got none.")
+    return float(np.sum(np.abs(np.subtract(right, confidence))) / np.sum(images))

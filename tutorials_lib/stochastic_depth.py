@@ -11,7 +11,13 @@ from typing import Any
 import keras
 from keras import ops
 
-from tutorials_lib.checks import check_choice, check_range, check_seed, check_whole
+from tutorials_lib.checks import (
+    check_choice,
+    check_count,
+    check_floats,
+    check_range,
+    check_seed,
+)
 from tutorials_lib.tensors import Tensor
 
 DROPPED_PER = ("batch", "image")
@@ -30,7 +36,7 @@ def list_survivals(blocks: int, last: float = 0.8) -> list[float]:
     Raises:
         ValueError: a value out of range.
     """
-    blocks = check_whole("blocks", blocks, 1)
+    blocks = check_count("blocks", blocks)
     last = check_range("last", last, 0, 1)
     return [1 - number / blocks * (1 - last) for number in range(1, blocks + 1)]
 
@@ -50,7 +56,7 @@ class StochasticDepth(keras.layers.Layer):
         **kwargs: Passed on to `keras.layers.Layer`.
 
     Raises:
-        ValueError: a value out of range.
+        ValueError: a value out of range, or a branch that is not of floats.
     """
 
     def __init__(
@@ -68,6 +74,7 @@ class StochasticDepth(keras.layers.Layer):
 
     def call(self, branch: Tensor, training: bool = False) -> Tensor:
         """Returns the branch (n, ...), whole, zero or scaled."""
+        check_floats("branch", branch)
         if not training:
             return branch * ops.cast(self.survival, branch.dtype)
         n = ops.shape(branch)[0] if self.dropped_per == "image" else 1

@@ -2,6 +2,7 @@
 
 import fnmatch
 import hashlib
+import os
 import pathlib
 from collections.abc import Sequence
 
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from PIL import Image, ImageOps
 
-from tutorials_lib.checks import check_whole
+from tutorials_lib.checks import check_array, check_finite, check_size
 from tutorials_lib.labels import choose_labelled
 
 # What Pillow reads itself, without another program.
@@ -36,7 +37,9 @@ def hide_labels(labels: np.ndarray, n: int, seed: int) -> tuple[np.ndarray, np.n
     hidden = np.sort(choose_labelled(labels, n, seed))
     kept = np.setdiff1d(np.arange(len(labels)), hidden)
     if not len(kept):
-        raise ValueError(f"n must leave images with a label; got {n} of {len(labels)}.")
+        raise ValueError(
+            f"n must leave images with a label; got {n} of {len(labels)} labels."
+        )
     return kept, hidden
 
 
@@ -61,12 +64,20 @@ def read_folder(
         `no image`, `damaged` and `too large`.
 
     Raises:
+        TypeError: a folder or patterns that are not text.
         ValueError: no folder, or no image in it that can be read.
     """
+    # An empty path would be the folder that Python runs in.
+    if not isinstance(folder, (str, os.PathLike)) or not str(folder):
+        raise TypeError(f"folder must be a path; got {folder!r}.")
     folder = pathlib.Path(folder)
     if not folder.is_dir():
         raise ValueError(f"folder must be a folder; {folder} is none.")
-    height, width = (check_whole("size", length, 1) for length in size)
+    height, width = check_size("size", size)
+    # The letters of a single pattern would each be one.
+    sequence = isinstance(leave_out, (tuple, list))
+    if not sequence or not all(isinstance(each, str) for each in leave_out):
+        raise TypeError(f"leave_out must be a sequence of strings; got {leave_out!r}.")
     names = ("read", "left out", "no image", "damaged", "too large")
     images, counts = [], dict.fromkeys(names, 0)
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
@@ -85,7 +96,9 @@ def read_folder(
 
 def hash_images(images: ArrayLike) -> str:
     """Returns sixteen hexadecimal digits that tell sets of images apart."""
-    content = np.ascontiguousarray(images)
+    content = np.ascontiguousarray(
+        check_finite("images", check_array("images", images))
+    )
     return hashlib.sha256(str(content.shape).encode() + content.tobytes()).hexdigest()[
         :16
     ]

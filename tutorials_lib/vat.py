@@ -21,13 +21,22 @@ from keras import ops
 from numpy.typing import ArrayLike
 
 from tutorials_lib.checks import (
+    check_array,
+    check_callable,
+    check_count,
+    check_finite,
     check_flag,
     check_floats,
     check_positive,
+    check_range,
     check_seed,
     check_whole,
+    read_values,
 )
 from tutorials_lib.tensors import Tensor
+
+# Of what single precision squares without ending at 0 or at infinity.
+LEAST, MOST = 1e-12, 1e12
 
 
 def kl_divergence(p: Tensor, q: Tensor, from_logits: bool = False) -> Tensor:
@@ -42,7 +51,16 @@ def kl_divergence(p: Tensor, q: Tensor, from_logits: bool = False) -> Tensor:
         float32 tensor (n,), sum of p * log(p / q). Probabilities have Keras' epsilon
         (1e-7) added within the logarithms, as in the article: finite, and with a
         gradient, where one is exactly 0 or 1, as that of Keras' own loss has not.
+
+    Raises:
+        ValueError: p and q of different shapes, numbers that are not finite, or that
+            are no probabilities where `from_logits` is False.
     """
+    check_flag("from_logits", from_logits)
+    p, q = (_check_rows(*pair, from_logits) for pair in (("p", p), ("q", q)))
+    known = [pair for pair in zip(p.shape, q.shape, strict=True) if None not in pair]
+    if any(one != other for one, other in known):
+        raise ValueError(f"q must have the shape of p, {p.shape}; got {q.shape}.")
     p, q = ops.cast(p, "float32"), ops.cast(q, "float32")
     if from_logits:
         log_p, log_q = ops.log_softmax(p), ops.log_softmax(q)
@@ -53,6 +71,33 @@ def kl_divergence(p: Tensor, q: Tensor, from_logits: bool = False) -> Tensor:
     return ops.sum(p * (log_p - log_q), axis=-1)
 
 
+def _check_rows(name, rows, from_logits):
+    """Rows of numbers; with their values checked outside of jit."""
+    if not hasattr(rows, "shape"):
+        rows = check_array(name, rows)
+    if len(rows.shape) != 2 or not rows.shape[1]:
+        raise ValueError(f"{name} must have shape (n, classes); got {rows.shape}.")
+    found = read_values(name, rows)
+    if found is None:
+        return rows
+    check_finite(name, found)
+    if not from_logits and not _are_probabilities(found):
+        raise ValueError(
+            f"{name} must be rows of probabilities that sum to 1, or from_logits True; "
+            f"got {found}."
+        )
+    return rows
+
+
+def _are_probabilities(rows):
+    sums = rows.astype("float64").sum(axis=1)
+    return bool((rows >= 0).all() and np.allclose(sums, 1, atol=1e-2))
+
+
+def _check_length(name, value):
+    return check_range(name, check_positive(name, value), LEAST, MOST)
+
+
 def normalise(d: Tensor) -> Tensor:
     """Scales every sample to length 1 (the root of its summed squares).
 
@@ -61,7 +106,17 @@ def normalise(d: Tensor) -> Tensor:
 
     Returns:
         Tensor of the same shape; a sample of zeros stays as it is.
+
+    Raises:
+        TypeError: d that is no array.
+        ValueError: d that is not of finite floats, or without any.
     """
+    check_floats("d", d)
+    if len(d.shape) < 2 or 0 in tuple(d.shape):
+        raise ValueError(
+            f"d must have shape (n, ...), none of them 0; got {tuple(d.shape)}."
+        )
+    check_finite("d", d)
     axes = tuple(range(1, len(d.shape)))
     # Gradients of a confident net are so small that their squares would underflow.
     largest = ops.stop_gradient(ops.max(ops.abs(d), axis=axes, keepdims=True))
@@ -82,19 +137,33 @@ def compute_gradient(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
         Tensor shaped as x.
 
     Raises:
+        TypeError: function that is none, x that is no array.
+        ValueError: x not of finite floats, a value of function that is no scalar.
         NotImplementedError: Keras runs on another backend.
     """
+    check_callable("function", function)
+    check_floats("x", x)
+    check_finite("x", x)
+    x = ops.convert_to_tensor(x)
+
+    def compute(x):
+        value = function(x)
+        if np.shape(value) if not hasattr(value, "shape") else tuple(value.shape):
+            raise ValueError(f"function must return a scalar; got {value!r}.")
+        return value
+
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
         with tf.GradientTape() as tape:
             tape.watch(x)
-            value = function(x)
-        return tape.gradient(value, x)
+            value = ops.convert_to_tensor(compute(x))
+        # Zeros, as on JAX, for a function that does not depend on x.
+        return tape.gradient(value, x, unconnected_gradients="zero")
     if keras.backend.backend() == "jax":
         import jax
 
-        return jax.grad(function)(x)
+        return jax.grad(compute)(x)
     raise NotImplementedError(
         f"the backend must be tensorflow or jax; got {keras.backend.backend()}."
     )
@@ -120,7 +189,15 @@ def iterate_power(
 
     Returns:
         New directions (n, ...), of any length; d itself where the gradient is zero.
+
+    Raises:
+        TypeError: divergence that is no function, d that is no array.
+        ValueError: d that is not of finite floats, xi out of range.
     """
+    check_callable("divergence", divergence)
+    check_flag("through_normalisation", through_normalisation)
+    xi = _check_length("xi", xi)
+    check_floats("d", d)
     if through_normalisation:
         slope = compute_gradient(lambda d: ops.sum(divergence(xi * normalise(d))), d)
     else:
@@ -145,7 +222,7 @@ def find_perturbation(
     Args:
         network: A built `keras.Model` that predicts probabilities (or logits).
         images: float array (n, ...).
-        eps: Length of each perturbation, above 0.
+        eps: Length of each perturbation, from 1e-12 to 1e12.
         xi: Length at which gradients are taken, above 0. The article has 10, the
             paper 1e-6; in single precision the paper's limit is reached between
             1e-3 and 1e-1, below which rounding takes over.
@@ -163,11 +240,21 @@ def find_perturbation(
         ValueError: a value out of range, images that are not floats, a network
             whose output is not what `from_logits` says.
     """
-    eps, xi = check_positive("eps", eps), check_positive("xi", xi)
-    iterations = check_whole("iterations", iterations, 1)
+    eps = _check_length("eps", eps)
+    xi = _check_length("xi", xi)
+    iterations = check_count("iterations", iterations)
+    check_flag("through_normalisation", through_normalisation)
+    check_flag("from_logits", from_logits)
     check_network(network, from_logits)
-    images = np.asarray(images)
+    images = check_array("images", images)
     check_floats("images", images)
+    check_finite("images", images)
+    taken = network.input_shape[1:]
+    if images.shape[1:] != taken or not len(images):
+        raise ValueError(
+            f"images must have shape {('n', *taken)}, n of at least 1; got "
+            f"{images.shape}."
+        )
     if start is None:
         check_whole("seed", seed, 0)
         start = np.random.default_rng(seed).normal(size=images.shape)
@@ -175,6 +262,9 @@ def find_perturbation(
         raise ValueError(
             f"start must be shaped as images, {images.shape}; got {np.shape(start)}."
         )
+    start = check_finite("start", check_array("start", start)).astype("float32")
+    if not start.any(axis=tuple(range(1, start.ndim))).all():
+        raise ValueError("start must have a direction for each image; one is all 0.")
     images = ops.convert_to_tensor(images, "float32")
     d = ops.convert_to_tensor(start, "float32")
     clean = network(images, training=False)
@@ -235,10 +325,10 @@ class VatModel(keras.Model):
     ) -> None:
         super().__init__(**kwargs)
         self.options: dict[str, Any] = {
-            "eps": check_positive("eps", eps),
-            "xi": check_positive("xi", xi),
-            "iterations": check_whole("iterations", iterations, 1),
-            "weight": check_positive("weight", weight),
+            "eps": _check_length("eps", eps),
+            "xi": _check_length("xi", xi),
+            "iterations": check_count("iterations", iterations),
+            "weight": _check_length("weight", weight),
             "constant_clean": check_flag("constant_clean", constant_clean),
             "through_normalisation": check_flag(
                 "through_normalisation", through_normalisation
@@ -371,6 +461,9 @@ def check_network(network: keras.Model, from_logits: bool = False) -> None:
         from_logits: Whether its outputs are logits; else every row of them, for
             random images, must be probabilities.
     """
+    if not isinstance(network, keras.Model):
+        raise TypeError(f"network must be a keras.Model; got {network!r}.")
+    check_flag("from_logits", from_logits)
     shape = getattr(network, "input_shape", None) if network.built else None
     if not isinstance(shape, tuple) or not all(shape[1:]):
         raise ValueError(
@@ -384,8 +477,10 @@ def check_network(network: keras.Model, from_logits: bool = False) -> None:
             f"network must return one row of at least two classes for each image; "
             f"got shape {rows.shape} for 4 images."
         )
+    if not np.isfinite(rows).all():
+        raise ValueError("network must return finite numbers; it returns NaN.")
     sums = rows.sum(axis=1)
-    probabilities = bool((rows >= 0).all() and np.allclose(sums, 1, atol=1e-2))
+    probabilities = _are_probabilities(rows)
     if probabilities == from_logits:
         found = "probabilities" if probabilities else f"rows that sum to {sums}"
         advice = "False" if probabilities else "True, or let it end with softmax"

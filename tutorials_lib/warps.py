@@ -7,7 +7,19 @@ import keras
 import numpy as np
 from keras import ops
 
+from tutorials_lib.checks import (
+    check_array,
+    check_callable,
+    check_finite,
+    check_flag,
+    check_images,
+    check_size,
+    read_values,
+)
 from tutorials_lib.tensors import Tensor
+
+# Pixels, radians and factors whose products are finite in single precision.
+LARGEST = 1e6
 
 
 def make_matrices(
@@ -41,8 +53,25 @@ def make_matrices(
     Returns:
         float32 tensor (n, 2, 3), or (2, 3) where every part is a number: from
         (row, column, 1) of the result to (row, column) of the image.
+
+    Raises:
+        ValueError: a part that is no number or array (n,) or is beyond 1e6, a zoom of
+            0 or less, arrays of different lengths.
     """
-    height, width = size
+    height, width = check_size("size", size)
+    check_flag("off_centre", off_centre)
+    _check_parts(
+        rotation=rotation,
+        shift_rows=shift_rows,
+        shift_columns=shift_columns,
+        zoom_rows=zoom_rows,
+        zoom_columns=zoom_columns,
+        flip=flip,
+    )
+    rotation, shift_rows, shift_columns, zoom_rows, zoom_columns = (
+        ops.cast(part, "float32") if hasattr(part, "shape") else part
+        for part in (rotation, shift_rows, shift_columns, zoom_rows, zoom_columns)
+    )
     sine, cosine = ops.sin(rotation), ops.cos(rotation)
     rows = _stack(cosine * zoom_rows, sine * zoom_columns)
     columns = _stack(-sine * zoom_rows, cosine * zoom_columns)
@@ -63,6 +92,33 @@ def make_matrices(
     return ops.cast(_stack(by_row, by_column, offset), "float32")
 
 
+def _check_parts(**parts):
+    lengths = {}
+    for name, part in parts.items():
+        if not hasattr(part, "shape"):
+            part = check_array(name, part)
+        if len(part.shape) > 1:
+            raise ValueError(
+                f"{name} must be a number or an array (n,); got shape {part.shape}."
+            )
+        # Inside of jit neither length nor values need be known.
+        if len(part.shape) and part.shape[0] is not None:
+            lengths[name] = part.shape[0]
+        found = read_values(name, part)
+        if found is None:
+            continue
+        check_finite(name, found)
+        # Half precision does not reach the bound.
+        if (np.abs(found.astype("float64")) > LARGEST).any():
+            raise ValueError(f"{name} must not be beyond {LARGEST:g}; got {found}.")
+        if name == "flip" and not np.isin(found, (0, 1)).all():
+            raise ValueError(f"flip must be True or False; got {found}.")
+        if name.startswith("zoom") and (found <= 0).any():
+            raise ValueError(f"{name} must be above 0; got {found.min()}.")
+    if len(set(lengths.values())) > 1:
+        raise ValueError(f"{', '.join(lengths)} must have one length; got {lengths}.")
+
+
 def fuse(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """Has XLA fuse a function's many small steps over a batch, on TensorFlow too.
 
@@ -74,7 +130,11 @@ def fuse(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
     Returns:
         A function of the same.
+
+    Raises:
+        TypeError: no function.
     """
+    check_callable("function", function)
     # TensorFlow's builds for a Mac have no XLA to rely on.
     if keras.backend.backend() != "tensorflow" or platform.system() == "Darwin":
         return function
@@ -100,8 +160,24 @@ def warp_images(images: Tensor, matrices: Tensor) -> Tensor:
     Returns:
         float32 tensor shaped as images. Places beyond the border take the nearest
         pixel within.
+
+    Raises:
+        TypeError: images that are no array.
+        ValueError: images that are not floats of that shape, matrices of another,
+            numbers that are not finite.
     """
-    images = ops.cast(images, "float32")
+    check_images("images", images)
+    shape = tuple(getattr(matrices, "shape", ()))
+    n, known = images.shape[0], len(shape) == 3 and shape[1:] == (2, 3)
+    # Inside of jit the number of images may be unknown.
+    if not known or (None not in (n, shape[0]) and n != shape[0]):
+        raise ValueError(
+            f"matrices must have shape ({n}, 2, 3), one for each of images; got "
+            f"{shape or matrices!r}."
+        )
+    check_finite("images", images)
+    check_finite("matrices", matrices)
+    images, matrices = ops.cast(images, "float32"), ops.cast(matrices, "float32")
     n = ops.shape(images)[0]
     height, width, channels = images.shape[1:]
     rows, columns = np.indices((height, width), dtype="float32").reshape(2, -1)
