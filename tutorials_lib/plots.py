@@ -214,9 +214,7 @@ def show_bars(
         shift = (number - (len(bars) - 1) / 2) * width
         axis.bar(places + shift, heights, width, label=name, color=colours[number])
     axis.set_xticks(places, labels, rotation=30, ha="right")
-    # Room for the legend above the bars.
-    highest = max(max(heights) for heights in bars.values())
-    _finish(figure, axis, "", ylabel, (0, 1.3 * max(highest, 1)))
+    _finish(figure, axis, "", ylabel, None)
 
 
 def draw_flow(
@@ -350,11 +348,10 @@ def _finish(figure, axis, xlabel, ylabel, limits):
     _style(axis, xlabel, ylabel)
     if limits:
         axis.set_ylim(limits)
-    number = len(axis.get_legend_handles_labels()[0])
-    # Beside the axes where so many lines leave no room within.
-    beside = {"loc": "center left", "bbox_to_anchor": (1, 0.5)} if number > 4 else {}
-    if number:
-        axis.legend(fontsize=8, frameon=False, **beside)
+    if axis.get_legend_handles_labels()[0]:
+        # Above the axes, where it covers nothing.
+        above = {"loc": "lower left", "bbox_to_anchor": (0, 1), "ncols": 3}
+        axis.legend(fontsize=8, frameon=False, **above)
     _show_drawing(figure)
 
 
