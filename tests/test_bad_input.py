@@ -517,7 +517,7 @@ def list_floats():
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-@pytest.mark.parametrize(("case", "name"), list_floats())
+@pytest.mark.parametrize(("case", "name"), list(list_floats()))
 def test_one_number_that_is_none(case, name, bad):
     function, arguments = {**CASES, **SLOW_CASES}[case]
     spoilt = arguments[name].copy()
