@@ -297,6 +297,10 @@ def list_cases():
             vat.iterate_power,
             {"divergence": grow, "d": FIVE, "xi": 1.0, "through_normalisation": False},
         ),
+        "iterate_power, through": (
+            vat.iterate_power,
+            {"divergence": grow, "d": FIVE, "xi": 1.0, "through_normalisation": True},
+        ),
         "spread_apart": (plots.spread_apart, {"places": [0.1, 0.2], "step": 0.3}),
     }
 
@@ -523,6 +527,15 @@ def test_one_number_that_is_none(case, name, bad):
     spoilt = arguments[name].copy()
     spoilt.flat[-1] = bad
     assert refuses(function, {**arguments, name: spoilt}, name)[0]
+
+
+@pytest.mark.parametrize("case", [*CASES, *SLOW_CASES])
+def test_rows_of_different_lengths(case):
+    """NumPy's own error, from inside of `np.shape` and the like, names no argument."""
+    function, arguments = {**CASES, **SLOW_CASES}[case]
+    for name in arguments:
+        refused, result = refuses(function, {**arguments, name: [[1], [1, 2]]}, name)
+        assert refused or is_sound(result), name
 
 
 @pytest.mark.parametrize("case", [*CASES, *SLOW_CASES])

@@ -12,6 +12,7 @@ from tutorials_lib.checks import (
     check_finite,
     check_flag,
     check_images,
+    check_per_image,
     check_range,
     check_seed,
     check_size,
@@ -38,7 +39,7 @@ def shift_channels(images: Tensor, amounts: Tensor) -> Tensor:
     """
     check_images("images", images)
     check_finite("images", images)
-    _check_rows("amounts", amounts, images.shape[0])
+    check_per_image("amounts", amounts, images.shape[0])
     images, amounts = ops.cast(images, "float32"), ops.cast(amounts, "float32")
     axes = (1, 2, 3)
     low = ops.min(images, axis=axes, keepdims=True)
@@ -178,22 +179,11 @@ class RandomWarp(keras.layers.Layer):
 
 
 def _check_parameters(parameters, n):
-    names = ("rotation", "shift_rows", "shift_columns", "zoom_rows", "zoom_columns")
-    names += ("channel_shift", "flip")
+    names = ["rotation", "shift_rows", "shift_columns", "zoom_rows", "zoom_columns"]
+    names += ["channel_shift", "flip"]
     if not isinstance(parameters, dict) or set(parameters) != set(names):
         raise ValueError(
             f"parameters must be a dict of {', '.join(names)}; got {parameters!r}."
         )
     for name, values in parameters.items():
-        _check_rows(f"parameters[{name!r}]", values, n)
-
-
-def _check_rows(name, values, n):
-    """Raises ValueError unless there is a finite number for each of n images."""
-    shape = tuple(getattr(values, "shape", ()))
-    # Inside of jit the number of images may be unknown.
-    if len(shape) != 1 or (None not in (n, shape[0]) and n != shape[0]):
-        raise ValueError(
-            f"{name} must be an array, a number for each of {n} images; got {values!r}."
-        )
-    check_finite(name, values)
+        check_per_image(f"parameters[{name!r}]", values, n)

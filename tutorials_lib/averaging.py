@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 
 from tutorials_lib.checks import (
     check_array,
+    check_arrays,
     check_callable,
     check_choice,
     check_count,
@@ -107,12 +108,7 @@ def average_members(predictions: Sequence[ArrayLike]) -> np.ndarray:
         TypeError: predictions is no sequence.
         ValueError: no members, members whose shapes differ, or that are not finite.
     """
-    try:
-        predictions = [check_array("predictions", each) for each in predictions]
-    except TypeError:
-        raise TypeError(
-            f"predictions must be a sequence of arrays; got {predictions!r}."
-        ) from None
+    predictions = check_arrays("predictions", predictions)
     shapes = [each.shape for each in predictions]
     if not shapes or len(set(shapes)) > 1 or len(shapes[0]) != 2:
         raise ValueError(

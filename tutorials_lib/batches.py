@@ -1,7 +1,6 @@
 """Batches for `model.fit` that are drawn, and mixed, as they are asked for."""
 
 import math
-import numbers
 
 import keras
 import numpy as np
@@ -243,7 +242,7 @@ def _check_images(name, images):
 
 
 def _check_index(index, batches):
-    if not isinstance(index, numbers.Integral):
+    if not isinstance(index, (int, np.integer)):
         raise TypeError(f"index must be a whole number; got {index!r}.")
     if not 0 <= index < batches:
         raise IndexError(f"index must be from 0 to {batches - 1}; got {index}.")

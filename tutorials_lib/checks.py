@@ -2,7 +2,7 @@
 
 import math
 import numbers
-from collections.abc import Collection, Sized
+from collections.abc import Collection, Iterable, Sized
 from typing import Any, TypeVar
 
 import numpy as np
@@ -169,6 +169,50 @@ def check_finite(name: str, values: Any) -> Any:
     return values
 
 
+def check_arrays(name: str, arrays: Iterable[ArrayLike]) -> list[np.ndarray]:
+    """Raises unless `arrays` is a sequence of what `check_array` takes.
+
+    Raises:
+        TypeError: no sequence.
+        ValueError: one that is no array of numbers.
+
+    Returns:
+        Them as NumPy arrays.
+    """
+    try:
+        return [check_array(name, array) for array in arrays]
+    except TypeError:
+        raise TypeError(
+            f"{name} must be a sequence of arrays; got {arrays!r}."
+        ) from None
+
+
+def check_numbers(name: str, values: Any) -> np.ndarray:
+    """Raises ValueError unless `values` are a sequence of finite numbers, at least one.
+
+    Returns:
+        float64 array (n,).
+    """
+    if isinstance(values, range):
+        values = list(values)
+    found = check_finite(name, check_array(name, values))
+    if found.ndim != 1 or not len(found):
+        raise ValueError(f"{name} must be a sequence of numbers; got {values!r}.")
+    return found.astype("float64")
+
+
+def check_pair(name: str, values: Any, low: float) -> np.ndarray:
+    """Raises ValueError unless `values` are two finite numbers above `low`.
+
+    Returns:
+        float64 array (2,).
+    """
+    found = check_numbers(name, values)
+    if len(found) != 2 or not (found > low).all():
+        raise ValueError(f"{name} must be two numbers above {low}; got {values!r}.")
+    return found
+
+
 def check_batch(name: str, n: Any) -> None:
     """Raises ValueError unless `n` is a number of images; inside of jit a tensor."""
     found = read_values(name, n)
@@ -209,6 +253,86 @@ def check_images(name: str, images: Tensor, channels: int | str = "channels") ->
         raise ValueError(
             f"{name} must have shape (n, height, width, {channels}); got {shape}."
         )
+
+
+def check_samples(name: str, values: Tensor) -> None:
+    """Raises unless `values` are finite floats (n, ...), at least one.
+
+    Raises:
+        TypeError: no array.
+        ValueError: an array of another dtype or shape, numbers that are not finite.
+    """
+    check_floats(name, values)
+    shape = tuple(values.shape)
+    if len(shape) < 2 or 0 in shape:
+        raise ValueError(
+            f"{name} must have shape (n, ...), none of them 0; got {shape}."
+        )
+    check_finite(name, values)
+
+
+def has_shape(values: Tensor, *shape: int | None) -> bool:
+    """Whether an array is of a shape; a length unknown inside of jit, None, may be."""
+    found = getattr(values, "shape", None)
+    if found is None or len(found) != len(shape):
+        return False
+    pairs = zip(found, shape, strict=True)
+    return all(None in pair or pair[0] == pair[1] for pair in pairs)
+
+
+def check_per_image(name: str, values: Tensor, n: int | None) -> None:
+    """Raises ValueError unless there is a finite number for each of `n` images."""
+    if not has_shape(values, n):
+        raise ValueError(
+            f"{name} must be an array, a number for each of {n} images; got {values!r}."
+        )
+    check_finite(name, values)
+
+
+def check_vector(name: str, values: Any) -> Tensor:
+    """Raises ValueError unless `values` are a finite number or a row of them.
+
+    Returns:
+        `values`, as an array where it is neither array nor tensor.
+    """
+    if not hasattr(values, "shape"):
+        values = check_array(name, values)
+    if len(values.shape) > 1:
+        raise ValueError(
+            f"{name} must be a number or an array (n,); got shape {values.shape}."
+        )
+    return check_finite(name, values)
+
+
+def check_predictions(name: str, rows: Any, from_logits: bool) -> Tensor:
+    """Raises ValueError unless `rows` are finite, and probabilities or logits.
+
+    Args:
+        name: The argument's name, for the message.
+        rows: Array or tensor (n, classes); inside of jit its values are unknown.
+        from_logits: Whether any finite number will do.
+
+    Returns:
+        `rows`, as an array where it is neither array nor tensor.
+    """
+    if not hasattr(rows, "shape"):
+        rows = check_array(name, rows)
+    if len(rows.shape) != 2 or not rows.shape[1]:
+        raise ValueError(f"{name} must have shape (n, classes); got {rows.shape}.")
+    check_finite(name, rows)
+    found = None if from_logits else read_values(name, rows)
+    if found is not None and not are_probabilities(found):
+        raise ValueError(
+            f"{name} must be rows of probabilities that sum to 1, or from_logits True; "
+            f"got {found}."
+        )
+    return rows
+
+
+def are_probabilities(rows: np.ndarray) -> bool:
+    """Whether no number is below 0 and every row of (n, classes) has about sum 1."""
+    sums = rows.astype("float64").sum(axis=1)
+    return bool((rows >= 0).all() and np.allclose(sums, 1, atol=1e-2))
 
 
 def check_callable(name: str, function: Any) -> Any:

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 
 from tutorials_lib.checks import (
     check_array,
+    check_arrays,
     check_choice,
     check_count,
     check_finite,
@@ -136,16 +137,11 @@ def mix(arrays: Sequence[ArrayLike], weights: ArrayLike) -> np.ndarray:
         ValueError: shapes that do not agree, weights that are not from 0 to 1 or do
             not sum to 1, values that are not finite in single precision.
     """
-    try:
-        arrays = [check_array("arrays", array) for array in arrays]
-    except TypeError:
-        raise TypeError(
-            f"arrays must be a sequence of arrays; got {arrays!r}."
-        ) from None
-    weights = check_finite("weights", check_array("weights", weights))
-    if weights.ndim == 1:
-        weights = np.stack([weights, 1 - weights], axis=1)
-    weights = weights.astype("float32")
+    arrays = check_arrays("arrays", arrays)
+    rows = check_finite("weights", check_array("weights", weights))
+    if rows.ndim == 1:
+        rows = np.stack([rows, 1 - rows], axis=1)
+    rows = rows.astype("float32")
     shapes = {array.shape for array in arrays}
     if len(shapes) != 1 or shapes == {()}:
         raise ValueError(
@@ -153,18 +149,18 @@ def mix(arrays: Sequence[ArrayLike], weights: ArrayLike) -> np.ndarray:
             f"shapes {sorted(shapes)}."
         )
     (shape,) = shapes
-    if weights.shape != (shape[0], len(arrays)):
+    if rows.shape != (shape[0], len(arrays)):
         raise ValueError(
             f"weights must have shape {(shape[0], len(arrays))} for {len(arrays)} "
-            f"arrays of {shape[0]} samples; got {weights.shape}."
+            f"arrays of {shape[0]} samples; got {rows.shape}."
         )
-    right = (weights >= 0).all() and (np.abs(weights.sum(axis=1) - 1) <= 1e-3).all()
+    right = (rows >= 0).all() and (np.abs(rows.sum(axis=1) - 1) <= 1e-3).all()
     if not right:
         raise ValueError("weights must sum to 1 for every sample, none below 0.")
     ones = (1,) * (len(shape) - 1)
     parts = (
         np.multiply(weight.reshape(-1, *ones), array, dtype="float32")
-        for array, weight in zip(arrays, weights.T, strict=True)
+        for array, weight in zip(arrays, rows.T, strict=True)
     )
     with np.errstate(over="ignore", invalid="ignore"):
         mixed = next(parts)

@@ -15,6 +15,8 @@ from tutorials_lib.checks import (
     check_count,
     check_finite,
     check_flag,
+    check_numbers,
+    check_pair,
     check_positive,
     check_range,
 )
@@ -120,11 +122,11 @@ def show_curves(
     curves = _check_curves("curves", curves, logx)
     _check_size(size)
     if limits is not None:
-        low, high = _check_pair("limits", limits, low=-np.inf)
+        low, high = check_pair("limits", limits, low=-np.inf)
         if low >= high:
             raise ValueError(f"limits must rise; got {limits!r}.")
     if xticks is not None:
-        _check_numbers("xticks", xticks)
+        check_numbers("xticks", xticks)
     figure, axis = plt.subplots(figsize=size)
     _draw_curves(axis, curves)
     if logx:
@@ -201,7 +203,7 @@ def show_bars(
     if not isinstance(bars, dict) or not 0 < len(bars) <= len(colours):
         raise ValueError(f"bars must be a dict of one to three rows; got {bars!r}.")
     for name, heights in bars.items():
-        heights = _check_numbers(f"bars[{name!r}]", heights)
+        heights = check_numbers(f"bars[{name!r}]", heights)
         if not _is_list(labels, len(heights)):
             raise ValueError(
                 f"labels must be as many as the bars {name!r}, {len(heights)}; got "
@@ -236,14 +238,14 @@ def draw_flow(
     if not isinstance(boxes, dict) or not boxes:
         raise ValueError(f"boxes must be a dict of text to (x, y); got {boxes!r}.")
     for text, place in boxes.items():
-        _check_pair(f"boxes[{text!r}]", place, low=-np.inf)
+        check_pair(f"boxes[{text!r}]", place, low=-np.inf)
     _check_arrows(arrows, boxes)
     _check_size(size)
     figure, axis = plt.subplots(figsize=size)
     style = {"boxstyle": "round,pad=0.5", "facecolor": "white"}
     drawn = {
-        text: axis.text(*place, text, ha="center", va="center", fontsize=9, bbox=style)
-        for text, place in boxes.items()
+        text: axis.text(x, y, text, ha="center", va="center", fontsize=9, bbox=style)
+        for text, (x, y) in boxes.items()
     }
     for one, other, label in arrows:
         ends = {"patchA": drawn[one].get_bbox_patch()}
@@ -298,7 +300,7 @@ def show_intervals(
     if not isinstance(published, dict):
         raise ValueError(f"published must be a dict or None; got {published!r}.")
     if published:
-        _check_numbers("published", list(published.values()))
+        check_numbers("published", list(published.values()))
     _check_size(size)
     figure, axis = plt.subplots(figsize=size)
     for place, (label, (values, interval)) in enumerate(rows.items()):
@@ -390,22 +392,22 @@ def spread_apart(places: Sequence[float] | np.ndarray, step: float) -> np.ndarra
     Raises:
         ValueError: places that are not finite numbers, a step below 0.
     """
-    places = check_finite("places", check_array("places", places))
-    if places.ndim != 1:
-        raise ValueError(f"places must be of shape (n,); got {places.shape}.")
-    places, step = places.astype("float64"), check_range("step", step, 0, 1e100)
-    order = np.argsort(places, kind="stable")
+    wished = check_finite("places", check_array("places", places))
+    if wished.ndim != 1:
+        raise ValueError(f"places must be of shape (n,); got {wished.shape}.")
+    wished, step = wished.astype("float64"), check_range("step", step, 0, 1e100)
+    order = np.argsort(wished, kind="stable")
     # Each crowd: its members' wishes, less what lies below them in it.
     crowds = []
     for number in order:
-        crowds.append([[places[number]], [number]])
+        crowds.append([[wished[number]], [number]])
         while len(crowds) > 1:
             (low, first), (high, second) = crowds[-2:]
             reach = np.mean(low) + step * len(low) / 2 + step * len(high) / 2
             if np.mean(high) >= reach:
                 break
             crowds[-2:] = [[low + high, first + second]]
-    moved = np.empty(len(places))
+    moved = np.empty(len(wished))
     for wishes, members in crowds:
         offsets = step * (np.arange(len(members)) - (len(members) - 1) / 2)
         moved[members] = np.mean(wishes) + offsets
@@ -431,35 +433,13 @@ def _show_drawing(figure):
 def _is_list(values, length):
     """Whether values are a sequence of a length, and no single text."""
     sequence = hasattr(values, "__len__") and not isinstance(values, (str, bytes, dict))
-    return sequence and np.ndim(values) > 0 and len(values) == length
-
-
-def _check_numbers(name, values):
-    """Raises ValueError unless values are a sequence of finite numbers, at least one.
-
-    Returns:
-        float64 array (n,).
-    """
-    if isinstance(values, range):
-        values = list(values)
-    found = check_finite(name, check_array(name, values))
-    if found.ndim != 1 or not len(found):
-        raise ValueError(f"{name} must be a sequence of numbers; got {values!r}.")
-    return found.astype("float64")
+    return sequence and getattr(values, "ndim", 1) > 0 and len(values) == length
 
 
 def _check_size(size):
     """Raises ValueError unless size is width and height of a figure, in inches."""
-    if (_check_pair("size", size, low=0) > LARGEST).any():
+    if (check_pair("size", size, low=0) > LARGEST).any():
         raise ValueError(f"size must be at most {LARGEST} inches; got {size!r}.")
-
-
-def _check_pair(name, values, low):
-    """Raises ValueError unless values are two finite numbers above low."""
-    found = _check_numbers(name, values)
-    if len(found) != 2 or not (found > low).all():
-        raise ValueError(f"{name} must be two numbers above {low}; got {values!r}.")
-    return found
 
 
 def _check_curves(name, curves, positive=False):
@@ -482,7 +462,7 @@ def _check_curves(name, curves, positive=False):
             raise ValueError(
                 f"{own}['y'] must be numbers (n,), at least one finite; got {y}."
             )
-        x = _check_numbers(f"{own}['x']", curve.get("x", range(1, len(y) + 1)))
+        x = check_numbers(f"{own}['x']", curve.get("x", range(1, len(y) + 1)))
         if len(x) != len(y):
             raise ValueError(f"{own}['x'] must be {len(y)} numbers; got {len(x)}.")
         if positive and not (x > 0).all():
@@ -504,7 +484,7 @@ def _check_rows(rows):
             raise ValueError(
                 f"rows[{label!r}] must be (values, Interval); got {row!r}."
             )
-        _check_numbers(f"rows[{label!r}]", row[0])
+        check_numbers(f"rows[{label!r}]", row[0])
 
 
 def _is_pair(values):

@@ -168,18 +168,7 @@ def measure_calibration(counts: Mapping[str, ArrayLike]) -> float:
     if missing := [name for name in names if name not in counts]:
         raise ValueError(f"counts must hold {', '.join(names)}; it lacks {missing}.")
     images, confidence, right = (check_array("counts", counts[x]) for x in names)
-    one_shape = images.ndim == 1 and images.shape == confidence.shape == right.shape
-    # Neither more right than there are, nor surer than sure; 1 but for the rounding.
-    if (
-        not one_shape
-        or not (
-            (right >= 0)
-            & (right <= images)
-            & (confidence >= 0)
-            & (confidence <= 1.01 * images)
-            & (images < np.inf)
-        ).all()
-    ):
+    if not _are_counts(images, confidence, right):
         raise ValueError(
             "counts must hold arrays (bins,): images, of which no more are right, and "
             f"the sum of confidences from 0 to 1; got {counts!r}."
@@ -187,3 +176,12 @@ def measure_calibration(counts: Mapping[str, ArrayLike]) -> float:
     if not images.sum():
         raise ValueError("counts must be of at least one image; got none.")
     return float(np.sum(np.abs(np.subtract(right, confidence))) / np.sum(images))
+
+
+def _are_counts(images, confidence, right):
+    """Whether no more are right than there are, and none surer than sure."""
+    if images.ndim != 1 or not images.shape == confidence.shape == right.shape:
+        return False
+    # 1 but for the rounding, see `count_confidence`.
+    sure = (confidence >= 0) & (confidence <= 1.01 * images)
+    return (sure & (right >= 0) & (right <= images) & (images < np.inf)).all()

@@ -21,6 +21,7 @@ from keras import ops
 from numpy.typing import ArrayLike
 
 from tutorials_lib.checks import (
+    are_probabilities,
     check_array,
     check_callable,
     check_count,
@@ -28,10 +29,12 @@ from tutorials_lib.checks import (
     check_flag,
     check_floats,
     check_positive,
+    check_predictions,
     check_range,
+    check_samples,
     check_seed,
     check_whole,
-    read_values,
+    has_shape,
 )
 from tutorials_lib.tensors import Tensor
 
@@ -57,9 +60,9 @@ def kl_divergence(p: Tensor, q: Tensor, from_logits: bool = False) -> Tensor:
             are no probabilities where `from_logits` is False.
     """
     check_flag("from_logits", from_logits)
-    p, q = (_check_rows(*pair, from_logits) for pair in (("p", p), ("q", q)))
-    known = [pair for pair in zip(p.shape, q.shape, strict=True) if None not in pair]
-    if any(one != other for one, other in known):
+    p = check_predictions("p", p, from_logits)
+    q = check_predictions("q", q, from_logits)
+    if not has_shape(q, *p.shape):
         raise ValueError(f"q must have the shape of p, {p.shape}; got {q.shape}.")
     p, q = ops.cast(p, "float32"), ops.cast(q, "float32")
     if from_logits:
@@ -69,33 +72,6 @@ def kl_divergence(p: Tensor, q: Tensor, from_logits: bool = False) -> Tensor:
         log_p = ops.log(p + keras.config.epsilon())
         log_q = ops.log(q + keras.config.epsilon())
     return ops.sum(p * (log_p - log_q), axis=-1)
-
-
-def _check_rows(name, rows, from_logits):
-    """Rows of numbers; with their values checked outside of jit."""
-    if not hasattr(rows, "shape"):
-        rows = check_array(name, rows)
-    if len(rows.shape) != 2 or not rows.shape[1]:
-        raise ValueError(f"{name} must have shape (n, classes); got {rows.shape}.")
-    found = read_values(name, rows)
-    if found is None:
-        return rows
-    check_finite(name, found)
-    if not from_logits and not _are_probabilities(found):
-        raise ValueError(
-            f"{name} must be rows of probabilities that sum to 1, or from_logits True; "
-            f"got {found}."
-        )
-    return rows
-
-
-def _are_probabilities(rows):
-    sums = rows.astype("float64").sum(axis=1)
-    return bool((rows >= 0).all() and np.allclose(sums, 1, atol=1e-2))
-
-
-def _check_length(name, value):
-    return check_range(name, check_positive(name, value), LEAST, MOST)
 
 
 def normalise(d: Tensor) -> Tensor:
@@ -111,12 +87,7 @@ def normalise(d: Tensor) -> Tensor:
         TypeError: d that is no array.
         ValueError: d that is not of finite floats, or without any.
     """
-    check_floats("d", d)
-    if len(d.shape) < 2 or 0 in tuple(d.shape):
-        raise ValueError(
-            f"d must have shape (n, ...), none of them 0; got {tuple(d.shape)}."
-        )
-    check_finite("d", d)
+    check_samples("d", d)
     axes = tuple(range(1, len(d.shape)))
     # Gradients of a confident net are so small that their squares would underflow.
     largest = ops.stop_gradient(ops.max(ops.abs(d), axis=axes, keepdims=True))
@@ -147,8 +118,8 @@ def compute_gradient(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     x = ops.convert_to_tensor(x)
 
     def compute(x):
-        value = function(x)
-        if np.shape(value) if not hasattr(value, "shape") else tuple(value.shape):
+        value = ops.convert_to_tensor(function(x))
+        if tuple(value.shape):
             raise ValueError(f"function must return a scalar; got {value!r}.")
         return value
 
@@ -157,7 +128,7 @@ def compute_gradient(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
 
         with tf.GradientTape() as tape:
             tape.watch(x)
-            value = ops.convert_to_tensor(compute(x))
+            value = compute(x)
         # Zeros, as on JAX, for a function that does not depend on x.
         return tape.gradient(value, x, unconnected_gradients="zero")
     if keras.backend.backend() == "jax":
@@ -197,7 +168,7 @@ def iterate_power(
     check_callable("divergence", divergence)
     check_flag("through_normalisation", through_normalisation)
     xi = _check_length("xi", xi)
-    check_floats("d", d)
+    check_samples("d", d)
     if through_normalisation:
         slope = compute_gradient(lambda d: ops.sum(divergence(xi * normalise(d))), d)
     else:
@@ -246,35 +217,47 @@ def find_perturbation(
     check_flag("through_normalisation", through_normalisation)
     check_flag("from_logits", from_logits)
     check_network(network, from_logits)
+    x = _check_images(images, network.input_shape[1:])
+    d = _choose_start(start, x.shape, seed)
+    x, d = (ops.convert_to_tensor(each, "float32") for each in (x, d))
+    clean = network(x, training=False)
+
+    def divergence(r):
+        return kl_divergence(clean, network(x + r, training=False), from_logits)
+
+    for _ in range(iterations):
+        d = iterate_power(divergence, d, xi, through_normalisation)
+    return ops.convert_to_numpy(eps * normalise(d))
+
+
+def _check_length(name, value):
+    return check_range(name, check_positive(name, value), LEAST, MOST)
+
+
+def _check_images(images, taken):
+    """Images of the shape that a network takes, as an array."""
     images = check_array("images", images)
     check_floats("images", images)
     check_finite("images", images)
-    taken = network.input_shape[1:]
     if images.shape[1:] != taken or not len(images):
         raise ValueError(
             f"images must have shape {('n', *taken)}, n of at least 1; got "
             f"{images.shape}."
         )
+    return images
+
+
+def _choose_start(start, shape, seed):
+    """The directions that were given, or drawn ones."""
     if start is None:
         check_whole("seed", seed, 0)
-        start = np.random.default_rng(seed).normal(size=images.shape)
-    elif np.shape(start) != images.shape:
-        raise ValueError(
-            f"start must be shaped as images, {images.shape}; got {np.shape(start)}."
-        )
+        return np.random.default_rng(seed).normal(size=shape)
     start = check_finite("start", check_array("start", start)).astype("float32")
+    if start.shape != shape:
+        raise ValueError(f"start must be shaped as images, {shape}; got {start.shape}.")
     if not start.any(axis=tuple(range(1, start.ndim))).all():
         raise ValueError("start must have a direction for each image; one is all 0.")
-    images = ops.convert_to_tensor(images, "float32")
-    d = ops.convert_to_tensor(start, "float32")
-    clean = network(images, training=False)
-
-    def divergence(r):
-        return kl_divergence(clean, network(images + r, training=False), from_logits)
-
-    for _ in range(iterations):
-        d = iterate_power(divergence, d, xi, through_normalisation)
-    return ops.convert_to_numpy(eps * normalise(d))
+    return start
 
 
 @keras.saving.register_keras_serializable("tutorials_lib")
@@ -480,7 +463,7 @@ def check_network(network: keras.Model, from_logits: bool = False) -> None:
     if not np.isfinite(rows).all():
         raise ValueError("network must return finite numbers; it returns NaN.")
     sums = rows.sum(axis=1)
-    probabilities = _are_probabilities(rows)
+    probabilities = are_probabilities(rows)
     if probabilities == from_logits:
         found = "probabilities" if probabilities else f"rows that sum to {sums}"
         advice = "False" if probabilities else "True, or let it end with softmax"

@@ -8,12 +8,13 @@ import numpy as np
 from keras import ops
 
 from tutorials_lib.checks import (
-    check_array,
     check_callable,
     check_finite,
     check_flag,
     check_images,
     check_size,
+    check_vector,
+    has_shape,
     read_values,
 )
 from tutorials_lib.tensors import Tensor
@@ -95,19 +96,13 @@ def make_matrices(
 def _check_parts(**parts):
     lengths = {}
     for name, part in parts.items():
-        if not hasattr(part, "shape"):
-            part = check_array(name, part)
-        if len(part.shape) > 1:
-            raise ValueError(
-                f"{name} must be a number or an array (n,); got shape {part.shape}."
-            )
         # Inside of jit neither length nor values need be known.
-        if len(part.shape) and part.shape[0] is not None:
-            lengths[name] = part.shape[0]
+        for length in check_vector(name, part).shape:
+            if length is not None:
+                lengths[name] = length
         found = read_values(name, part)
         if found is None:
             continue
-        check_finite(name, found)
         # Half precision does not reach the bound.
         if (np.abs(found.astype("float64")) > LARGEST).any():
             raise ValueError(f"{name} must not be beyond {LARGEST:g}; got {found}.")
@@ -167,13 +162,10 @@ def warp_images(images: Tensor, matrices: Tensor) -> Tensor:
             numbers that are not finite.
     """
     check_images("images", images)
-    shape = tuple(getattr(matrices, "shape", ()))
-    n, known = images.shape[0], len(shape) == 3 and shape[1:] == (2, 3)
-    # Inside of jit the number of images may be unknown.
-    if not known or (None not in (n, shape[0]) and n != shape[0]):
+    if not has_shape(matrices, images.shape[0], 2, 3):
         raise ValueError(
-            f"matrices must have shape ({n}, 2, 3), one for each of images; got "
-            f"{shape or matrices!r}."
+            f"matrices must have shape ({images.shape[0]}, 2, 3), one for each of "
+            f"images; got {tuple(getattr(matrices, 'shape', ())) or matrices!r}."
         )
     check_finite("images", images)
     check_finite("matrices", matrices)
