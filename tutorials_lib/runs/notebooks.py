@@ -1,6 +1,7 @@
 """Runs notebooks through papermill, and checks them through nbval."""
 
 import errno
+import logging
 import os
 import pathlib
 import re
@@ -41,6 +42,10 @@ class _Client(papermill.engines.PapermillNotebookClient):
         self.shutdown_kernel = "immediate"
         try:
             return super().execute(**kwargs)
+        except KeyboardInterrupt:
+            # What waited for the kernel would tell, at the very end, that it died.
+            logging.getLogger("asyncio").disabled = True
+            raise
         finally:
             if self.km is not None:
                 self._cleanup_kernel()
