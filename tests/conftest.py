@@ -60,6 +60,17 @@ def site(tmp_path_factory):
 
 
 @pytest.fixture
+def stand_in(tmp_path, monkeypatch):
+    """Names of a stand-in for training and its data; records stay in `tmp_path`."""
+    from test_grid import STAND_IN
+
+    monkeypatch.setenv("TUTORIALS_RECORDS", str(tmp_path / "records"))
+    names = {}
+    exec(STAND_IN, names)
+    return names
+
+
+@pytest.fixture
 def run_python(tmp_path):
     """Runs code or a module in a fresh Python; returns the finished process."""
 

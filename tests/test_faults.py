@@ -181,14 +181,6 @@ def test_killed_again_and_again(run_python, tmp_path, how, kills, size):
 
 
 @pytest.fixture
-def stand_in(tmp_path, monkeypatch):
-    monkeypatch.setenv("TUTORIALS_RECORDS", str(tmp_path / "records"))
-    names = {}
-    exec(STAND_IN, names)
-    return names
-
-
-@pytest.fixture
 def small_disk(tmp_path):
     """A disk of three megabytes."""
     place = tmp_path / "disk"

@@ -66,14 +66,6 @@ def run_script(records, body):
     )
 
 
-@pytest.fixture
-def stand_in(tmp_path, monkeypatch):
-    monkeypatch.setenv("TUTORIALS_RECORDS", str(tmp_path / "records"))
-    names = {}
-    exec(STAND_IN, names)
-    return names
-
-
 def plan(slow=0, seeds=(0, 1, 2)):
     return [plan_run("none", seed, slow=slow) for seed in seeds]
 
