@@ -1,12 +1,18 @@
 """The built pages: no warnings, no dead links inside, what a reader needs on each."""
 
+import html
 import html.parser
 import pathlib
+import re
+import unicodedata
 import urllib.parse
 
 import pytest
+from fontTools.ttLib import TTFont
+from sphinx.errors import ExtensionError
 
 from tutorials_lib.runs.chapters import book_folder
+from tutorials_lib.runs.pages import convert_formula
 from tutorials_lib.runs.profiles import CHAPTERS
 from tutorials_lib.runs.site import build_site
 
@@ -46,6 +52,31 @@ def test_records_are_shipped(site):
     assert files
     for file in files:
         assert (site / file).read_bytes() == (records / file).read_bytes()
+
+
+def test_formula_of_unknown_commands():
+    assert "<mfrac>" in convert_formula(r"\frac{1}{n}")
+    with pytest.raises(ExtensionError, match=r"arg.*formula"):
+        convert_formula(r"r = \arg\max_x f(x)")
+
+
+def test_font_for_mathematics(site):
+    """It was cut to few characters: those that the formulas need must be in it."""
+    italics = [*range(0x1D434, 0x1D468), *range(0x1D6FC, 0x1D71C)]
+    italic = {unicodedata.normalize("NFKC", chr(code)): chr(code) for code in italics}
+    shown = set()
+    for path in site.glob("*.html"):
+        text = path.read_text(encoding="utf-8")
+        for formula in re.findall(r"<math.*?</math>", text, re.DOTALL):
+            leaves = re.findall(r"<(m[a-z]+)[^>]*>([^<]+)<", formula)
+            for tag, leaf in leaves:
+                leaf = html.unescape(leaf)
+                upright = tag != "mi" or len(leaf) > 1
+                shown |= set(leaf) if upright else {italic.get(leaf, leaf)}
+    font = TTFont(site / "_static" / "mathematics.woff")
+    assert "MATH" in font
+    assert {italic["x"], italic["ε"], "∑"} <= shown
+    assert not {char for char in shown if ord(char) not in font.getBestCmap()}
 
 
 def test_links_within_the_site(site, pages):

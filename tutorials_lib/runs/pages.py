@@ -10,6 +10,7 @@ import re
 from docutils import nodes
 from latex2mathml.converter import convert
 from sphinx.application import Sphinx
+from sphinx.errors import ExtensionError
 
 # A megabyte and a half of icons, which the theme's style sheet has as fonts too.
 ICONS = re.compile(r'<script[^>]*src="[^"]*/fontawesome\.js[^"]*"[^>]*></script>')
@@ -18,6 +19,11 @@ MARK = ("fab fa-github", "fas fa-code-branch")
 # Docutils calls the references a list but not its entries items: a screen reader that
 # is told of a list finds it empty.
 CITATIONS = re.compile(r' role="list"(?= class="citation-list")')
+# The converter spaces `log` like a letter and stretches a bar to a hyphen.
+MENDED = {
+    "<mi>log</mi>": '<mo lspace="0.167em" rspace="0.167em">log</mo>',
+    '<mo stretchy="true">&#x000AF;</mo>': '<mo stretchy="false">&#x0203E;</mo>',
+}
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
@@ -31,15 +37,36 @@ def setup(app: Sphinx) -> dict[str, bool]:
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
+def convert_formula(latex: str, display: str = "inline") -> str:
+    """Returns a formula as MathML.
+
+    Args:
+        latex: The formula, without dollars.
+        display: `"inline"` or `"block"`.
+
+    Raises:
+        ExtensionError: the formula holds a command that the converter does not know; it
+            would stand on the page as it is written.
+    """
+    formula = convert(latex, display=display)
+    if unknown := re.findall(r"\\\w+", formula):
+        raise ExtensionError(
+            f"unknown LaTeX commands {unknown} in the formula {latex!r}"
+        )
+    for found, better in MENDED.items():
+        formula = formula.replace(found, better)
+    return formula
+
+
 def _write_inline(writer, node):
-    writer.body.append(convert(node.astext()))
+    writer.body.append(convert_formula(node.astext()))
     raise nodes.SkipNode
 
 
 def _write_displayed(writer, node):
     # In a box of its own a formula wider than a telephone scrolls by itself.
     writer.body.append('<div class="formula" tabindex="0">')
-    writer.body.append(convert(node.astext(), display="block"))
+    writer.body.append(convert_formula(node.astext(), "block"))
     writer.body.append("</div>\n")
     raise nodes.SkipNode
 
