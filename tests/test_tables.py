@@ -218,6 +218,18 @@ def test_curves_are_named_at_their_ends(figure):
     assert axis.get_xlim()[1] < 2.2
 
 
+def test_names_follow_limits_of_the_axis_own(figure):
+    """Far from 0 to 1, where an axis stands that has not yet looked at its lines."""
+    ends = {"low": 85.6, "middle": 87.0, "high": 88.0}
+    curves = {name: {"y": [70, end]} for name, end in ends.items()}
+    show_curves(curves, "epoch", "accuracy, %")
+    (axis,) = figure[0].axes
+    low, high = axis.get_ylim()
+    for text in axis.texts:
+        place = (ends[text.get_text()] - low) / (high - low)
+        assert text.get_position()[1] == pytest.approx(place, abs=0.02)
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_names_are_moved_apart_no_more_than_needed(seed):
     rng = np.random.default_rng(seed)

@@ -359,6 +359,8 @@ def _finish(figure, axis, xlabel, ylabel, limits):
 
 def _name_ends(figure, axis, points=8):
     """Names each line at its right end; names that would overlap are moved apart."""
+    # Until it is asked for them, an axis has not yet set its limits to its lines.
+    axis.autoscale_view()
     to_share = axis.transData + axis.transAxes.inverted()
     named = [line for line in axis.lines if not line.get_label().startswith("_")]
     ends = []
