@@ -10,6 +10,7 @@ import io
 import json
 import math
 import pathlib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -110,8 +111,9 @@ class Row:
 
     @property
     def devices(self) -> str:
-        """What the runs ran on."""
-        names = {record["environment"]["device"] for record in self.records}
+        """What the runs ran on, without what every processor's name says."""
+        full = {record["environment"]["device"] for record in self.records}
+        names = {re.sub(r"\((R|TM)\)| Processor| CPU| @.*", "", name) for name in full}
         return ", ".join(sorted(names)) or "-"
 
     @property
