@@ -5,6 +5,7 @@ Where TUTORIALS_SCREENSHOTS names a folder, a picture of every page is left ther
 
 import functools
 import http.server
+import io
 import os
 import pathlib
 import re
@@ -14,6 +15,7 @@ import threading
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
 from playwright.sync_api import Error, expect, sync_playwright
 from scipy import stats
 
@@ -146,12 +148,40 @@ def test_page_is_readable_in_the_dark(visit, name):
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_page_fits_a_telephone(visit, name):
-    page, wrong = visit(name, width=NARROW)
+def test_nothing_is_cut_on_a_wide_page(visit, name):
+    """Code and tables are read without scrolling them sideways."""
+    page, _ = visit(name)
+    cut = page.evaluate(
+        """[...document.querySelectorAll(".bd-article pre, .bd-article .wide")]
+          .filter((x) => x.scrollWidth > x.clientWidth + 1)
+          .map((x) => x.textContent.slice(0, 200))"""
+    )
+    assert cut == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", PAGES)
+def test_page_fits_a_telephone(visit, name, scheme):
+    page, wrong = visit(name, width=NARROW, scheme=scheme)
     scroll_through(page)
     width = page.evaluate("document.documentElement.scrollWidth")
     assert (width, wrong) == (NARROW, [])
-    keep_picture(page, name, "light", NARROW)
+    keep_picture(page, name, scheme, NARROW)
+
+
+def test_drawings_turn_dark_and_images_do_not(visit):
+    """The ground of a drawing becomes the page's own; a photograph stays."""
+    page, _ = visit("cifar10_95", scheme="dark")
+    scroll_through(page)
+    ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    wanted = [int(part) for part in re.findall(r"\d+", ground)[:3]]
+    drawing = page.locator(".cell_output img[src$='.svg']").first
+    shot = Image.open(io.BytesIO(drawing.screenshot())).convert("RGB")
+    np.testing.assert_allclose(shot.getpixel((2, 2)), wanted, atol=2)
+    assert max(high for _, high in shot.getextrema()) > 200
+    photographs = page.locator(".cell_output img[src$='.png']").first
+    filters = photographs.evaluate("image => getComputedStyle(image).filter")
+    assert filters == "none"
 
 
 @pytest.mark.parametrize("name", ["scoreboard", "full_runs", "vat_mnist"])
