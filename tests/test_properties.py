@@ -23,8 +23,8 @@ from tutorials_lib.corruptions import CORRUPTIONS, corrupt_images
 from tutorials_lib.datasets import fingerprint_images, load_dataset, scale_images
 from tutorials_lib.intervals import binomial_error, mean_interval, paired_difference
 from tutorials_lib.labels import choose_labelled
+from tutorials_lib.line_names import spread_apart
 from tutorials_lib.mixup import LAMBDA_PER, METHODS, PAIRINGS, mix, sample_weights
-from tutorials_lib.plots import spread_apart
 from tutorials_lib.pseudo_labels import balance_classes, keep_confident, write_labels
 from tutorials_lib.rand_augment import OPERATIONS, RandAugment
 from tutorials_lib.samples import draw_samples

@@ -9,6 +9,7 @@ from scipy import optimize
 from test_records import RECORD
 
 from tutorials_lib.intervals import mean_interval
+from tutorials_lib.line_names import spread_apart
 from tutorials_lib.plots import (
     COLOURS,
     draw_flow,
@@ -17,7 +18,6 @@ from tutorials_lib.plots import (
     show_images,
     show_intervals,
     show_panels,
-    spread_apart,
 )
 from tutorials_lib.runs import tables
 

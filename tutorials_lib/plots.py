@@ -2,25 +2,25 @@
 
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.colors import is_color_like
 from numpy.typing import ArrayLike
 
-from tutorials_lib.checks import (
-    check_array,
-    check_choice,
-    check_count,
-    check_finite,
-    check_flag,
-    check_numbers,
-    check_pair,
-    check_positive,
-    check_range,
-)
+from tutorials_lib.checks import check_count, check_flag, check_numbers
 from tutorials_lib.intervals import Interval
+from tutorials_lib.line_names import name_ends
+from tutorials_lib.plot_checks import (
+    Curves,
+    check_bars,
+    check_curves,
+    check_figure,
+    check_flow,
+    check_intervals,
+    check_limits,
+    check_panels,
+    check_pictures,
+)
 
 # Okabe and Ito's colours, told apart also by colour-blind readers.
 COLOURS = {
@@ -32,15 +32,6 @@ COLOURS = {
 }
 # For a quantity that grows from line to line, light to dark.
 SEQUENCE = ("#9ECAE1", "#4292C6", "#08519C", "#08233F")
-# What a curve consists of, and how its line may be broken.
-CURVE = ("x", "y", "colour", "style", "width")
-STYLES = ("-", "--", "-.", ":")
-# Inches; larger figures do not fit in memory.
-LARGEST = 100
-
-
-# See `show_curves`.
-Curves = Mapping[str, Mapping[str, Any]]
 
 
 def show_images(
@@ -62,27 +53,13 @@ def show_images(
         ValueError: no images, images of another shape or not finite, not one title
             for each, a number out of range.
     """
-    pixels = check_array("images", images).astype("float32")
-    if pixels.ndim != 4 or not pixels.size or pixels.shape[-1] not in (1, 3):
-        raise ValueError(
-            f"images must have shape (n, height, width, 1 or 3), none of them 0; got "
-            f"{pixels.shape}."
-        )
-    check_finite("images", pixels)
-    check_count("columns", columns)
-    check_range("size", size, 0.1, LARGEST)
-    if titles is not None and not _is_list(titles, len(pixels)):
-        raise ValueError(f"titles must be {len(pixels)} strings; got {titles!r}.")
+    pixels = check_pictures(images, titles, columns, size)
     low, high = pixels.min(), pixels.max()
     pixels = (pixels - low) / max(high - low, 1e-12)
-    rows = -(-len(pixels) // columns)
     height = size + (0.3 if titles is not None else 0)
-    figure, axes = plt.subplots(
-        rows, columns, figsize=(columns * size, rows * height), squeeze=False
-    )
-    for axis in axes.flat:
+    figure, axes = _make_grid(len(pixels), columns, size, height)
+    for place, (axis, image) in enumerate(zip(axes, pixels, strict=True)):
         axis.axis("off")
-    for place, (axis, image) in enumerate(zip(axes.flat, pixels, strict=False)):
         # Pixels as they are; smoothed ones also make a file three times as large.
         axis.imshow(
             image.squeeze(), cmap="gray_r", vmin=0, vmax=1, interpolation="nearest"
@@ -119,12 +96,10 @@ def show_curves(
             look that Matplotlib does not know, limits or ticks that are no numbers.
     """
     check_flag("logx", logx)
-    curves = _check_curves("curves", curves, logx)
-    _check_size(size)
+    curves = check_curves("curves", curves, logx)
+    check_figure(size)
     if limits is not None:
-        low, high = check_pair("limits", limits, low=-np.inf)
-        if low >= high:
-            raise ValueError(f"limits must rise; got {limits!r}.")
+        check_limits(limits)
     if xticks is not None:
         check_numbers("xticks", xticks)
     figure, axis = plt.subplots(figsize=size)
@@ -137,7 +112,7 @@ def show_curves(
     _style(axis, xlabel, ylabel)
     if limits is not None:
         axis.set_ylim(limits)
-    _name_ends(figure, axis)
+    name_ends(figure, axis)
     _show_drawing(figure)
 
 
@@ -158,26 +133,16 @@ def show_panels(
     Raises:
         ValueError: no panels, curves that `show_curves` refuses, columns below 1.
     """
-    if not isinstance(panels, dict) or not panels:
-        raise ValueError(f"panels must be a dict of title to curves; got {panels!r}.")
-    panels = {
-        title: _check_curves(f"panels[{title!r}]", curves)
-        for title, curves in panels.items()
-    }
+    panels = check_panels(panels)
     check_count("columns", columns)
-    _check_size(size)
-    rows = -(-len(panels) // columns)
-    figure, axes = plt.subplots(
-        rows, columns, figsize=(columns * size[0], rows * size[1]), squeeze=False
-    )
-    for axis in axes.flat[len(panels) :]:
-        axis.axis("off")
-    for axis, (title, curves) in zip(axes.flat, panels.items(), strict=False):
+    check_figure(size)
+    figure, axes = _make_grid(len(panels), columns, *size)
+    for axis, (title, curves) in zip(axes, panels.items(), strict=True):
         _draw_curves(axis, curves)
         axis.set_title(title, fontsize=10)
         _style(axis, xlabel, "")
         axis.xaxis.get_major_locator().set_params(integer=True)
-    axes.flat[0].legend(fontsize=8, frameon=False)
+    axes[0].legend(fontsize=8, frameon=False)
     _show_drawing(figure)
 
 
@@ -199,24 +164,16 @@ def show_bars(
         ValueError: no bars or more than three of a group, not a finite number for
             each label.
     """
-    colours = (COLOURS["baseline"], COLOURS["method"], COLOURS["variant"])
-    if not isinstance(bars, dict) or not 0 < len(bars) <= len(colours):
-        raise ValueError(f"bars must be a dict of one to three rows; got {bars!r}.")
-    for name, heights in bars.items():
-        heights = check_numbers(f"bars[{name!r}]", heights)
-        if not _is_list(labels, len(heights)):
-            raise ValueError(
-                f"labels must be as many as the bars {name!r}, {len(heights)}; got "
-                f"{labels!r}."
-            )
-    _check_size(size)
+    check_bars(bars, labels)
+    check_figure(size)
     figure, axis = plt.subplots(figsize=size)
+    colours = (COLOURS["baseline"], COLOURS["method"], COLOURS["variant"])
     places, width = np.arange(len(labels)), 0.8 / len(bars)
     for number, (name, heights) in enumerate(bars.items()):
         shift = (number - (len(bars) - 1) / 2) * width
         axis.bar(places + shift, heights, width, label=name, color=colours[number])
     axis.set_xticks(places, labels, rotation=30, ha="right")
-    _finish(figure, axis, "", ylabel, None)
+    _finish(figure, axis, "", ylabel)
 
 
 def draw_flow(
@@ -235,12 +192,8 @@ def draw_flow(
         ValueError: no boxes, a place that is no pair of numbers, an arrow that is not
             between two boxes.
     """
-    if not isinstance(boxes, dict) or not boxes:
-        raise ValueError(f"boxes must be a dict of text to (x, y); got {boxes!r}.")
-    for text, place in boxes.items():
-        check_pair(f"boxes[{text!r}]", place, low=-np.inf)
-    _check_arrows(arrows, boxes)
-    _check_size(size)
+    check_flow(boxes, arrows)
+    check_figure(size)
     figure, axis = plt.subplots(figsize=size)
     style = {"boxstyle": "round,pad=0.5", "facecolor": "white"}
     drawn = {
@@ -263,19 +216,6 @@ def draw_flow(
     _show_drawing(figure)
 
 
-def _draw_curves(axis, curves):
-    for label, curve in curves.items():
-        y = curve["y"]
-        axis.plot(
-            curve.get("x", range(1, len(y) + 1)),
-            y,
-            color=curve.get("colour"),
-            linestyle=curve.get("style", "-"),
-            linewidth=curve.get("width", 1.6),
-            label=label,
-        )
-
-
 def show_intervals(
     rows: Mapping[str, tuple[Sequence[float], Interval]],
     xlabel: str,
@@ -295,13 +235,9 @@ def show_intervals(
         ValueError: rows that are not pairs of finite numbers and an `Interval`,
             published values that are not finite.
     """
-    _check_rows(rows)
     published = {} if published is None else published
-    if not isinstance(published, dict):
-        raise ValueError(f"published must be a dict or None; got {published!r}.")
-    if published:
-        check_numbers("published", list(published.values()))
-    _check_size(size)
+    check_intervals(rows, published)
+    check_figure(size)
     figure, axis = plt.subplots(figsize=size)
     for place, (label, (values, interval)) in enumerate(rows.items()):
         last = place == len(rows) - 1
@@ -336,7 +272,30 @@ def show_intervals(
             )
     axis.set_yticks(range(len(rows)), list(rows))
     axis.invert_yaxis()
-    _finish(figure, axis, xlabel, "", None)
+    _finish(figure, axis, xlabel, "")
+
+
+def _make_grid(n, columns, width, height):
+    """A figure and n axes in rows; what the last row has left stays empty."""
+    rows = -(-n // columns)
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(columns * width, rows * height), squeeze=False
+    )
+    for axis in axes.flat[n:]:
+        axis.axis("off")
+    return figure, axes.flat[:n]
+
+
+def _draw_curves(axis, curves):
+    for label, curve in curves.items():
+        axis.plot(
+            curve["x"],
+            curve["y"],
+            color=curve["colour"],
+            linestyle=curve["style"],
+            linewidth=curve["width"],
+            label=label,
+        )
 
 
 def _style(axis, xlabel, ylabel):
@@ -346,74 +305,13 @@ def _style(axis, xlabel, ylabel):
     axis.spines[["top", "right"]].set_visible(False)
 
 
-def _finish(figure, axis, xlabel, ylabel, limits):
+def _finish(figure, axis, xlabel, ylabel):
     _style(axis, xlabel, ylabel)
-    if limits:
-        axis.set_ylim(limits)
     if axis.get_legend_handles_labels()[0]:
         # Above the axes, where it covers nothing.
         above = {"loc": "lower left", "bbox_to_anchor": (0, 1), "ncols": 3}
         axis.legend(fontsize=8, frameon=False, **above)
     _show_drawing(figure)
-
-
-def _name_ends(figure, axis, points=8):
-    """Names each line at its right end; names that would overlap are moved apart."""
-    # Until it is asked for them, an axis has not yet set its limits to its lines.
-    axis.autoscale_view()
-    to_share = axis.transData + axis.transAxes.inverted()
-    named = [line for line in axis.lines if not line.get_label().startswith("_")]
-    ends = []
-    for line in named:
-        points_drawn = line.get_xydata()
-        # A training that diverged ends with NaN.
-        last = points_drawn[np.isfinite(points_drawn).all(axis=1)][-1]
-        ends.append(float(to_share.transform(last)[1]))
-    # Axes take about three quarters of a figure's height; a line of text a bit more
-    # than its letters.
-    step = 1.25 * points / 72 / (0.75 * figure.get_figheight())
-    places = spread_apart(np.clip(ends, 0, 1), step)
-    for line, place in zip(named, places, strict=True):
-        beside = {"transform": axis.transAxes, "clip_on": False}
-        look = {"color": line.get_color(), "linestyle": line.get_linestyle()}
-        axis.plot([1.01, 1.04], [place, place], **look, **beside)
-        axis.text(1.05, place, line.get_label(), fontsize=points, va="center", **beside)
-
-
-def spread_apart(places: Sequence[float] | np.ndarray, step: float) -> np.ndarray:
-    """Moves places apart until neighbours are at least a step from each other.
-
-    Args:
-        places: Sequence of n numbers.
-        step: Least distance of two places.
-
-    Returns:
-        float array (n,), in the order of `places` and sorted alike; a crowd spreads
-        about its middle.
-
-    Raises:
-        ValueError: places that are not finite numbers, a step below 0.
-    """
-    wished = check_finite("places", check_array("places", places))
-    if wished.ndim != 1:
-        raise ValueError(f"places must be of shape (n,); got {wished.shape}.")
-    wished, step = wished.astype("float64"), check_range("step", step, 0, 1e100)
-    order = np.argsort(wished, kind="stable")
-    # Each crowd: its members' wishes, less what lies below them in it.
-    crowds = []
-    for number in order:
-        crowds.append([[wished[number]], [number]])
-        while len(crowds) > 1:
-            (low, first), (high, second) = crowds[-2:]
-            reach = np.mean(low) + step * len(low) / 2 + step * len(high) / 2
-            if np.mean(high) >= reach:
-                break
-            crowds[-2:] = [[low + high, first + second]]
-    moved = np.empty(len(wished))
-    for wishes, members in crowds:
-        offsets = step * (np.arange(len(members)) - (len(members) - 1) / 2)
-        moved[members] = np.mean(wishes) + offsets
-    return moved
 
 
 def _show_drawing(figure):
@@ -430,74 +328,3 @@ def _show_drawing(figure):
             plt.show()
     finally:
         inline.set_matplotlib_formats("png")
-
-
-def _is_list(values, length):
-    """Whether values are a sequence of a length, and no single text."""
-    sequence = hasattr(values, "__len__") and not isinstance(values, (str, bytes, dict))
-    return sequence and getattr(values, "ndim", 1) > 0 and len(values) == length
-
-
-def _check_size(size):
-    """Raises ValueError unless size is width and height of a figure, in inches."""
-    if (check_pair("size", size, low=0) > LARGEST).any():
-        raise ValueError(f"size must be at most {LARGEST} inches; got {size!r}.")
-
-
-def _check_curves(name, curves, positive=False):
-    """Raises ValueError unless curves are what `show_curves` says.
-
-    Returns:
-        The same, with x and y as arrays.
-    """
-    if not isinstance(curves, dict):
-        raise ValueError(f"{name} must be a dict of label to curve; got {curves!r}.")
-    checked = {}
-    for label, curve in curves.items():
-        own = f"{name}[{label!r}]"
-        if not isinstance(curve, dict) or "y" not in curve:
-            raise ValueError(f"{own} must be a dict with y; got {curve!r}.")
-        for key in curve:
-            check_choice(f"the keys of {own}", key, CURVE)
-        y = check_array(f"{own}['y']", curve["y"]).astype("float64")
-        if y.ndim != 1 or not np.isfinite(y).any():
-            raise ValueError(
-                f"{own}['y'] must be numbers (n,), at least one finite; got {y}."
-            )
-        x = check_numbers(f"{own}['x']", curve.get("x", range(1, len(y) + 1)))
-        if len(x) != len(y):
-            raise ValueError(f"{own}['x'] must be {len(y)} numbers; got {len(x)}.")
-        if positive and not (x > 0).all():
-            raise ValueError(f"{own}['x'] must be above 0 where logx is True; got {x}.")
-        colour = curve.get("colour")
-        if colour is not None and not is_color_like(colour):
-            raise ValueError(f"{own}['colour'] must be a colour; got {colour!r}.")
-        check_choice(f"{own}['style']", curve.get("style", "-"), STYLES)
-        check_positive(f"{own}['width']", curve.get("width", 1.6))
-        checked[label] = {**curve, "x": x, "y": y}
-    return checked
-
-
-def _check_rows(rows):
-    if not isinstance(rows, dict):
-        raise ValueError(f"rows must be a dict; got {rows!r}.")
-    for label, row in rows.items():
-        if not _is_pair(row) or not isinstance(row[1], Interval):
-            raise ValueError(
-                f"rows[{label!r}] must be (values, Interval); got {row!r}."
-            )
-        check_numbers(f"rows[{label!r}]", row[0])
-
-
-def _is_pair(values):
-    return isinstance(values, (tuple, list)) and len(values) == 2
-
-
-def _check_arrows(arrows, boxes):
-    if not isinstance(arrows, (tuple, list)):
-        raise ValueError(f"arrows must be a sequence; got {arrows!r}.")
-    for arrow in arrows:
-        if not isinstance(arrow, (tuple, list)) or len(arrow) != 3:
-            raise ValueError(f"arrows must be of three texts; got {arrow!r}.")
-        for end in arrow[:2]:
-            check_choice("the ends of arrows", end, tuple(boxes))
