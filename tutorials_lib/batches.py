@@ -18,7 +18,41 @@ from tutorials_lib.checks import (
 from tutorials_lib.mixup import LAMBDA_PER, PAIRINGS, check_alpha, mix, sample_weights
 
 
-class MixupBatches(keras.utils.PyDataset):
+class _SeededBatches(keras.utils.PyDataset):
+    """Batches drawn alike whenever they are asked for, and anew every epoch.
+
+    Args:
+        seed: Whole number of at least 0.
+        n: Images in a shuffle.
+        shuffles: How many shuffles an epoch has.
+    """
+
+    def __init__(self, seed, n, shuffles):
+        super().__init__()
+        self.seed = check_whole("seed", seed, 0)
+        self._lengths = [n] * shuffles
+        self._start_epoch(0)
+
+    def on_epoch_end(self) -> None:
+        """Moves on to the next epoch's draws; `fit` calls it."""
+        self._start_epoch(self.epoch + 1)
+
+    def _start_epoch(self, epoch):
+        self.epoch = epoch
+        # No batch index is this large, so no batch shares this stream.
+        rng = np.random.default_rng([self.seed, epoch, 2**32 - 1])
+        self._shuffles = [rng.permutation(n) for n in self._lengths]
+
+    def _make_generator(self, index):
+        """The generator of a batch; raises unless there is such a batch."""
+        if not isinstance(index, (int, np.integer)):
+            raise TypeError(f"index must be a whole number; got {index!r}.")
+        if not 0 <= index < len(self):
+            raise IndexError(f"index must be from 0 to {len(self) - 1}; got {index}.")
+        return np.random.default_rng([self.seed, self.epoch, index])
+
+
+class MixupBatches(_SeededBatches):
     """Batches of mixed images and labels for `model.fit`.
 
     Batch i of epoch e is drawn from a generator seeded by (seed, e, i), so a batch
@@ -60,18 +94,16 @@ class MixupBatches(keras.utils.PyDataset):
         images_per_mix: int = 2,
         method: str = "beta",
     ) -> None:
-        super().__init__()
         self.images = _check_images("images", images)
         self.labels = check_label_rows("labels", labels, self.images).astype("float32")
         self.batch_size = check_whole("batch_size", batch_size, 1, len(self.images))
-        self.seed = check_whole("seed", seed, 0)
         self.pairing = check_choice("pairing", pairing, PAIRINGS)
         self.lambda_per = check_choice("lambda_per", lambda_per, LAMBDA_PER)
         self.images_per_mix = check_count("images_per_mix", images_per_mix, 2)
         self.alpha = check_alpha(alpha, method)
         self.method = method
-        self.epoch = 0
-        self._shuffles = self._shuffle()
+        shuffles = {"replacement": 0, "batch": 1, "shuffles": self.images_per_mix}
+        super().__init__(seed, len(self.images), shuffles[pairing])
 
     def __len__(self) -> int:
         if self.pairing == "replacement":
@@ -88,8 +120,7 @@ class MixupBatches(keras.utils.PyDataset):
             IndexError: index not from 0 to the number of batches less 1.
             TypeError: index that is no whole number.
         """
-        _check_index(index, len(self))
-        rng = np.random.default_rng([self.seed, self.epoch, index])
+        rng = self._make_generator(index)
         chosen = self._choose(rng, index)
         n = len(chosen[0])
         if self.lambda_per == "sample":
@@ -102,19 +133,6 @@ class MixupBatches(keras.utils.PyDataset):
         images = mix([self.images[places] for places in chosen], weights)
         labels = mix([self.labels[places] for places in chosen], weights)
         return images, labels
-
-    def on_epoch_end(self) -> None:
-        """Moves on to the next epoch's draws; `fit` calls it."""
-        self.epoch += 1
-        self._shuffles = self._shuffle()
-
-    def _shuffle(self):
-        # No batch index is this large, so no batch shares this stream.
-        rng = np.random.default_rng([self.seed, self.epoch, 2**32 - 1])
-        shuffles = {"replacement": 0, "batch": 1, "shuffles": self.images_per_mix}
-        return [
-            rng.permutation(len(self.images)) for _ in range(shuffles[self.pairing])
-        ]
 
     def _choose(self, rng, index):
         """Places in the set, one array for each image of a mix."""
@@ -130,7 +148,7 @@ class MixupBatches(keras.utils.PyDataset):
         ]
 
 
-class PartlyLabelledBatches(keras.utils.PyDataset):
+class PartlyLabelledBatches(_SeededBatches):
     """Batches of which a part is labelled, for training with few labels.
 
     A batch is (images, labels, sample weights): first the labelled images, drawn with
@@ -165,7 +183,6 @@ class PartlyLabelledBatches(keras.utils.PyDataset):
         seed: int,
         labelled_only: bool = False,
     ) -> None:
-        super().__init__()
         self.images = _check_images("images", images)
         self.labels = check_label_rows("labels", labels, self.images).astype("float32")
         self.unlabelled = _check_images("unlabelled", unlabelled)
@@ -184,10 +201,8 @@ class PartlyLabelledBatches(keras.utils.PyDataset):
                 f"unlabelled must fill their part of batch_size {batch_size}, "
                 f"{self.unlabelled_per_batch}; got {len(self.unlabelled)}."
             )
-        self.seed = check_whole("seed", seed, 0)
         self.labelled_only = check_flag("labelled_only", labelled_only)
-        self.epoch = 0
-        self._shuffle = self._draw_shuffle()
+        super().__init__(seed, len(self.unlabelled), shuffles=1)
 
     def __len__(self) -> int:
         return len(self.unlabelled) // self.unlabelled_per_batch
@@ -203,29 +218,18 @@ class PartlyLabelledBatches(keras.utils.PyDataset):
             IndexError: index not from 0 to the number of batches less 1.
             TypeError: index that is no whole number.
         """
-        _check_index(index, len(self))
-        rng = np.random.default_rng([self.seed, self.epoch, index])
+        rng = self._make_generator(index)
         drawn = rng.integers(len(self.images), size=self.labelled_per_batch)
         images, labels = self.images[drawn], self.labels[drawn]
         weights = np.ones(len(drawn), dtype="float32")
         if self.labelled_only:
             return images, labels, weights
         size = self.unlabelled_per_batch
-        places = self._shuffle[index * size : (index + 1) * size]
+        places = self._shuffles[0][index * size : (index + 1) * size]
         images = np.concatenate([images, self.unlabelled[places]])
         padding = ((0, size), (0, 0))
         weights *= len(images) / len(drawn)
         return images, np.pad(labels, padding), np.pad(weights, padding[0])
-
-    def on_epoch_end(self) -> None:
-        """Moves on to the next epoch's draws; `fit` calls it."""
-        self.epoch += 1
-        self._shuffle = self._draw_shuffle()
-
-    def _draw_shuffle(self):
-        # No batch index is this large, so no batch shares this stream.
-        rng = np.random.default_rng([self.seed, self.epoch, 2**32 - 1])
-        return rng.permutation(len(self.unlabelled))
 
 
 def _check_images(name, images):
@@ -239,10 +243,3 @@ def _check_images(name, images):
     # A number too large for single precision becomes infinity, which is refused.
     with np.errstate(over="ignore"):
         return check_finite(name, images.astype("float32", copy=False))
-
-
-def _check_index(index, batches):
-    if not isinstance(index, (int, np.integer)):
-        raise TypeError(f"index must be a whole number; got {index!r}.")
-    if not 0 <= index < batches:
-        raise IndexError(f"index must be from 0 to {batches - 1}; got {index}.")
