@@ -19,8 +19,8 @@ MARK = ("fab fa-github", "fas fa-code-branch")
 # Docutils calls the references a list but not its entries items: a screen reader that
 # is told of a list finds it empty.
 CITATIONS = re.compile(r' role="list"(?= class="citation-list")')
-# The converter spaces `log` and the sign of a distribution like letters, and stretches a
-# bar to a hyphen.
+# The converter spaces `log` and the sign of a distribution like letters, and stretches
+# a bar to a hyphen.
 MENDED = {
     "<mi>log</mi>": '<mo lspace="0.167em" rspace="0.167em">log</mo>',
     "<mi>&#x0007E;</mi>": "<mo>&#x0223C;</mo>",
