@@ -2,8 +2,14 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from tutorials_lib.intervals import binomial_error, mean_interval, paired_difference
+from tutorials_lib.intervals import (
+    Interval,
+    binomial_error,
+    mean_interval,
+    paired_difference,
+)
 
 
 def test_interval_with_the_t_of_the_tables():
@@ -19,6 +25,37 @@ def test_one_value_has_no_interval():
     interval = mean_interval([0.5])
     assert interval.half_width is None
     assert interval.format() == "50.00 (n = 1)"
+    # Nor does it rule anything out.
+    for each in (interval, interval.predict_one_more()):
+        assert (each.low, each.high) == (-np.inf, np.inf)
+        assert each.holds(1e9)
+
+
+def test_bounds_are_held_and_nothing_beyond():
+    interval = Interval(0.5, 0.25, 3)
+    assert (interval.low, interval.high) == (0.25, 0.75)
+    tried = (0.2499, 0.25, 0.5, 0.75, 0.7501)
+    assert [each for each in tried if interval.holds(each)] == [0.25, 0.5, 0.75]
+    with pytest.raises(ValueError, match=r"value must be .* got nan"):
+        interval.holds(float("nan"))
+
+
+def test_one_more_value_is_as_students_t():
+    """It differs from the mean by a standard error of s * sqrt(1 + 1 / n)."""
+    values = [2.0, 4.0, 4.0, 4.0, 6.0]
+    error = np.std(values, ddof=1) * (1 + 1 / 5) ** 0.5
+    low, high = stats.t.interval(0.95, 4, np.mean(values), error)
+    found = mean_interval(values).predict_one_more()
+    assert (found.low, found.high) == pytest.approx((low, high))
+    assert (found.mean, found.n) == (4, 5)
+
+
+@pytest.mark.parametrize("n", [2, 5])
+def test_one_more_value_is_held_in_95_of_100_cases(n):
+    drawn = np.random.default_rng(0).normal(3, 2, size=(4000, n + 1))
+    held = [mean_interval(x[1:]).predict_one_more().holds(x[0]) for x in drawn]
+    # Four standard errors of a share of 4000.
+    assert np.mean(held) == pytest.approx(0.95, abs=0.014)
 
 
 def test_format_in_percent():

@@ -473,7 +473,7 @@ class TestIntervals:
         assert 0 <= p_value <= 1
         # The interval holds zero just where the test does not reach 5%.
         assume(abs(p_value - 0.05) > 1e-6)
-        assert (abs(interval.mean) <= interval.half_width) == (p_value > 0.05)
+        assert interval.holds(0) == (p_value > 0.05)
 
     @try_many(accuracy=st.floats(0, 1), n=st.integers(1, 10**9))
     def test_binomial_error(self, accuracy, n):

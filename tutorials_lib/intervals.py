@@ -21,7 +21,7 @@ LARGEST = 1e100
 
 @dataclasses.dataclass(frozen=True)
 class Interval:
-    """A mean with its 95% confidence interval.
+    """A mean with its 95% confidence interval, or with the one for a further value.
 
     Attributes:
         mean: Mean of the values.
@@ -32,6 +32,31 @@ class Interval:
     mean: float
     half_width: float | None
     n: int
+
+    @property
+    def low(self) -> float:
+        """Where it begins: minus infinity where there is one value."""
+        return -math.inf if self.half_width is None else self.mean - self.half_width
+
+    @property
+    def high(self) -> float:
+        """Where it ends: infinity where there is one value."""
+        return math.inf if self.half_width is None else self.mean + self.half_width
+
+    def holds(self, value: float) -> bool:
+        """Says whether a number lies in it, ends included."""
+        return self.low <= check_range("value", value, -math.inf, math.inf) <= self.high
+
+    def predict_one_more(self) -> "Interval":
+        """Returns where one more value lies in 95% of cases, around the same mean.
+
+        It spreads as the values do and around a mean that is unsure itself, which makes
+        the interval sqrt(n + 1) times as wide as that of the mean.
+        """
+        if self.half_width is None:
+            return self
+        wider = self.half_width * math.sqrt(self.n + 1)
+        return dataclasses.replace(self, half_width=wider)
 
     def format(self, scale: float = 100, digits: int = 2) -> str:
         """Writes mean, half-width and number, by default in percent."""

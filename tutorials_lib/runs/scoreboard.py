@@ -141,8 +141,7 @@ def find_tolerance(
     squares. With one seed our own binomial error takes the interval's place. Where our
     interval is more than twice as wide as the article's error, it would let nearly
     everything pass, and there is no verdict. A loss has no such error: the article's is
-    one more run, which has to lie in the 95% prediction interval of ours, sqrt(n + 1)
-    times as wide as that of the mean; that takes three seeds.
+    one more run, see `Interval.predict_one_more`; that takes three seeds.
 
     Args:
         published: The article's number.
@@ -152,11 +151,9 @@ def find_tolerance(
     Returns:
         A number; None where our seeds are too few for a verdict.
     """
-    half = ours.half_width
     if n is None:
-        if half is None or ours.n < 3:
-            return None
-        return half * math.sqrt(ours.n + 1)
+        return ours.predict_one_more().half_width if ours.n >= 3 else None
+    half = ours.half_width
     theirs = WIDE * binomial_error(published, n)
     if half is None:
         half = WIDE * binomial_error(ours.mean, n)

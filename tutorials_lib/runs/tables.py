@@ -196,7 +196,7 @@ def show_differences(
         interval, _ = paired_difference(first, second)
         zero = "no interval"
         if interval.half_width is not None:
-            zero = "yes" if abs(interval.mean) <= interval.half_width else "no"
+            zero = "yes" if interval.holds(0) else "no"
         rows.append([variant, interval.format(), zero])
     title = f"{metric.replace('_', ' ')} minus that of {baseline}"
     show_table([title, "points: mean ± 95% (pairs)", "interval holds zero"], rows)
@@ -260,9 +260,8 @@ def print_gap(
     """Prints how two variants differ, the article's way and ours, in points.
 
     The article's gap is of one run each. Ours is the mean over pairs of runs with the
-    same seed, with Student's 95% interval and the paired t-test of no difference. What
-    one more pair would show spreads wider than the mean is unsure: the article's gap
-    belongs in that prediction interval, sqrt(n + 1) times as wide.
+    same seed, with Student's 95% interval and the paired t-test of no difference. The
+    article's gap belongs in the wider interval for one more pair.
 
     Args:
         records: Records of one profile.
@@ -289,16 +288,18 @@ def print_gap(
     if p_value is None:
         print("all pairs differ alike, which gives no interval")
         return
-    low, high = interval.mean - interval.half_width, interval.mean + interval.half_width
-    print(f"95% interval of the mean: {100 * low:+.3f} to {100 * high:+.3f}")
-    print(f"p = {p_value:.3f}; the interval holds zero: {low <= 0 <= high}")
-    reach = interval.half_width * math.sqrt(interval.n + 1)
-    low, high = interval.mean - reach, interval.mean + reach
-    print(f"95% interval for one more pair: {100 * low:+.3f} to {100 * high:+.3f}")
-    print(f"it holds the article's gap: {low <= theirs <= high}")
+    print(f"95% interval of the mean: {_say_bounds(interval)}")
+    print(f"p = {p_value:.3f}; the interval holds zero: {interval.holds(0)}")
+    one_more = interval.predict_one_more()
+    print(f"95% interval for one more pair: {_say_bounds(one_more)}")
+    print(f"it holds the article's gap: {one_more.holds(theirs)}")
     spread = np.std(np.subtract(*pairs), ddof=1)
     numbers = np.arange(2, 100_001)
     widths = stats.t.ppf(0.975, numbers - 1) * spread / np.sqrt(numbers)
     enough = numbers[widths <= abs(theirs)]
     needed = f"about {enough[0]:,}" if len(enough) else "more than 100,000"
     print(f"pairs to tell a gap of the article's size from zero: {needed}")
+
+
+def _say_bounds(interval):
+    return f"{100 * interval.low:+.3f} to {100 * interval.high:+.3f}"
