@@ -116,6 +116,10 @@ ARTICLES: dict[str, dict[str, Any]] = {
         },
     },
 }
+# Told apart by colour-blind readers, on light and on dark.
+CHAPTER_COLOURS = dict(
+    zip(ARTICLES, ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00"), strict=True)
+)
 
 
 def read_published(chapter: str, metric: str) -> dict[str, float]:

@@ -50,6 +50,11 @@ def read_metric(records: Iterable[Record], metric: str) -> list[float]:
     return [record["metrics"][metric] for record in records]
 
 
+def sum_hours(records: Iterable[Record]) -> float:
+    """Returns how many hours runs took together."""
+    return sum(record["timing"]["wall_seconds"] for record in records) / 3600
+
+
 def show_table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Shows a table; the first column is text, the others stand to the right.
 
@@ -224,7 +229,6 @@ def show_provenance(records: Sequence[Record]) -> None:
         return ", ".join(sorted({str(read(record)) for record in records}))
 
     titles = {name: each.title for name, each in SPECIFICATIONS.items()}
-    hours = sum(record["timing"]["wall_seconds"] for record in records) / 3600
     dates = sorted(record["date"][:10] for record in records)
     cores = collect(lambda record: record["environment"]["cores"])
     versions = ("keras", "jax", "tensorflow", "python")
@@ -237,7 +241,7 @@ def show_provenance(records: Sequence[Record]) -> None:
         ["backend", collect(lambda record: record["environment"]["backend"])],
         ["device", collect(lambda record: record["environment"]["device"])],
         ["cores a run", cores],
-        ["time in all", f"{hours:.1f} h"],
+        ["time in all", f"{sum_hours(records):.1f} h"],
         ["commit", collect(lambda record: (record["git"]["commit"] or "none")[:10])],
     ]
     for name in versions:
