@@ -14,18 +14,17 @@ from typing import Any
 
 import keras
 
-from tutorials_lib.datasets import Dataset
-from tutorials_lib.runs.profiles import Settings
-
 try:
     import fcntl
 except ImportError:
     # Windows has no such locks: there one process at a time works on a grid.
     fcntl = None  # type: ignore[assignment]
 
+from tutorials_lib.datasets import Dataset
 from tutorials_lib.runs.cluster import run_on_cluster
 from tutorials_lib.runs.devices import spread_batches
 from tutorials_lib.runs.environment import describe_commit, describe_environment
+from tutorials_lib.runs.profiles import Settings
 from tutorials_lib.runs.records import (
     SCHEMA,
     Record,
@@ -100,62 +99,65 @@ def run_grid(
         RecordError: a record that stands there is damaged or is of another run.
     """
     _check_grid(grid)
-    resumable = settings.profile == "full" and data.origin != "sample"
     # The one run that is asked for; what it builds on is read where it stands.
     only = os.environ.get("TUTORIALS_ONLY")
-    home = runs_folder() / settings.profile
-    if resumable and not settings.changed and may_publish():
-        home = published_folder()
-    elif resumable and settings.changed and not only:
-        home = home.with_name(f"full-{_name_protocol(settings)}")
-    folder = home / settings.chapter
+    lasting = settings.profile == "full" and data.origin != "sample"
+    folder = _choose_folder(settings, lasting, only)
     _check_writable(folder)
     commit = describe_commit()
-    planned = [_place(settings.chapter, folder, data, run) for run in grid]
-    done: dict[int, Record] = {}
-    waiting: list[Mapping[str, Any]] = []
-    resumable = resumable or bool(only)
+    planned = {_place(settings.chapter, folder, data, run): run for run in grid}
+    resumable = lasting or bool(only)
     if scheduler := os.environ.get("TUTORIALS_SCHEDULER"):
-        missing = {
-            path: run for path, run in planned if not (resumable and path.exists())
-        }
-        number = len(planned) - len(missing)
-        for path in run_on_cluster(scheduler, settings, missing, folder):
-            number += 1
-            _say(number, len(planned), read_record(path))
+        _run_elsewhere(scheduler, settings, planned, resumable, folder)
         resumable = True
+    wanted = {path for path in planned if not only or path.name == only}
+    done: dict[pathlib.Path, Record] = {}
+    waiting = 0
     while len(done) < len(planned):
         late = _is_late(settings)
-        waiting, before = [], waiting
-        for place, (path, run) in enumerate(planned):
-            if place in done:
+        for path, run in planned.items():
+            if path in done:
                 continue
             if resumable and path.exists():
-                done[place] = _read_planned(settings.chapter, data, run, path)
-                continue
-            if only and path.name != only:
-                continue
-            late = late or _is_late(settings)
-            if late:
-                continue
-            with _claim(path) as claimed:
-                # The holder of a claim may have finished since the first look.
-                if claimed and resumable and path.exists():
-                    done[place] = _read_planned(settings.chapter, data, run, path)
-                elif claimed:
-                    remove_partials(path)
-                    record, arrays = _run_once(settings, data, run, train, commit)
-                    _keep(record, arrays, path)
-                    done[place] = record
-                    _say(len(done), len(planned), record)
-                else:
-                    waiting.append(run)
+                done[path] = _read_planned(settings.chapter, data, run, path)
+            elif path in wanted and not (late := late or _is_late(settings)):
+                with _claim(path) as claimed:
+                    # The holder of a claim may have finished since the first look.
+                    if claimed and resumable and path.exists():
+                        done[path] = _read_planned(settings.chapter, data, run, path)
+                    elif claimed:
+                        remove_partials(path)
+                        record, arrays = _run_once(settings, data, run, train, commit)
+                        _keep(record, arrays, path)
+                        done[path] = record
+                        _say(len(done), len(planned), record)
+        before, waiting = waiting, len(wanted - done.keys())
         if not waiting or late:
             break
-        if len(waiting) != len(before):
-            print(f"waiting for {len(waiting)} runs that other processes work on")
+        if waiting != before:
+            print(f"waiting for {waiting} runs that other processes work on")
         time.sleep(5)
-    return [done[place] for place in sorted(done)]
+    return [done[path] for path in planned if path in done]
+
+
+def _choose_folder(settings, lasting, only):
+    """Chooses where records go, by whether they last and are the profile's own."""
+    home = runs_folder() / settings.profile
+    if lasting and not settings.changed and may_publish():
+        home = published_folder()
+    elif lasting and settings.changed and not only:
+        home = home.with_name(f"full-{_name_protocol(settings)}")
+    return home / settings.chapter
+
+
+def _run_elsewhere(scheduler, settings, planned, resumable, folder):
+    """Has a cluster's workers leave the records that are missing in the folder."""
+    missing = {
+        path: run for path, run in planned.items() if not (resumable and path.exists())
+    }
+    paths = run_on_cluster(scheduler, settings, missing, folder)
+    for number, path in enumerate(paths, len(planned) - len(missing) + 1):
+        _say(number, len(planned), read_record(path))
 
 
 def _keep(record, arrays, path):
@@ -195,7 +197,7 @@ def _place(chapter, folder, data, run):
     identity = identify_run(
         chapter, run["variant"], run["seed"], run["parameters"], data.sha256
     )
-    return folder / name_record(run["variant"], run["seed"], identity), run
+    return folder / name_record(run["variant"], run["seed"], identity)
 
 
 def _check_grid(grid):
