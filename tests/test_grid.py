@@ -1,5 +1,6 @@
 """Running a grid: records, resuming after a kill, sharing, and saying no in time."""
 
+import errno
 import json
 import os
 import pathlib
@@ -239,6 +240,20 @@ def test_a_claim_is_held_by_a_living_process_alone(stand_in, tmp_path):
     claim.write_text('{"host": "elsewhere"}')
     assert run_grid(settings, stand_in["data"], plan(seeds=(0,)), stand_in["train"])
     assert not claim.exists()
+
+
+def test_a_file_system_without_locks(stand_in, tmp_path, monkeypatch):
+    """No claim can be had there, and none is needed: the run is made, nothing waits."""
+
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("tutorials_lib.runs.grid.fcntl.flock", refuse)
+    settings = choose_settings("mixup_mnist", "full", seeds=1)
+    plan = [plan_run("one", 0, slow=0)]
+    (record,) = run_grid(settings, stand_in["data"], plan, stand_in["train"])
+    assert record["variant"] == "one"
+    assert not list(tmp_path.rglob("*.claim"))
 
 
 def test_a_grid_with_one_run_twice(stand_in):

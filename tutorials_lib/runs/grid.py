@@ -357,20 +357,29 @@ def _claim(path):
         return
     claim = path.with_suffix(".claim")
     with claim.open("w") as file:
+        claimed = _lock(file) and _is_still(file, claim)
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            yield False
-            return
-        # The last holder may have removed the file between its opening and its lock.
-        try:
-            same = os.path.samestat(os.fstat(file.fileno()), claim.stat())
-        except FileNotFoundError:
-            same = False
-        if not same:
-            yield False
-            return
-        try:
-            yield True
+            yield claimed
         finally:
-            claim.unlink(missing_ok=True)
+            if claimed:
+                claim.unlink(missing_ok=True)
+
+
+def _lock(file):
+    """Locks a file; returns whether no other process has it."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        # A file system without locks: as on Windows.
+        pass
+    return True
+
+
+def _is_still(file, path):
+    """Whether a file is the one at a path, which its last holder may have removed."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
