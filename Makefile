@@ -5,16 +5,18 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help book run test slow real-data format lint bench clean
+.PHONY: help book run test slow coverage real-data format lint audit bench clean
 
 help:
 	@echo "make book [PROFILE=smoke|quick|full]   run every chapter, build the pages"
 	@echo "make run CHAPTER=NAME [PROFILE=...]     run one chapter"
 	@echo "make test                               all tests that need no data"
 	@echo "make slow                               chapters killed and resumed, minutes each"
+	@echo "make coverage                           make test, and the lines it did not run"
 	@echo "make real-data                          tests on the sets in TUTORIALS_DATA"
 	@echo "make format                             format code and notebooks, then lint"
 	@echo "make lint                               style, types, notebooks, workflows"
+	@echo "make audit                              known vulnerabilities of what is installed"
 	@echo "make bench                              speed, as ratios"
 	@echo "make clean                              remove what the commands above made"
 
@@ -37,6 +39,13 @@ test: $(READY)
 slow: $(READY)
 	$(BIN)/python -m pytest -m slow
 
+coverage: $(READY)
+	mkdir -p _build/coverage
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
 real-data: $(READY)
 	$(BIN)/python -m pytest -m real_data
 
@@ -53,6 +62,10 @@ lint: $(READY)
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/*.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
 	$(BIN)/zizmor --offline --quiet .github/workflows
+
+audit: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check pip-audit
+	$(BIN)/pip-audit --skip-editable
 
 bench: $(READY)
 	KERAS_BACKEND=tensorflow $(BIN)/python benchmarks/run.py
