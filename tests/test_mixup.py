@@ -26,7 +26,10 @@ def test_weights_follow_dirichlet(number, method):
         # Each weight of a Dirichlet follows Beta(alpha, (k - 1) alpha).
         law = stats.beta(alpha, (number - 1) * alpha)
         assert stats.kstest(column, law.cdf).pvalue > 1e-3
-    closed_form = stats.dirichlet([alpha] * number).cov()
+    # Of a share 1 / k each, over the parameters' sum and one.
+    shares = np.full(number, 1 / number)
+    closed_form = np.diag(shares) - np.outer(shares, shares)
+    closed_form /= number * alpha + 1
     np.testing.assert_allclose(np.cov(rows.T), closed_form, atol=0.004)
 
 

@@ -18,7 +18,7 @@ from tutorials_lib.checks import (
     check_size,
 )
 from tutorials_lib.tensors import Tensor
-from tutorials_lib.warps import fuse, make_matrices, warp_images
+from tutorials_lib.warps import check_part, fuse, make_matrices, warp_images
 
 
 def shift_channels(images: Tensor, amounts: Tensor) -> Tensor:
@@ -185,5 +185,7 @@ def _check_parameters(parameters, n):
         raise ValueError(
             f"parameters must be a dict of {', '.join(names)}; got {parameters!r}."
         )
-    for name, values in parameters.items():
-        check_per_image(f"parameters[{name!r}]", values, n)
+    for part, values in parameters.items():
+        name = f"parameters[{part!r}]"
+        check_per_image(name, values, n)
+        check_part(name, part, values)

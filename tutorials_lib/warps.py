@@ -100,18 +100,29 @@ def _check_parts(**parts):
         for length in check_vector(name, part).shape:
             if length is not None:
                 lengths[name] = length
-        found = read_values(name, part)
-        if found is None:
-            continue
-        # Half precision does not reach the bound.
-        if (np.abs(found.astype("float64")) > LARGEST).any():
-            raise ValueError(f"{name} must not be beyond {LARGEST:g}; got {found}.")
-        if name == "flip" and not np.isin(found, (0, 1)).all():
-            raise ValueError(f"flip must be True or False; got {found}.")
-        if name.startswith("zoom") and (found <= 0).any():
-            raise ValueError(f"{name} must be above 0; got {found.min()}.")
+        check_part(name, name, part)
     if len(set(lengths.values())) > 1:
         raise ValueError(f"{', '.join(lengths)} must have one length; got {lengths}.")
+
+
+def check_part(name: str, part: str, values: float | Tensor) -> None:
+    """Raises ValueError unless values can be a part of warps.
+
+    Args:
+        name: What to call the values in the message.
+        part: Which argument of `make_matrices` they are.
+        values: A number, or an array or tensor of them; inside of jit it passes.
+    """
+    found = read_values(name, values)
+    if found is None:
+        return
+    # Half precision does not reach the bound.
+    if (np.abs(found.astype("float64")) > LARGEST).any():
+        raise ValueError(f"{name} must not be beyond {LARGEST:g}; got {found}.")
+    if part == "flip" and not np.isin(found, (0, 1)).all():
+        raise ValueError(f"{name} must be True or False; got {found}.")
+    if part.startswith("zoom") and (found <= 0).any():
+        raise ValueError(f"{name} must be above 0; got {found.min()}.")
 
 
 def fuse(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
