@@ -1,444 +1,126 @@
 """The one table of what each profile means for each chapter."""
 
-import ast
-import collections.abc
-import contextlib
 import dataclasses
-import functools
-import os
 import time
 import types
 from typing import Any
 
-from tutorials_lib.checks import (
-    PRECISIONS,
-    check_choice,
-    check_flag,
-    check_positive,
-    check_range,
-    check_whole,
-)
-from tutorials_lib.datasets import SOURCES
-from tutorials_lib.mixup import LAMBDA_PER, PAIRINGS
-from tutorials_lib.pseudo_labels import EMPTY
+from tutorials_lib.checks import check_choice
+from tutorials_lib.runs.knobs import CHECKS, CHOOSING
 
 PROFILES = ("smoke", "quick", "full")
 
 # Article 0 has seven; the first stands for the limit without mixing.
-MIXUP_MNIST_ALPHAS = (1e-6, 0.1, 0.2, 0.3, 0.4, 0.5, 1.0, 2.0)
-
-TABLE: dict[str, dict[str, dict[str, Any]]] = {
-    "mixup_mnist": {
-        "protocol": {
-            "batch_size": 32,
-            "learning_rate": 0.002,
-            "decay": 1e-4,
-            "pairing": "replacement",
-            "lambda_per": "sample",
-        },
-        "smoke": {
-            "source": "sample",
-            "train_images": 640,
-            "test_images": 200,
-            "epochs": 2,
-            "seeds": 1,
-            "alphas": (1e-6, 0.1, 2.0),
-        },
-        "quick": {
-            "source": "real",
-            "train_images": 10_000,
-            "test_images": None,
-            "epochs": 3,
-            "seeds": 1,
-            "alphas": MIXUP_MNIST_ALPHAS,
-        },
-        "full": {
-            "source": "real",
-            "train_images": None,
-            "test_images": None,
-            "epochs": 30,
-            "seeds": 3,
-            "alphas": MIXUP_MNIST_ALPHAS,
-        },
-    },
-    "vat_mnist": {
-        "protocol": {
-            "batch_size": 128,
-            "learning_rate": 1.0,
-            "eps": 1.0,
-            "xi": 10.0,
-            "iterations": 1,
-            "labelled_per_batch": 32,
-        },
-        "smoke": {
-            "source": "sample",
-            "train_images": 640,
-            "test_images": 200,
-            "epochs": 1,
-            "seeds": 1,
-            "labels": (100,),
-            "study_images": 256,
-            "validation_images": 200,
-            "eps_values": (0.5,),
-        },
-        "quick": {
-            "source": "real",
-            "train_images": 10_000,
-            "test_images": None,
-            "epochs": 3,
-            "seeds": 1,
-            "labels": (100, 1000),
-            "study_images": 2000,
-            "validation_images": 2000,
-            "eps_values": (0.5, 1.0, 2.0),
-        },
-        "full": {
-            "source": "real",
-            "train_images": None,
-            "test_images": None,
-            "epochs": 12,
-            "seeds": 3,
-            "labels": (100, 1000),
-            "study_images": 10_000,
-            "validation_images": 10_000,
-            "eps_values": (0.25, 0.5, 1.0, 2.0, 4.0),
-        },
-    },
-    "cifar10_95": {
-        "protocol": {
-            "learning_rate": 0.001,
-            "rotation": 20.0,
-            "shift": 0.2,
-            "zoom": 0.2,
-            "channel_shift": 0.2,
-            "strong": 0.3,
-            "off_centre": True,
-            "recipe_peak": 0.4,
-        },
-        "smoke": {
-            "source": "sample",
-            "train_images": 200,
-            "validation_images": 40,
-            "test_images": 100,
-            "epochs": 2,
-            "batch_size": 50,
-            "seeds": 1,
-            "members": 2,
-            "draws": 2,
-            "width": 4,
-            "precision": "float32",
-            "recipe_epochs": 1,
-            "recipe_batch_size": 50,
-        },
-        "quick": {
-            "source": "real",
-            "train_images": 5000,
-            "validation_images": 1000,
-            "test_images": 1000,
-            "epochs": 12,
-            "batch_size": 50,
-            "seeds": 1,
-            "members": 2,
-            "draws": 10,
-            "width": 8,
-            "precision": "float32",
-            "recipe_epochs": 12,
-            "recipe_batch_size": 100,
-        },
-        "full": {
-            "source": "real",
-            "train_images": None,
-            "validation_images": 5000,
-            "test_images": None,
-            "epochs": 150,
-            "batch_size": 500,
-            "seeds": 3,
-            "members": 5,
-            "draws": 50,
-            "width": 64,
-            # Named for a GPU, where alone this profile ends within a day.
-            "precision": "mixed_bfloat16",
-            "recipe_epochs": 40,
-            "recipe_batch_size": 500,
-        },
-    },
-    "mixup_fashion_mnist": {
-        "protocol": {
-            "batch_size": 64,
-            "validation_images": 2000,
-            "pairing": "shuffles",
-            "lambda_per": "sample",
-        },
-        "smoke": {
-            "source": "sample",
-            "train_images": 1000,
-            "validation_images": 200,
-            "test_images": 200,
-            "epochs": 2,
-            "seeds": 1,
-            "alphas": (0.001, 0.2, 1.0),
-            "images_per_mix": (2, 3),
-        },
-        "quick": {
-            "source": "real",
-            "train_images": 12_000,
-            "test_images": None,
-            "epochs": 5,
-            "seeds": 2,
-            "alphas": (0.1, 0.2, 1.0),
-            "images_per_mix": (2, 3),
-        },
-        "full": {
-            "source": "real",
-            "train_images": None,
-            "test_images": None,
-            "epochs": 10,
-            "seeds": 5,
-            "alphas": (0.001, 0.1, 0.2, 0.4, 1.0),
-            "images_per_mix": (2, 3, 4),
-        },
-    },
-    "noisy_student": {
-        "protocol": {
-            "folder": None,
-            "leave_out": (),
-            "schedules": ("short",),
-            "variants": None,
-            "watch": "held out",
-            "stride_on": "last",
-        },
-        "smoke": {
-            "source": "sample",
-            # Half of them, for a minute's sake: one of each kind.
-            "variants": (
-                "teacher",
-                "noised teacher",
-                "student of the noised",
-                "control of the student of the noised",
-                "second round",
-            ),
-            "train_images": 300,
-            "validation_images": 50,
-            "unlabelled_images": 100,
-            "test_images": 60,
-            "epochs": 2,
-            "long_epochs": 3,
-            "batch_size": 50,
-            "learning_rate": 0.001,
-            "seeds": 1,
-            "threshold": 0.1,
-            "other_threshold": 0.05,
-            "empty": "skip",
-            "width": 4,
-            "blocks": (1,),
-            "strengths": (3,),
-            "precision": "float32",
-        },
-        "quick": {
-            "source": "real",
-            "train_images": 2600,
-            "validation_images": 500,
-            "unlabelled_images": 700,
-            "test_images": 500,
-            "epochs": 8,
-            "long_epochs": 30,
-            "batch_size": 25,
-            # A small net takes long steps well; chosen on held-out images.
-            "learning_rate": 0.004,
-            "seeds": 1,
-            # A teacher of a few epochs is seldom sure.
-            "threshold": 0.25,
-            "other_threshold": 0.35,
-            "empty": "skip",
-            "width": 8,
-            "blocks": (1, 1),
-            "strengths": (1, 3, 5),
-            "precision": "float32",
-        },
-        "full": {
-            "source": "real",
-            "train_images": None,
-            "validation_images": 5000,
-            "unlabelled_images": 8000,
-            "test_images": None,
-            "epochs": 60,
-            "long_epochs": 300,
-            "batch_size": 256,
-            "learning_rate": 0.002,
-            "seeds": 3,
-            "threshold": 0.75,
-            "other_threshold": 0.95,
-            "empty": "stop",
-            "width": 64,
-            "blocks": (3, 4, 6, 3),
-            "strengths": (1, 2, 3, 4, 5),
-            "precision": "mixed_bfloat16",
-        },
-    },
-}
-CHAPTERS = tuple(TABLE)
-
-# Of noisy_student: ours, and the 300 epochs of its article.
-SCHEDULES = ("short", "article")
-STUDENTS = (
+MNIST_ALPHAS = (1e-6, 0.1, 0.2, 0.3, 0.4, 0.5, 1.0, 2.0)
+FASHION_ALPHAS = (0.001, 0.1, 0.2, 0.4, 1.0)
+# Half of the students, for a minute's sake: one of each kind.
+SMOKE_STUDENTS = (
     "teacher",
     "noised teacher",
-    "noised teacher, other noise",
-    "student",
     "student of the noised",
-    "control of the student",
     "control of the student of the noised",
-    "hard labels",
-    "other threshold",
     "second round",
 )
 
-# Knobs that choose which runs there are and leave each run as it is.
-CHOOSING = (
-    "seeds",
-    "alphas",
-    "images_per_mix",
-    "labels",
-    "eps_values",
-    "members",
-    "schedules",
-    "variants",
-    "max_minutes",
-)
+
+def _split_columns(protocol, **rows):
+    """What all profiles of a chapter share, and for each its column of the rows."""
+    columns = zip(*rows.values(), strict=True)
+    values = (dict(zip(rows, column, strict=True)) for column in columns)
+    return {"protocol": protocol, **dict(zip(PROFILES, values, strict=True))}
 
 
-def _parse_list(value):
-    """Reads a list that came as text, as plain papermill hands it over."""
-    if isinstance(value, str):
-        with contextlib.suppress(SyntaxError, ValueError):
-            return ast.literal_eval(value)
-    return value
-
-
-def _check_items(name, value, check):
-    """Checks each item of a list; what is no list is one of a single item."""
-    value = _parse_list(value)
-    if isinstance(value, str) or not isinstance(value, collections.abc.Sequence):
-        value = (value,)
-    return tuple(check(name, item) for item in value)
-
-
-def _check_list(name, value, check):
-    checked = _check_items(name, value, check)
-    if not checked:
-        raise ValueError(f"{name} must hold at least one value; got {value!r}.")
-    if len(set(checked)) < len(checked):
-        raise ValueError(f"{name} must hold no value twice; got {value!r}.")
-    return checked
-
-
-def _check_seeds(name, value):
-    value = _parse_list(value)
-    if isinstance(value, collections.abc.Sequence):
-        seed = functools.partial(check_whole, low=0, high=2**32 - 1)
-        return _check_list(name, value, seed)
-    return tuple(range(check_whole(name, value, 1, 1000)))
-
-
-def _check_minutes(name, value):
-    if value is None or (value == 0 and not isinstance(value, bool)):
-        return value
-    return check_positive(name, value)
-
-
-def _check_folder(name, value):
-    """A folder of the user's, as text, so that a record can hold it."""
-    if value is None:
-        return None
-    if not isinstance(value, (str, os.PathLike)):
-        raise ValueError(f"{name} must be the path of a folder; got {value!r}.")
-    # A notebook may run elsewhere than where the command was given.
-    if not os.path.isabs(value):
-        raise ValueError(f"{name} must be a full path; got {value!r}.")
-    if not os.path.isdir(value):
-        raise ValueError(f"{name} must be a folder; {value!r} is none.")
-    return str(value)
-
-
-def _check_pattern(name, value):
-    if not isinstance(value, str):
-        raise ValueError(f"{name} must hold patterns of file names; got {value!r}.")
-    return value
-
-
-def _check_blocks(name, value):
-    """Blocks of each stage of a network; the same number may come twice."""
-    checked = _check_items(name, value, functools.partial(check_whole, low=1))
-    if not checked:
-        raise ValueError(f"{name} must hold at least one value; got {value!r}.")
-    return checked
-
-
-def _check_optional_whole(name, value):
-    return None if value is None else check_whole(name, value, 1)
-
-
-CHECKS: dict[str, collections.abc.Callable[[str, Any], Any]] = {
-    "source": functools.partial(check_choice, allowed=SOURCES),
-    "train_images": _check_optional_whole,
-    "test_images": _check_optional_whole,
-    "validation_images": functools.partial(check_whole, low=1),
-    "epochs": functools.partial(check_whole, low=1),
-    "batch_size": functools.partial(check_whole, low=1),
-    "seeds": _check_seeds,
-    "alphas": lambda name, value: _check_list(name, value, check_positive),
-    "images_per_mix": lambda name, value: _check_list(
-        name, value, functools.partial(check_whole, low=2)
+# Of each chapter what no profile changes, then each knob in smoke, quick and full.
+# fmt: off
+TABLE: dict[str, dict[str, dict[str, Any]]] = {
+    "mixup_mnist": _split_columns(
+        {
+            "batch_size": 32, "learning_rate": 0.002, "decay": 1e-4,
+            "pairing": "replacement", "lambda_per": "sample",
+        },
+        source=      ("sample",         "real",       "real"),
+        train_images=(640,              10_000,       None),
+        test_images= (200,              None,         None),
+        epochs=      (2,                3,            30),
+        seeds=       (1,                1,            3),
+        alphas=      ((1e-6, 0.1, 2.0), MNIST_ALPHAS, MNIST_ALPHAS),
     ),
-    "labels": lambda name, value: _check_list(
-        name, value, functools.partial(check_whole, low=1)
+    "vat_mnist": _split_columns(
+        {
+            "batch_size": 128, "learning_rate": 1.0, "eps": 1.0, "xi": 10.0,
+            "iterations": 1, "labelled_per_batch": 32,
+        },
+        source=           ("sample", "real",          "real"),
+        train_images=     (640,      10_000,          None),
+        test_images=      (200,      None,            None),
+        validation_images=(200,      2000,            10_000),
+        study_images=     (256,      2000,            10_000),
+        epochs=           (1,        3,               12),
+        seeds=            (1,        1,               3),
+        labels=           ((100,),   (100, 1000),     (100, 1000)),
+        eps_values=       ((0.5,),   (0.5, 1.0, 2.0), (0.25, 0.5, 1.0, 2.0, 4.0)),
     ),
-    "eps_values": lambda name, value: _check_list(name, value, check_positive),
-    "study_images": functools.partial(check_whole, low=1),
-    "labelled_per_batch": functools.partial(check_whole, low=1),
-    "eps": check_positive,
-    "xi": check_positive,
-    "iterations": functools.partial(check_whole, low=1),
-    "learning_rate": check_positive,
-    "decay": check_positive,
-    "pairing": functools.partial(check_choice, allowed=PAIRINGS),
-    "lambda_per": functools.partial(check_choice, allowed=LAMBDA_PER),
-    "rotation": functools.partial(check_range, low=0, high=360),
-    "shift": functools.partial(check_range, low=0, high=1),
-    "zoom": functools.partial(check_range, low=0, high=0.99),
-    "channel_shift": functools.partial(check_range, low=0, high=255),
-    "off_centre": check_flag,
-    "strong": functools.partial(check_range, low=0, high=0.99),
-    "members": functools.partial(check_whole, low=1),
-    "draws": functools.partial(check_whole, low=1),
-    "width": functools.partial(check_whole, low=1),
-    "precision": functools.partial(check_choice, allowed=PRECISIONS),
-    "recipe_epochs": functools.partial(check_whole, low=1),
-    "recipe_batch_size": functools.partial(check_whole, low=1),
-    "recipe_peak": check_positive,
-    "folder": _check_folder,
-    "leave_out": functools.partial(_check_items, check=_check_pattern),
-    "long_epochs": functools.partial(check_whole, low=2),
-    "stride_on": functools.partial(check_choice, allowed=("last", "middle")),
-    "schedules": lambda name, value: _check_list(
-        name, value, functools.partial(check_choice, allowed=SCHEDULES)
+    "cifar10_95": _split_columns(
+        {
+            "learning_rate": 0.001, "rotation": 20.0, "shift": 0.2, "zoom": 0.2,
+            "channel_shift": 0.2, "strong": 0.3, "off_centre": True,
+            "recipe_peak": 0.4,
+        },
+        source=           ("sample",  "real",    "real"),
+        train_images=     (200,       5000,      None),
+        validation_images=(40,        1000,      5000),
+        test_images=      (100,       1000,      None),
+        epochs=           (2,         12,        150),
+        batch_size=       (50,        50,        500),
+        seeds=            (1,         1,         3),
+        members=          (2,         2,         5),
+        draws=            (2,         10,        50),
+        width=            (4,         8,         64),
+        # The last named for a GPU, where alone that profile ends within a day.
+        precision=        ("float32", "float32", "mixed_bfloat16"),
+        recipe_epochs=    (1,         12,        40),
+        recipe_batch_size=(50,        100,       500),
     ),
-    "variants": lambda name, value: (
-        None
-        if value is None
-        else _check_list(name, value, functools.partial(check_choice, allowed=STUDENTS))
+    "mixup_fashion_mnist": _split_columns(
+        {"batch_size": 64, "pairing": "shuffles", "lambda_per": "sample"},
+        source=           ("sample",          "real",          "real"),
+        train_images=     (1000,              12_000,          None),
+        validation_images=(200,               2000,            2000),
+        test_images=      (200,               None,            None),
+        epochs=           (2,                 5,               10),
+        seeds=            (1,                 2,               5),
+        alphas=           ((0.001, 0.2, 1.0), (0.1, 0.2, 1.0), FASHION_ALPHAS),
+        images_per_mix=   ((2, 3),            (2, 3),          (2, 3, 4)),
     ),
-    "watch": functools.partial(check_choice, allowed=("held out", "test")),
-    "unlabelled_images": functools.partial(check_whole, low=1),
-    "threshold": functools.partial(check_range, low=0, high=0.9999),
-    "other_threshold": functools.partial(check_range, low=0, high=0.9999),
-    "empty": functools.partial(check_choice, allowed=EMPTY),
-    "blocks": _check_blocks,
-    "strengths": lambda name, value: _check_list(
-        name, value, functools.partial(check_whole, low=1, high=5)
+    "noisy_student": _split_columns(
+        {
+            "folder": None, "leave_out": (), "schedules": ("short",),
+            "watch": "held out", "stride_on": "last",
+        },
+        source=           ("sample",       "real",    "real"),
+        variants=         (SMOKE_STUDENTS, None,      None),
+        train_images=     (300,            2600,      None),
+        validation_images=(50,             500,       5000),
+        unlabelled_images=(100,            700,       8000),
+        test_images=      (60,             500,       None),
+        epochs=           (2,              8,         60),
+        long_epochs=      (3,              30,        300),
+        batch_size=       (50,             25,        256),
+        # A small net takes long steps well; chosen on held-out images.
+        learning_rate=    (0.001,          0.004,     0.002),
+        seeds=            (1,              1,         3),
+        # A teacher of a few epochs is seldom sure.
+        threshold=        (0.1,            0.25,      0.75),
+        other_threshold=  (0.05,           0.35,      0.95),
+        empty=            ("skip",         "skip",    "stop"),
+        width=            (4,              8,         64),
+        blocks=           ((1,),           (1, 1),    (3, 4, 6, 3)),
+        strengths=        ((3,),           (1, 3, 5), (1, 2, 3, 4, 5)),
+        precision=        ("float32",      "float32", "mixed_bfloat16"),
     ),
-    "max_minutes": _check_minutes,
 }
+# fmt: on
+CHAPTERS = tuple(TABLE)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,7 +13,8 @@ from tutorials_lib.checks import check_choice
 from tutorials_lib.intervals import binomial_error
 from tutorials_lib.runs.alone import gather_beside, run_alone
 from tutorials_lib.runs.environment import describe_processor
-from tutorials_lib.runs.profiles import SCHEDULES, TABLE
+from tutorials_lib.runs.knobs import SCHEDULES
+from tutorials_lib.runs.profiles import TABLE
 from tutorials_lib.runs.records import (
     Record,
     RecordError,
