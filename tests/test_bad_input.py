@@ -548,6 +548,7 @@ def test_sound_arguments_are_not_refused(case):
 
 
 def test_every_public_function_is_here():
+    # Not those of pillow_values and pillow_warps: RandAugment checks what they take.
     modules = (augmentation, averaging, batches, corruptions, datasets, intervals)
     modules += (labels, line_names, mixup, plots, pseudo_labels, rand_augment)
     modules += (samples, scores, stochastic_depth, unlabelled, vat, warps)

@@ -13,7 +13,6 @@ the last bit and it cuts off a grey level: autocontrast, and where a warp interp
 """
 
 import functools
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -31,6 +30,27 @@ from tutorials_lib.checks import (
     check_seed,
     check_whole,
     read_values,
+)
+from tutorials_lib.pillow_values import (
+    VALUES,
+    autocontrast,
+    equalize,
+    list_products,
+    look_up,
+    make_grey,
+    make_identity,
+    mean_grey,
+    mix,
+    posterize,
+    smooth,
+    solarize,
+)
+from tutorials_lib.pillow_warps import (
+    make_matrix,
+    read_taps,
+    tap_bicubic,
+    tap_bilinear,
+    tap_nearest,
 )
 from tutorials_lib.tensors import Tensor
 from tutorials_lib.warps import fuse
@@ -244,9 +264,9 @@ def _apply_passes(policy, steps, images, drawn):
     table = skip_unless(
         TABLES,
         lambda table: _fill_tables(policy, table, pixels, operation, step),
-        _make_identity(ops.shape(pixels)[0]),
+        make_identity(ops.shape(pixels)[0]),
     )
-    pixels = skip_unless(TABLES, lambda x: _look_up(x, table), pixels)
+    pixels = skip_unless(TABLES, lambda x: look_up(x, table), pixels)
     pixels = skip_unless(WARPS, lambda x: _warp(policy, x, place), pixels)
     pixels = skip_unless(BLENDS, lambda x: _blend(x, operation, step), pixels)
     return ops.cast(pixels, "float32") / 255
@@ -265,13 +285,10 @@ def _list_steps(policy):
     threshold[OPERATIONS.index("solarize")] = limits[:, None]
     bits = np.array(magnitudes["posterize"])[:, None]
     grain[OPERATIONS.index("posterize")] = 2 ** (8 - bits)
-    # Of all differences between two values. Multiplied and added in one go, as XLA
-    # does it, some sums would be another whole number than Pillow's.
-    products = factor[..., None] * np.arange(-255, 256, dtype="float32")
     return {
         "threshold": threshold.reshape(-1),
         "grain": grain.reshape(-1),
-        "products": products.reshape(-1, 511),
+        "products": list_products(factor.reshape(-1)),
     }
 
 
@@ -280,247 +297,69 @@ def _is(operation, name):
     return ops.reshape(operation == OPERATIONS.index(name), (-1, 1, 1))
 
 
-def _make_identity(n):
-    """A table for each image and channel that changes nothing, int32 (n, 256, 3)."""
-    value = ops.reshape(ops.arange(256, dtype="int32"), (1, 256, 1))
-    return ops.broadcast_to(value, (n, 256, 3))
-
-
 def _fill_tables(policy, table, pixels, operation, step):
     """What becomes of each value, where an image drew an operation that is a table."""
-    value = ops.reshape(ops.arange(256, dtype="int32"), (1, 256, 1))
-    threshold = ops.reshape(step["threshold"], (-1, 1, 1))
-    grain = ops.reshape(step["grain"], (-1, 1, 1))
-    low = ops.min(pixels, axis=(1, 2))[:, None]
-    high = ops.max(pixels, axis=(1, 2))[:, None]
-    stretched = 255 * (value - low) // ops.maximum(high - low, 1)
-    mean = ops.where(_is(operation, "contrast"), _mean_grey(pixels), 0)
-    mixed = _mix(mean, value, step["products"])
+    mean = ops.where(_is(operation, "contrast"), mean_grey(pixels), 0)
+    mixed = mix(mean, VALUES, step["products"])
     tables = {
-        "autocontrast": ops.where(high > low, ops.clip(stretched, 0, 255), value),
-        "solarize": ops.where(value < threshold, value, 255 - value),
-        "posterize": value // grain * grain,
+        "autocontrast": autocontrast(pixels),
+        "solarize": solarize(step["threshold"]),
+        "posterize": posterize(step["grain"]),
         "contrast": mixed,
         "brightness": mixed,
     }
     # The article's leaves the image as it is, so that its counts need not be taken.
     if policy != "article":
-        tables["equalize"] = _equalize(pixels, high)
+        tables["equalize"] = equalize(pixels)
     for name, changed in tables.items():
         table = ops.where(_is(operation, name), changed, table)
     return table
 
 
-def _equalize(pixels, high):
-    """Pillow's equalize: a table that spreads the counts of values evenly."""
-    n, total = ops.shape(pixels)[0], pixels.shape[1] * pixels.shape[2]
-    start = 256 * ops.arange(3 * n, dtype="int32")
-    bins = ops.reshape(pixels, (n, total, 3)) + ops.reshape(start, (n, 1, 3))
-    flat = ops.reshape(bins, (-1,))
-    counts = ops.segment_sum(ops.ones_like(flat), flat, num_segments=3 * n * 256)
-    counts = ops.transpose(ops.reshape(counts, (n, 3, 256)), (0, 2, 1))
-    last = ops.take_along_axis(counts, high, axis=1)
-    share = (total - last) // 255
-    below = ops.cumsum(counts, axis=1) - counts
-    spread = ops.clip((share // 2 + below) // ops.maximum(share, 1), 0, 255)
-    value = ops.reshape(ops.arange(256, dtype="int32"), (1, 256, 1))
-    return ops.where(share > 0, spread, value)
+def _warp(policy, pixels, place):
+    """Takes each pixel from the places that its image's warp names."""
+    number, *maps = _make_maps(policy, tuple(pixels.shape[1:3]))
+    number = ops.take(number, place)
+    return read_taps(pixels, *(ops.take(each, number, axis=0) for each in maps))
 
 
-def _grey(pixels):
-    """Pillow's conversion to grey, int32 (n, height, width, 1)."""
-    weights = np.array([19595, 38470, 7471], "int32")
-    return (ops.sum(pixels * weights, axis=-1, keepdims=True) + 32768) // 65536
+@functools.cache
+def _make_maps(policy, size):
+    """Lists the taps of every warp.
 
-
-def _mean_grey(pixels):
-    """The mean of the grey image, rounded, int32 (n, 1, 1)."""
-    total = pixels.shape[1] * pixels.shape[2]
-    sums = ops.sum(_grey(pixels), axis=(1, 2))[:, None]
-    return (2 * sums + total) // (2 * total)
-
-
-def _mix(one, other, products):
-    """Pillow's blend: one + factor * (other - one), cut to whole values in range."""
-    start = ops.reshape(
-        511 * ops.arange(ops.shape(products)[0], dtype="int32"), (-1, 1)
+    Returns:
+        Arrays: the number of the warp of each operation, level and sign, 0 for none;
+        then places, weights and fill of each warp, see `Taps`.
+    """
+    article = policy == "article"
+    magnitudes = list_magnitudes(policy)
+    number = np.zeros((len(OPERATIONS), LEVELS, 2), "int32")
+    maps = [tap_nearest(np.eye(2, 3), size, fill=0)]
+    for name in WARPS:
+        tap = tap_nearest
+        if not name.startswith("translate") and not article:
+            tap = tap_bilinear
+        elif name.startswith("shear"):
+            tap = tap_bicubic
+        fill = 0 if article and name != "rotate" else 128
+        for level, sign in np.ndindex(LEVELS, 2):
+            # The article turns to one side alone.
+            side = 1 if article and name == "rotate" else 1 - 2 * sign
+            matrix = make_matrix(name, side * magnitudes[name][level], size)
+            number[OPERATIONS.index(name), level, sign] = len(maps)
+            maps.append(tap(matrix, size, fill))
+    places, weights, fills = (np.stack(each) for each in zip(*maps, strict=True))
+    return (
+        number.reshape(-1),
+        places.astype("int32"),
+        weights.astype("float32"),
+        fills.astype("int32"),
     )
-    places = ops.reshape(start, (-1,) + (1,) * (len(other.shape) - 1)) + 255
-    product = ops.take(ops.reshape(products, (-1,)), places + other - one)
-    total = ops.cast(one, "float32") + product
-    return ops.cast(ops.clip(total, 0, 255), "int32")
-
-
-def _look_up(pixels, tables):
-    """Replaces each value by its entry in its image's and channel's table."""
-    n = ops.shape(pixels)[0]
-    start = ops.reshape(256 * ops.arange(n, dtype="int32"), (-1, 1, 1, 1))
-    places = 3 * (start + pixels) + np.arange(3, dtype="int32")
-    return ops.take(ops.reshape(tables, (-1,)), places)
 
 
 def _blend(pixels, operation, step):
     """Mixes an image with its grey one (color) or its smoothed one (sharpness)."""
     color, sharpness = (_is(operation, name)[..., None] for name in BLENDS)
-    other = ops.where(color, _grey(pixels), _smooth(pixels))
-    mixed = _mix(other, pixels, step["products"])
+    other = ops.where(color, make_grey(pixels), smooth(pixels))
+    mixed = mix(other, pixels, step["products"])
     return ops.where(color | sharpness, mixed, pixels)
-
-
-def _smooth(pixels):
-    """Pillow's SMOOTH filter: a mean of nine with weight 5 in the middle."""
-    height, width = pixels.shape[1:3]
-    rows = pixels[:, :-2] + pixels[:, 1:-1] + pixels[:, 2:]
-    squares = rows[:, :, :-2] + rows[:, :, 1:-1] + rows[:, :, 2:]
-    inner = (2 * (squares + 4 * pixels[:, 1:-1, 1:-1]) + 13) // 26
-    # Pillow leaves the border as it is.
-    border = np.ones((height, width, 1), dtype=bool)
-    border[1:-1, 1:-1] = False
-    inner = ops.pad(inner, ((0, 0), (1, 1), (1, 1), (0, 0)))
-    return ops.where(border, pixels, inner)
-
-
-def _warp(policy, pixels, place):
-    """Takes each pixel from the four places that its image's warp names."""
-    height, width = pixels.shape[1:3]
-    maps = _make_maps(policy, (height, width))
-    number = ops.take(maps["number"], place)
-    places = ops.take(maps["places"], number, axis=0)
-    weights = ops.take(maps["weights"], number, axis=0)
-    flat = ops.cast(ops.reshape(pixels, (-1, height * width, 3)), "float32")
-    # One tap after the other: taken by image, JAX is three times as fast.
-    warped = sum(
-        ops.take_along_axis(flat, places[..., k : k + 1], axis=1)
-        * weights[..., k : k + 1]
-        for k in range(4)
-    )
-    # Pillow cuts off what is behind the point; weights that sum to 1 but for their
-    # rounding must not cost a whole value.
-    warped = ops.cast(ops.clip(warped + 1e-3, 0, 255), "int32")
-    fill = ops.expand_dims(ops.take(maps["fill"], number, axis=0), -1)
-    return ops.reshape(ops.where(fill >= 0, fill, warped), (-1, height, width, 3))
-
-
-@functools.cache
-def _make_maps(policy, size):
-    """Lists, for each warp and each pixel, four places to read and their weights.
-
-    Returns:
-        Dict of arrays: `number`, the warp of each operation, level and sign, 0 for
-        none; `places` and `weights` (warps, pixels, 4); `fill` (warps, pixels), the
-        value of a pixel from beyond the border, -1 for others.
-    """
-    article = policy == "article"
-    magnitudes = list_magnitudes(policy)
-    number = np.zeros((len(OPERATIONS), LEVELS, 2), "int32")
-    maps = [_read_nearest(np.eye(2, 3), size, fill=0)]
-    for name in WARPS:
-        read = _read_nearest
-        if not name.startswith("translate") and not article:
-            read = _read_bilinear
-        elif name.startswith("shear"):
-            read = _read_bicubic
-        fill = 0 if article and name != "rotate" else 128
-        for level, sign in np.ndindex(LEVELS, 2):
-            # The article turns to one side alone.
-            side = 1 if article and name == "rotate" else 1 - 2 * sign
-            matrix = _make_matrix(name, side * magnitudes[name][level], size)
-            number[OPERATIONS.index(name), level, sign] = len(maps)
-            maps.append(read(matrix, size, fill))
-    places, weights, fills = (np.stack(each) for each in zip(*maps, strict=True))
-    return {
-        "number": number.reshape(-1),
-        "places": places.astype("int32"),
-        "weights": weights.astype("float32"),
-        "fill": fills.astype("int32"),
-    }
-
-
-def _make_matrix(name, value, size):
-    """From (x, y, 1) of the result to (x, y) of the image, as Pillow has it."""
-    height, width = size
-    matrix = np.eye(2, 3)
-    if name == "rotate":
-        angle = -math.radians(value % 360)
-        cosine, sine = round(math.cos(angle), 15), round(math.sin(angle), 15)
-        centre = np.array([width / 2, height / 2])
-        matrix[:, :2] = [[cosine, sine], [-sine, cosine]]
-        matrix[:, 2] = centre - matrix[:, :2] @ centre
-    elif name == "shear_x":
-        matrix[0, 1] = value
-    elif name == "shear_y":
-        matrix[1, 0] = value
-    elif name == "translate_x":
-        matrix[0, 2] = value * width
-    else:
-        matrix[1, 2] = value * height
-    return matrix
-
-
-def _find_sources(matrix, size):
-    """Where the middle of each pixel comes from: x and y, and whether from beyond."""
-    rows, columns = np.indices(size).reshape(2, -1) + 0.5
-    # Summed in Pillow's order: some sums lie on the border but for their last bit.
-    x, y = (a * columns + b * rows + c for a, b, c in matrix)
-    return x, y, _is_beyond(x, y, size)
-
-
-def _is_beyond(x, y, size):
-    return (x < 0) | (x >= size[1]) | (y < 0) | (y >= size[0])
-
-
-def _read_nearest(matrix, size, fill):
-    x, y, beyond = _find_sources(matrix, size)
-    if matrix[0, 1]:
-        # Pillow turns in whole 65536ths of a pixel.
-        half = matrix @ (0.5, 0.5, 1)
-        steps = np.floor(np.c_[matrix[:, :2], half] * 65536 + 0.5)
-        rows, columns = np.indices(size).reshape(2, -1)
-        x, y = ((a * columns + b * rows + c) / 65536 for a, b, c in steps)
-        beyond = _is_beyond(x, y, size)
-    taps = [(np.floor(y), np.floor(x), np.ones_like(x))]
-    return _list_taps(taps, beyond, size, fill)
-
-
-def _read_bilinear(matrix, size, fill):
-    x, y, beyond = _find_sources(matrix, size)
-    left, top = np.floor(x - 0.5), np.floor(y - 0.5)
-    right, down = x - 0.5 - left, y - 0.5 - top
-    taps = [
-        (top, left, (1 - down) * (1 - right)),
-        (top, left + 1, (1 - down) * right),
-        (top + 1, left, down * (1 - right)),
-        (top + 1, left + 1, down * right),
-    ]
-    return _list_taps(taps, beyond, size, fill)
-
-
-def _read_bicubic(matrix, size, fill):
-    """Pillow's cubic along the axis of a shear; across it nothing moves."""
-    x, y, beyond = _find_sources(matrix, size)
-    along, across = (x, y) if matrix[0, 1] else (y, x)
-    across = np.floor(across)
-    first = np.floor(along - 0.5)
-    d = along - 0.5 - first
-    weights = (
-        -d + 2 * d**2 - d**3,
-        1 - 2 * d**2 + d**3,
-        d + d**2 - d**3,
-        -(d**2) + d**3,
-    )
-    taps = []
-    for k, weight in enumerate(weights, start=-1):
-        place = (across, first + k) if matrix[0, 1] else (first + k, across)
-        taps.append((*place, weight))
-    return _list_taps(taps, beyond, size, fill)
-
-
-def _list_taps(taps, beyond, size, fill):
-    """Places in the flattened image, weights, and the fill of pixels from beyond."""
-    height, width = size
-    places, weights = np.zeros((2, height * width, 4))
-    for number, (row, column, weight) in enumerate(taps):
-        row, column = np.clip(row, 0, height - 1), np.clip(column, 0, width - 1)
-        places[:, number] = row * width + column
-        weights[:, number] = weight
-    return places, weights, np.where(beyond, fill, -1)

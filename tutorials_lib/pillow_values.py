@@ -1,0 +1,123 @@
+"""Pillow's operations on the values of pixels, for whole batches.
+
+Pixels are int32 (n, height, width, 3) from 0 to 255. A table is int32 (n, 256, 3), or
+broadcasts to it: what becomes of each value in each image and channel. `RandAugment`
+has checked what it hands over.
+"""
+
+import numpy as np
+from keras import ops
+
+from tutorials_lib.tensors import Tensor
+
+VALUES = np.arange(256, dtype="int32").reshape(1, 256, 1)
+
+
+def make_identity(n: int | Tensor) -> Tensor:
+    """Makes n tables that change nothing."""
+    return ops.broadcast_to(VALUES, (n, 256, 3))
+
+
+def look_up(pixels: Tensor, tables: Tensor) -> Tensor:
+    """Replaces each value by its entry in its image's and channel's table."""
+    n = ops.shape(pixels)[0]
+    start = ops.reshape(256 * ops.arange(n, dtype="int32"), (-1, 1, 1, 1))
+    places = 3 * (start + pixels) + np.arange(3, dtype="int32")
+    return ops.take(ops.reshape(tables, (-1,)), places)
+
+
+def autocontrast(pixels: Tensor) -> Tensor:
+    """Makes the tables that stretch each channel's values over the whole range."""
+    low = ops.min(pixels, axis=(1, 2))[:, None]
+    high = _find_highest(pixels)
+    stretched = 255 * (VALUES - low) // ops.maximum(high - low, 1)
+    return ops.where(high > low, ops.clip(stretched, 0, 255), VALUES)
+
+
+def equalize(pixels: Tensor) -> Tensor:
+    """Makes the tables that spread the counts of each channel's values evenly."""
+    n, total = ops.shape(pixels)[0], pixels.shape[1] * pixels.shape[2]
+    start = 256 * ops.arange(3 * n, dtype="int32")
+    bins = ops.reshape(pixels, (n, total, 3)) + ops.reshape(start, (n, 1, 3))
+    flat = ops.reshape(bins, (-1,))
+    counts = ops.segment_sum(ops.ones_like(flat), flat, num_segments=3 * n * 256)
+    counts = ops.transpose(ops.reshape(counts, (n, 3, 256)), (0, 2, 1))
+    last = ops.take_along_axis(counts, _find_highest(pixels), axis=1)
+    share = (total - last) // 255
+    below = ops.cumsum(counts, axis=1) - counts
+    spread = ops.clip((share // 2 + below) // ops.maximum(share, 1), 0, 255)
+    return ops.where(share > 0, spread, VALUES)
+
+
+def _find_highest(pixels):
+    return ops.max(pixels, axis=(1, 2))[:, None]
+
+
+def solarize(threshold: Tensor) -> Tensor:
+    """Makes the tables that invert values from each image's threshold on."""
+    threshold = ops.reshape(threshold, (-1, 1, 1))
+    return ops.where(threshold > VALUES, VALUES, 255 - VALUES)
+
+
+def posterize(grain: Tensor) -> Tensor:
+    """Makes the tables that round values down to multiples of each image's grain."""
+    grain = ops.reshape(grain, (-1, 1, 1))
+    return VALUES // grain * grain
+
+
+def make_grey(pixels: Tensor) -> Tensor:
+    """Returns the grey images, int32 (n, height, width, 1)."""
+    weights = np.array([19595, 38470, 7471], "int32")
+    return (ops.sum(pixels * weights, axis=-1, keepdims=True) + 32768) // 65536
+
+
+def mean_grey(pixels: Tensor) -> Tensor:
+    """Returns the mean of each grey image, rounded, int32 (n, 1, 1)."""
+    total = pixels.shape[1] * pixels.shape[2]
+    sums = ops.sum(make_grey(pixels), axis=(1, 2))[:, None]
+    return (2 * sums + total) // (2 * total)
+
+
+def smooth(pixels: Tensor) -> Tensor:
+    """Applies the SMOOTH filter: a mean of nine with weight 5 in the middle."""
+    height, width = pixels.shape[1:3]
+    rows = pixels[:, :-2] + pixels[:, 1:-1] + pixels[:, 2:]
+    squares = rows[:, :, :-2] + rows[:, :, 1:-1] + rows[:, :, 2:]
+    inner = (2 * (squares + 4 * pixels[:, 1:-1, 1:-1]) + 13) // 26
+    # Pillow leaves the border as it is.
+    border = np.ones((height, width, 1), dtype=bool)
+    border[1:-1, 1:-1] = False
+    inner = ops.pad(inner, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    return ops.where(border, pixels, inner)
+
+
+def list_products(factors: np.ndarray) -> np.ndarray:
+    """Lists what each factor makes of every difference between two values.
+
+    Multiplied and added in one go, as XLA does it, some sums would be another whole
+    number than Pillow's.
+
+    Returns:
+        float32 array (..., 511), for differences from -255 to 255.
+    """
+    return factors[..., None] * np.arange(-255, 256, dtype="float32")
+
+
+def mix(one: Tensor, other: Tensor, products: Tensor) -> Tensor:
+    """Blends: one + factor * (other - one), cut to whole values in range.
+
+    Args:
+        one: Pixels, or a value for each image.
+        other: Pixels, or a table.
+        products: See `list_products`, of each image's factor, (n, 511).
+
+    Returns:
+        int32 tensor shaped as both together.
+    """
+    start = ops.reshape(
+        511 * ops.arange(ops.shape(products)[0], dtype="int32"), (-1, 1)
+    )
+    places = ops.reshape(start, (-1,) + (1,) * (len(other.shape) - 1)) + 255
+    product = ops.take(ops.reshape(products, (-1,)), places + other - one)
+    total = ops.cast(one, "float32") + product
+    return ops.cast(ops.clip(total, 0, 255), "int32")

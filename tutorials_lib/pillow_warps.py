@@ -1,0 +1,145 @@
+"""Pillow's affine transforms: for each pixel, up to four places to read, and weights.
+
+What a transform reads depends on its matrix and the images' size alone, so it is found
+once, in NumPy. Then a batch takes one gather for each of the four.
+"""
+
+import math
+
+import numpy as np
+from keras import ops
+
+from tutorials_lib.tensors import Tensor
+
+# Places in the flattened image and their weights, both (pixels, 4), and the fill of
+# pixels from beyond the border, (pixels,), -1 for others.
+Taps = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+def make_matrix(name: str, value: float, size: tuple[int, int]) -> np.ndarray:
+    """Makes the matrix from (x, y, 1) of the result to (x, y) of the image.
+
+    Args:
+        name: `"rotate"`, `"shear_x"`, `"shear_y"`, `"translate_x"` or
+            `"translate_y"`.
+        value: Degrees, or a share: of the distance from the border in a shear, of the
+            image's size in a translation.
+        size: (height, width) of the images.
+
+    Returns:
+        float64 array (2, 3).
+    """
+    height, width = size
+    matrix = np.eye(2, 3)
+    if name == "rotate":
+        angle = -math.radians(value % 360)
+        cosine, sine = round(math.cos(angle), 15), round(math.sin(angle), 15)
+        centre = np.array([width / 2, height / 2])
+        matrix[:, :2] = [[cosine, sine], [-sine, cosine]]
+        matrix[:, 2] = centre - matrix[:, :2] @ centre
+    elif name == "shear_x":
+        matrix[0, 1] = value
+    elif name == "shear_y":
+        matrix[1, 0] = value
+    elif name == "translate_x":
+        matrix[0, 2] = value * width
+    else:
+        matrix[1, 2] = value * height
+    return matrix
+
+
+def tap_nearest(matrix: np.ndarray, size: tuple[int, int], fill: int) -> Taps:
+    """Lists the taps of NEAREST."""
+    x, y, beyond = _find_sources(matrix, size)
+    if matrix[0, 1]:
+        # Pillow turns in whole 65536ths of a pixel.
+        half = matrix @ (0.5, 0.5, 1)
+        steps = np.floor(np.c_[matrix[:, :2], half] * 65536 + 0.5)
+        rows, columns = np.indices(size).reshape(2, -1)
+        x, y = ((a * columns + b * rows + c) / 65536 for a, b, c in steps)
+        beyond = _is_beyond(x, y, size)
+    taps = [(np.floor(y), np.floor(x), np.ones_like(x))]
+    return _list_taps(taps, beyond, size, fill)
+
+
+def tap_bilinear(matrix: np.ndarray, size: tuple[int, int], fill: int) -> Taps:
+    """Lists the taps of BILINEAR."""
+    x, y, beyond = _find_sources(matrix, size)
+    left, top = np.floor(x - 0.5), np.floor(y - 0.5)
+    right, down = x - 0.5 - left, y - 0.5 - top
+    taps = [
+        (top, left, (1 - down) * (1 - right)),
+        (top, left + 1, (1 - down) * right),
+        (top + 1, left, down * (1 - right)),
+        (top + 1, left + 1, down * right),
+    ]
+    return _list_taps(taps, beyond, size, fill)
+
+
+def tap_bicubic(matrix: np.ndarray, size: tuple[int, int], fill: int) -> Taps:
+    """Lists the taps of BICUBIC along the axis of a shear; across it nothing moves."""
+    x, y, beyond = _find_sources(matrix, size)
+    along, across = (x, y) if matrix[0, 1] else (y, x)
+    across = np.floor(across)
+    first = np.floor(along - 0.5)
+    d = along - 0.5 - first
+    weights = (
+        -d + 2 * d**2 - d**3,
+        1 - 2 * d**2 + d**3,
+        d + d**2 - d**3,
+        -(d**2) + d**3,
+    )
+    taps = []
+    for k, weight in enumerate(weights, start=-1):
+        place = (across, first + k) if matrix[0, 1] else (first + k, across)
+        taps.append((*place, weight))
+    return _list_taps(taps, beyond, size, fill)
+
+
+def _find_sources(matrix, size):
+    """Where the middle of each pixel comes from: x and y, and whether from beyond."""
+    rows, columns = np.indices(size).reshape(2, -1) + 0.5
+    # Summed in Pillow's order: some sums lie on the border but for their last bit.
+    x, y = (a * columns + b * rows + c for a, b, c in matrix)
+    return x, y, _is_beyond(x, y, size)
+
+
+def _is_beyond(x, y, size):
+    return (x < 0) | (x >= size[1]) | (y < 0) | (y >= size[0])
+
+
+def _list_taps(taps, beyond, size, fill):
+    height, width = size
+    places, weights = np.zeros((2, height * width, 4))
+    for number, (row, column, weight) in enumerate(taps):
+        row, column = np.clip(row, 0, height - 1), np.clip(column, 0, width - 1)
+        places[:, number] = row * width + column
+        weights[:, number] = weight
+    return places, weights, np.where(beyond, fill, -1)
+
+
+def read_taps(pixels: Tensor, places: Tensor, weights: Tensor, fill: Tensor) -> Tensor:
+    """Computes each pixel from the four that its image's taps name.
+
+    Args:
+        pixels: int32 (n, height, width, 3), from 0 to 255.
+        places: int32 (n, height * width, 4), see `Taps`.
+        weights: float32, the same shape.
+        fill: int32 (n, height * width).
+
+    Returns:
+        int32 tensor shaped as pixels.
+    """
+    height, width = pixels.shape[1:3]
+    flat = ops.cast(ops.reshape(pixels, (-1, height * width, 3)), "float32")
+    # One tap after the other: taken by image, JAX is three times as fast.
+    warped = sum(
+        ops.take_along_axis(flat, places[..., k : k + 1], axis=1)
+        * weights[..., k : k + 1]
+        for k in range(4)
+    )
+    # Pillow cuts off what is behind the point; weights that sum to 1 but for their
+    # rounding must not cost a whole value.
+    warped = ops.cast(ops.clip(warped + 1e-3, 0, 255), "int32")
+    fill = ops.expand_dims(fill, -1)
+    return ops.reshape(ops.where(fill >= 0, fill, warped), (-1, height, width, 3))
