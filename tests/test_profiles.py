@@ -2,6 +2,7 @@
 
 import pytest
 
+from tutorials_lib.checks import check_seed
 from tutorials_lib.runs.profiles import CHAPTERS, PROFILES, TABLE, choose_settings
 
 
@@ -63,6 +64,13 @@ def test_a_list_as_text_as_papermill_hands_it_over():
     assert choose_settings("mixup_mnist", "full", seeds="[3]").seeds == (3,)
 
 
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_layers_take_what_chapters_make_of_the_largest_seed(chapter):
+    (seed,) = choose_settings(chapter, "full", seeds=[10**9]).seeds
+    # Versions in testing add 1000, the second round of students 2000.
+    assert check_seed(seed + 2000) == 1_000_002_000
+
+
 def test_the_profile_s_own_value_is_no_change():
     assert choose_settings("mixup_mnist", "full", epochs=30).changed == ()
 
@@ -83,7 +91,7 @@ def test_the_profile_s_own_value_is_no_change():
         ({"source": "web"}, "source must be one of 'real', 'sample'"),
         ({"max_minutes": -1}, "max_minutes must be"),
         ({"max_minutes": False}, "max_minutes must be"),
-        ({"seeds": [2**32]}, "seeds must be a whole number from 0 to 4294967295"),
+        ({"seeds": [10**9 + 1]}, "seeds must be a whole number from 0 to 1000000000"),
         ({"seeds": 10**12}, "seeds must be a whole number from 1 to 1000"),
         ({"alphas": 10**400}, "alphas must be a finite number above 0"),
     ],

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from tutorials_lib.checks import (
+    MOST,
     PRECISIONS,
     check_choice,
     check_flag,
@@ -87,7 +88,8 @@ def _check_seeds(name, value):
     """A list of seeds, or how many."""
     value = _parse_list(value)
     if isinstance(value, collections.abc.Sequence):
-        return _check_distinct(_from(0, 2**32 - 1), name, value)
+        # Chapters add thousands to a seed, and layers take any below 2**31.
+        return _check_distinct(_from(0, MOST), name, value)
     return tuple(range(check_whole(name, value, 1, 1000)))
 
 
