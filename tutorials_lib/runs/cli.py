@@ -7,9 +7,10 @@ import sys
 from collections.abc import Sequence
 
 EPILOG = """exit status:
-  0  all went well
-  1  something failed: a cell, an assertion, the build, a missing tool
-  2  the command was not understood: unknown chapter, profile, parameter or value
+  0    all went well
+  1    something failed: a cell, an assertion, the build, a missing tool
+  2    the command was not understood: unknown chapter, profile, parameter or value
+  130  stopped with Ctrl-C; full runs go on where they were
 """
 
 
