@@ -22,10 +22,13 @@ LARGEST = 50_000_000
 def hide_labels(labels: np.ndarray, n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Chooses training images whose labels are hidden, equally many of each class.
 
+    They are drawn as `labels.choose_labelled` draws images, which there keep their
+    label and here lose it.
+
     Args:
         labels: Integer array (images,), each image's class.
         n: How many to hide; a multiple of the number of classes.
-        seed: Whole number.
+        seed: Whole number of at least 0.
 
     Returns:
         Two integer arrays: the places of images that keep their label and of those
@@ -34,7 +37,7 @@ def hide_labels(labels: np.ndarray, n: int, seed: int) -> tuple[np.ndarray, np.n
     Raises:
         ValueError: more images than there are, or not equally many of each class.
     """
-    hidden = np.sort(choose_labelled(labels, n, seed))
+    hidden = choose_labelled(labels, n, seed)
     kept = np.setdiff1d(np.arange(len(labels)), hidden)
     if not len(kept):
         raise ValueError(
