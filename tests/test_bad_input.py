@@ -350,7 +350,6 @@ SLOW_CASES = {
             "draws": 1,
             "batch_size": 5,
             "identity": True,
-            "verbose": 0,
         },
     ),
     "score_model": (

@@ -10,7 +10,6 @@ from tutorials_lib.checks import (
     check_array,
     check_arrays,
     check_callable,
-    check_choice,
     check_count,
     check_finite,
     check_flag,
@@ -25,7 +24,6 @@ def predict_draws(
     draws: int,
     batch_size: int = 500,
     identity: bool = False,
-    verbose: int = 0,
 ) -> np.ndarray:
     """Predicts augmented versions of each image, for test-time augmentation.
 
@@ -39,7 +37,6 @@ def predict_draws(
         draws: Augmented versions of each image, at least 1; 0 with `identity`.
         batch_size: Images predicted at once; at least 1.
         identity: Whether the image as it is comes first.
-        verbose: 1 shows progress.
 
     Returns:
         float32 array (draws, n, classes), or (1 + draws, n, classes) with `identity`.
@@ -52,7 +49,6 @@ def predict_draws(
     check_flag("identity", identity)
     check_count("draws", draws, 0 if identity else 1)
     check_count("batch_size", batch_size)
-    check_choice("verbose", verbose, (0, 1))
     check_callable("augmentation", augmentation)
     if not isinstance(model, keras.Model):
         raise TypeError(f"model must be a keras.Model; got {model!r}.")
@@ -70,15 +66,12 @@ def predict_draws(
         for wanted, there in zip(taken, images.shape, strict=True)
     ):
         raise ValueError(f"images must have shape {taken}; got {images.shape}.")
-    progress = keras.utils.Progbar(draws + identity, unit_name="draw", verbose=verbose)
     found = []
     if identity:
         found.append(model.predict(images, batch_size=batch_size, verbose=0))
-        progress.add(1)
     augmented = _AugmentedModel(model, augmentation)
     for _ in range(draws):
         found.append(augmented.predict(images, batch_size=batch_size, verbose=0))
-        progress.add(1)
     return np.stack(found)
 
 

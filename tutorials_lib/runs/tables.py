@@ -75,7 +75,7 @@ def _display(text):
         ipython.display.display(ipython.display.Markdown(text))
 
 
-def show_scores(records: Iterable[Record], metric: str, digits: int = 2) -> None:
+def show_scores(records: Iterable[Record], metric: str) -> None:
     """Shows the mean of each variant, in percent, beside nothing else.
 
     For runs that are not the article's protocol and must not stand beside its numbers.
@@ -83,10 +83,9 @@ def show_scores(records: Iterable[Record], metric: str, digits: int = 2) -> None
     Args:
         records: Records of one profile.
         metric: Name of the metric, for instance `"test_accuracy"`.
-        digits: Digits after the point.
     """
     rows = [
-        [variant, mean_interval(read_metric(group, metric)).format(digits=digits)]
+        [variant, mean_interval(read_metric(group, metric)).format()]
         for variant, group in group_records(records).items()
     ]
     show_table([f"{metric.replace('_', ' ')}, %", OURS], rows)
