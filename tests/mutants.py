@@ -30,6 +30,8 @@ TESTS = {
     "intervals": ("intervals",),
     "labels": ("labels",),
     "mixup": ("mixup",),
+    "pillow_values": ("rand_augment",),
+    "pillow_warps": ("rand_augment",),
     "pseudo_labels": ("pseudo_labels",),
     "rand_augment": ("rand_augment",),
     "scores": ("scores",),

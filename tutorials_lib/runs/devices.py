@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator
 
 
@@ -43,15 +44,15 @@ def spread_batches() -> Iterator[int]:
         yield 1
         return
     import keras
-    from jax.errors import JaxRuntimeError
 
     check_devices(number)
     devices = keras.distribution.list_devices()[:number]
     try:
         with keras.distribution.DataParallel(devices=devices).scope():
             yield number
-    except (ValueError, JaxRuntimeError) as error:
-        if "evenly divide" not in str(error):
+    # What JAX raises is a RuntimeError, worded one way or another by its versions.
+    except (ValueError, RuntimeError) as error:
+        if not re.search("evenly divide|divisible", str(error)):
             raise
         raise ValueError(
             f"devices: every batch must divide by {number}, the last of an epoch too; "
