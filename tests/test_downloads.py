@@ -259,7 +259,7 @@ def load_apart(run_python, server, tmp_path):
             fingerprint=find_fingerprint(),
         )
         environment = {"KERAS_HOME": str(tmp_path / "home")}
-        # The quickest to import; in Keras 3.8 it needs JAX.
+        # The quickest to import; in some versions of Keras it needs JAX.
         if importlib.util.find_spec("jax"):
             environment["KERAS_BACKEND"] = "numpy"
         done = run_python("-c", code, TUTORIALS_DATA="", **environment)
