@@ -73,7 +73,7 @@ def test_the_address_stands_in_one_place_and_its_stamps():
     owner_and_name = address.removeprefix("https://github.com/")
     holders = {}
     for path in tracked_files():
-        binary = {".json", ".npz", ".png", ".svg", ".ico"}
+        binary = {".json", ".npz", ".png", ".svg", ".ico", ".woff"}
         if path.suffix in binary or not path.is_file():
             continue
         count = path.read_text(encoding="utf-8").count(owner_and_name)

@@ -146,7 +146,8 @@ def fuse(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
         return function
     import tensorflow as tf
 
-    return tf.function(function, jit_compile=True)
+    # What is fused has no branches by value, which are all that AutoGraph is for.
+    return tf.function(function, jit_compile=True, autograph=False)
 
 
 def _stack(*parts, axis=-1):
