@@ -124,15 +124,15 @@ def is_caught(copied, module, source):
     """Whether the module's tests fail when its source is another."""
     path = copied / "tutorials_lib" / f"{module}.py"
     original = path.read_text(encoding="utf-8")
-    files = [f"tests/test_{name}.py" for name in TESTS[module]]
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider"]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    environment = {**os.environ, "PYTHONPATH": str(copied)}
+    tests = [f"tests/test_{name}.py" for name in TESTS[module]]
     path.write_text(source, encoding="utf-8")
     try:
-        command += files
         done = subprocess.run(
-            command, cwd=copied, env=environment, timeout=SECONDS, **quiet
+            [sys.executable, "-m", "pytest", "-x", "-p", "no:cacheprovider", *tests],
+            cwd=copied,
+            env={**os.environ, "PYTHONPATH": str(copied)},
+            timeout=SECONDS,
+            capture_output=True,
         )
     except subprocess.TimeoutExpired:
         return True
