@@ -11,7 +11,7 @@ tests/test_bad_input.py goes through those.
 
 import argparse
 import ast
-import copy
+import itertools
 import os
 import pathlib
 import random
@@ -56,8 +56,8 @@ SWAPS = {
     ast.And: ast.Or,
     ast.Or: ast.And,
 }
-# A test that takes longer than this hangs, which is as good as failing.
-SECONDS = 600
+# Tests that take longer than this hang: a person says whether the mutant did it.
+SECONDS = 1200
 
 
 def find_nodes(tree):
@@ -108,20 +108,24 @@ def change(node):
     return True
 
 
-def list_mutants(path):
-    """For each place that can be changed: its line and the changed source."""
+def count_places(path):
+    """How many nodes of a file could be changed, whether or not `change` knows how."""
+    return len(find_nodes(ast.parse(path.read_text(encoding="utf-8"))))
+
+
+def write_mutant(path, number):
+    """The changed line and source with one node changed; None if it cannot be."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    for number in range(len(find_nodes(tree))):
-        mutant = copy.deepcopy(tree)
-        node = find_nodes(mutant)[number]
-        before = ast.unparse(node)
-        if change(node):
-            after = ast.unparse(ast.fix_missing_locations(node))
-            yield f"{node.lineno}: {before} -> {after}", ast.unparse(mutant)
+    node = find_nodes(tree)[number]
+    before = ast.unparse(node)
+    if not change(node):
+        return None
+    after = ast.unparse(ast.fix_missing_locations(node))
+    return f"{node.lineno}: {before} -> {after}", ast.unparse(tree)
 
 
-def is_caught(copied, module, source):
-    """Whether the module's tests fail when its source is another."""
+def try_mutant(copied, module, source):
+    """What the module's tests say of another source: caught, hung or SURVIVED."""
     path = copied / "tutorials_lib" / f"{module}.py"
     original = path.read_text(encoding="utf-8")
     tests = [f"tests/test_{name}.py" for name in TESTS[module]]
@@ -135,10 +139,26 @@ def is_caught(copied, module, source):
             capture_output=True,
         )
     except subprocess.TimeoutExpired:
-        return True
+        return "hung"
     finally:
         path.write_text(original, encoding="utf-8")
-    return done.returncode != 0
+    return "caught" if done.returncode else "SURVIVED"
+
+
+def draw_mutants(modules, number, seed):
+    """Yields module, line and source of mutants at places drawn without repetition."""
+    package = ROOT / "tutorials_lib"
+    places = [
+        (module, place)
+        for module in modules
+        for place in range(count_places(package / f"{module}.py"))
+    ]
+    random.Random(seed).shuffle(places)
+    mutants = (
+        (module, write_mutant(package / f"{module}.py", k)) for module, k in places
+    )
+    changed = ((module, *mutant) for module, mutant in mutants if mutant)
+    yield from itertools.islice(changed, number)
 
 
 def main():
@@ -148,15 +168,8 @@ def main():
     parser.add_argument("--only", choices=TESTS, help="one module")
     options = parser.parse_args()
     modules = [options.only] if options.only else list(TESTS)
-    mutants = [
-        (module, *mutant)
-        for module in modules
-        for mutant in list_mutants(ROOT / "tutorials_lib" / f"{module}.py")
-    ]
-    drawn = random.Random(options.seed).sample(
-        mutants, min(options.number, len(mutants))
-    )
-    survived = []
+    drawn = list(draw_mutants(modules, options.number, options.seed))
+    words = []
     with tempfile.TemporaryDirectory() as folder:
         copied = pathlib.Path(folder) / "copy"
         shutil.copytree(
@@ -164,16 +177,12 @@ def main():
         )
         for module in sorted({module for module, *_ in drawn}):
             source = (copied / "tutorials_lib" / f"{module}.py").read_text("utf-8")
-            if is_caught(copied, module, source):
+            if try_mutant(copied, module, source) != "SURVIVED":
                 raise SystemExit(f"the tests of {module} fail as it is")
         for number, (module, line, source) in enumerate(drawn, 1):
-            caught = is_caught(copied, module, source)
-            if not caught:
-                survived.append(f"{module}.py:{line}")
-            word = "caught" if caught else "SURVIVED"
-            print(f"[{number}/{len(drawn)}] {word} {module}.py:{line}", flush=True)
-    print(f"{len(drawn)} of {len(mutants)} tried, {len(survived)} survived")
-    print(*survived, sep="\n")
+            words.append(try_mutant(copied, module, source))
+            print(f"[{number}/{len(drawn)}] {words[-1]} {module}.py:{line}", flush=True)
+    print(", ".join(f"{words.count(word)} {word}" for word in sorted(set(words))))
 
 
 if __name__ == "__main__":
