@@ -285,6 +285,13 @@ class TestTerm:
             found, 0.01 * hidden.mean(axis=0), rtol=1e-3, atol=1e-5
         )
 
+    def test_all_passes_take_the_statistics_of_their_batch(self, rng):
+        x = rng.normal(2, 3, size=(64, 20)).astype("float32")
+        network = make_small(layers.BatchNormalization())
+        # Hardly moved images have hardly another answer, unless one of the passes
+        # takes the moving statistics, which are far from the batch's.
+        assert 0 <= step_without_labels(network, x, eps=1e-3) < 1e-4
+
     def test_dropout_masks_are_their_own_or_shared(self, rng):
         x = rng.normal(size=(64, 20)).astype("float32")
         weights = rng.normal(size=(20, 3)).astype("float32")

@@ -5,11 +5,12 @@ Adversarial Training", arXiv:1507.00677. With p(x) the net's prediction for x, t
 loss gains the term KL(p(x) || p(x + r)), where r is the perturbation of length eps
 that makes the term largest. No label is needed to find it:
 
-    d <- gradient by d of KL(p(x) || p(x + xi * d)),   d scaled to length 1,
+    d <- gradient by r of KL(p(x) || p(x + r)) at r = xi * d,   d scaled to length 1,
     r  = eps * d.
 
-Around r = 0 the term is r' H r / 2 up to higher orders, its gradient xi * H d, so
-each step is one of the power iteration for the top eigenvector of the Hessian H.
+Around r = 0 the term is r' H r / 2 up to higher orders, its gradient at r = xi * d is
+xi * H d, so each step is one of the power iteration for the top eigenvector of H, the
+Hessian.
 """
 
 from collections.abc import Callable
