@@ -50,7 +50,7 @@ def compare(title, ours, theirs, rounds, inverse=False):
 
 
 def make_loop(x, y, batch_size, alpha):
-    """Article 0's way: a Python loop over the samples of a batch."""
+    """The way of "mixup on MNIST": a Python loop over the samples of a batch."""
     while True:
         images, labels = [], []
         for _ in range(batch_size):
@@ -99,7 +99,7 @@ def bench_batches(x, y, rounds):
         for _ in range(number):
             next(loop)
 
-    compare("mixup batches: article 0's loop / ours", take_ours, take_loop, rounds)
+    compare("mixup batches: the article's loop / ours", take_ours, take_loop, rounds)
     try:
         batches = make_tf_data(x, y, 32, 0.2)
     except ImportError:
@@ -193,7 +193,7 @@ def make_pass(layer, images, batch_size):
 
 
 def make_generator():
-    """Article 2's augmentation, as it was written."""
+    """The augmentation of "CIFAR-10 to 95%", as it was written."""
     from keras.src.legacy.preprocessing.image import ImageDataGenerator
 
     return ImageDataGenerator(
@@ -207,7 +207,7 @@ def make_generator():
 
 
 def bench_augmentation(rounds, n=2000):
-    """Article 2's augmentation against the old generator and a chain of layers."""
+    """`RandomWarp` against the old generator and a chain of layers."""
     images = np.random.default_rng(0).random((n, 32, 32, 3)).astype("float32")
     flow = make_generator().flow(images, batch_size=500, shuffle=False)
     near = {"fill_mode": "nearest"}
@@ -233,7 +233,7 @@ def bench_augmentation(rounds, n=2000):
 
 
 def bench_tta(rounds, n=1000, draws=10):
-    """Test-time augmentation against article 2's loop, on a net of width 8."""
+    """Test-time augmentation against the article's loop, on a net of width 8."""
     images = np.random.default_rng(0).random((n, 32, 32, 3)).astype("float32")
     network = build_cifar10_benchmark_net(width=8)
     layer = RandomWarp(seed=0)
@@ -248,12 +248,12 @@ def bench_tta(rounds, n=1000, draws=10):
             for place in range(0, n, 500):
                 predicted[place : place + 500] += network.predict(next(flow), verbose=0)
 
-    title = "test-time augmentation: article 2's loop / ours"
+    title = "test-time augmentation: the article's loop / ours"
     compare(title, take_ours, take_loop, rounds)
 
 
 def run_pillow(image, rng, magnitudes):
-    """Article 4's RandAugment: two operations on one image, one after the other."""
+    """RandAugment of "Noisy Student": two operations on an image, one by one."""
     fill = Image.new("RGBA", image.size, (128,) * 4)
     affine, cubic = Image.Transform.AFFINE, Image.Resampling.BICUBIC
     size = image.size[0]

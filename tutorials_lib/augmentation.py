@@ -53,7 +53,7 @@ class RandomWarp(keras.layers.Layer):
 
     Every image has parameters of its own, drawn uniformly. What lies beyond the
     border takes the nearest pixel. The layer runs inside jit on TensorFlow and JAX.
-    The defaults are article 2's.
+    The defaults are those of "CIFAR-10 to 95%".
 
     Args:
         rotation: Largest angle, in degrees, to either side.

@@ -1,8 +1,8 @@
 """Pseudo-labels: keep what a teacher is sure of, balance it, write it as labels.
 
 Xie, Luong, Hovy and Le, "Self-training with Noisy Student improves ImageNet
-classification", arXiv:1911.04252, section 2, as article 4 carries it out. Every
-function returns places or labels, so that images need not be copied.
+classification", arXiv:1911.04252, section 2, as "Noisy Student on CIFAR-10" carries it
+out. Every function returns places or labels, so that images need not be copied.
 """
 
 import numbers
@@ -26,7 +26,7 @@ def keep_confident(probabilities: np.ndarray, threshold: float) -> np.ndarray:
 
     Args:
         probabilities: float array (n, classes), rows that sum to 1.
-        threshold: From 0 to below 1; article 4 has 0.75, the paper 0.3.
+        threshold: From 0 to below 1; the article has 0.75, the paper 0.3.
 
     Returns:
         Integer array, the places of the images kept, in ascending order.

@@ -1,7 +1,8 @@
 """RandAugment: operations drawn at random for each image, equal to Pillow's.
 
 Cubuk, Zoph, Shlens and Le, "RandAugment: Practical automated data augmentation with a
-reduced search space", arXiv:1909.13719, as article 4 has it and as the paper does.
+reduced search space", arXiv:1909.13719, as the article "Noisy Student on CIFAR-10" has
+it and as the paper does.
 
 Thirteen operations need three passes over a batch, not thirteen: six are a table of
 256 values for each image and channel, five a warp, two a blend with another image. Each

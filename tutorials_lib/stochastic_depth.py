@@ -50,8 +50,8 @@ class StochasticDepth(keras.layers.Layer):
 
     Args:
         survival: Probability p that the branch is kept, from 0 to 1.
-        dropped_per: `"batch"` draws once for a batch, as article 4 does, `"image"`
-            for each of its images.
+        dropped_per: `"batch"` draws once for a batch, as "Noisy Student on CIFAR-10"
+            does, `"image"` for each of its images.
         seed: Whole number, or None for what `keras.utils.set_random_seed` set.
         **kwargs: Passed on to `keras.layers.Layer`.
 

@@ -10,7 +10,7 @@ from tutorials_lib.runs.knobs import CHECKS, CHOOSING
 
 PROFILES = ("smoke", "quick", "full")
 
-# Article 0 has seven; the first stands for the limit without mixing.
+# The article has seven; the first stands for its limit without mixing.
 MNIST_ALPHAS = (1e-6, 0.1, 0.2, 0.3, 0.4, 0.5, 1.0, 2.0)
 FASHION_ALPHAS = (0.001, 0.1, 0.2, 0.4, 1.0)
 # Half of the students, for a minute's sake: one of each kind.
