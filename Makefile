@@ -10,8 +10,8 @@ READY := $(VENV)/.ready
 help:
 	@echo "make book [PROFILE=smoke|quick|full]   run every chapter, build the pages"
 	@echo "make run CHAPTER=NAME [PROFILE=...]     run one chapter"
-	@echo "make test                               all tests that need no data"
-	@echo "make slow                               chapters killed and resumed, minutes each"
+	@echo "make test                               all tests but slow ones and those that need data"
+	@echo "make slow                               the slow ones: whole chapters, minutes each"
 	@echo "make coverage                           make test, and the lines it did not run"
 	@echo "make real-data                          tests on the sets in TUTORIALS_DATA"
 	@echo "make format                             format code and notebooks, then lint"
@@ -72,4 +72,4 @@ bench: $(READY)
 	KERAS_BACKEND=jax $(BIN)/python benchmarks/run.py
 
 clean:
-	rm -rf $(VENV) .mypy_cache _build _runs
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache _build _runs
