@@ -164,8 +164,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except ImportError as error:
         print(
-            f"{said}: {error}. pip install "
-            f"'tutorials_lib[tensorflow,notebooks,book]' nbval brings all it needs.",
+            f"{said}: {error}. In the project's folder "
+            f"`pip install --editable '.[dev]'` brings all it needs.",
             file=sys.stderr,
         )
         return 1

@@ -73,7 +73,8 @@ def build_site(
         command += ["-W", "-n", "--keep-going", "--quiet"]
         if not program.is_file():
             raise ChapterError(
-                "jupyter-book is missing: pip install 'tutorials_lib[book]'."
+                "jupyter-book is missing: `pip install --editable '.[book]'` in the "
+                "project's folder brings it."
             )
         done = subprocess.run(command, cwd=stage, check=False)
         pages = stage / "_build" / "html"
