@@ -89,6 +89,18 @@ def test_names_are_no_html():
     assert "<b>" not in page
 
 
+@pytest.mark.parametrize(
+    ("clean", "said"),
+    [(True, "c0ffee1234"), (False, "c0ffee1234, with changes"), (None, "unknown")],
+)
+def test_a_run_s_commit(clean, said):
+    """Where it is not known, neither is whether something was changed."""
+    records = make_group(0.99)
+    commit = None if clean is None else "c0ffee1234567890"
+    records["mixup_mnist"][0]["git"] = {"commit": commit, "clean": clean}
+    assert f"<td>{said}</td></tr>" in scoreboard.make_pages(records)["full_runs.md"]
+
+
 def test_totals_count_runs_once_and_by_use():
     records = make_group(0.990, 0.991)
     records["mixup_mnist"] += make_group(0.99, variant="0.1-none")["mixup_mnist"]

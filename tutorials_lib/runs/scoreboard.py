@@ -22,7 +22,13 @@ from tutorials_lib.runs.records import (
     write_text,
     write_words,
 )
-from tutorials_lib.runs.tables import group_records, pair_scores, sum_hours
+from tutorials_lib.runs.tables import (
+    group_records,
+    join_values,
+    pair_scores,
+    read_commit,
+    sum_hours,
+)
 from tutorials_lib.runs.verdicts import VERDICTS, Row, count_verdicts, list_rows
 
 
@@ -164,15 +170,15 @@ def _sum_up(records):
     dates = [record["date"] for record in records]
 
     def collect(read):
-        return ", ".join(sorted({read(record) for record in records}))
+        return join_values(records, read)
 
     return [
         len(records),
-        collect(lambda record: str(record["seed"])),
+        collect(lambda record: record["seed"]),
         max(dates)[:10],
         _say_hours(records),
         collect(lambda record: record["environment"]["device"]),
-        collect(lambda record: (record["git"]["commit"] or "unknown")[:10]),
+        collect(read_commit),
     ]
 
 
@@ -211,7 +217,8 @@ def _list_runs(records):
     for record in sorted(records, key=lambda each: (each["variant"], each["seed"])):
         metrics, environment = record["metrics"], record["environment"]
         accuracy = metrics.get("test_accuracy", metrics.get("tta_accuracy"))
-        commit = (record["git"]["commit"] or "unknown")[:10]
+        # None where it is not known.
+        changed = record["git"]["clean"] is False
         cells = [
             "-" if accuracy is None else f"{100 * accuracy:.2f}",
             f"{record['timing']['wall_seconds'] / 60:.1f}",
@@ -220,7 +227,7 @@ def _list_runs(records):
             environment["cores"],
             environment["versions"]["keras"],
             record["date"][:10],
-            commit if record["git"]["clean"] else f"{commit}, with changes",
+            read_commit(record) + (", with changes" if changed else ""),
         ]
         place = name_place(record)
         lines.append(

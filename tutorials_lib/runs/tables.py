@@ -2,7 +2,7 @@
 
 import math
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 from scipy import stats
@@ -53,6 +53,16 @@ def read_metric(records: Iterable[Record], metric: str) -> list[float]:
 def sum_hours(records: Iterable[Record]) -> float:
     """Returns how many hours runs took together."""
     return sum(record["timing"]["wall_seconds"] for record in records) / 3600
+
+
+def read_commit(record: Record) -> str:
+    """Returns the first digits of the commit that a run was made from."""
+    return (record["git"]["commit"] or "unknown")[:10]
+
+
+def join_values(records: Iterable[Record], read: Callable[[Record], object]) -> str:
+    """Returns what a function reads from records as one text, each value once."""
+    return ", ".join(sorted({str(read(record)) for record in records}))
 
 
 def show_table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -225,7 +235,7 @@ def show_provenance(records: Sequence[Record]) -> None:
         return
 
     def collect(read):
-        return ", ".join(sorted({str(read(record)) for record in records}))
+        return join_values(records, read)
 
     titles = {name: each.title for name, each in SPECIFICATIONS.items()}
     dates = sorted(record["date"][:10] for record in records)
@@ -241,7 +251,7 @@ def show_provenance(records: Sequence[Record]) -> None:
         ["device", collect(lambda record: record["environment"]["device"])],
         ["cores a run", cores],
         ["time in all", f"{sum_hours(records):.1f} h"],
-        ["commit", collect(lambda record: (record["git"]["commit"] or "none")[:10])],
+        ["commit", collect(read_commit)],
     ]
     for name in versions:
         rows.append(
