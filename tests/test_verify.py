@@ -36,6 +36,7 @@ def train(seed, factor, callbacks, of=None):
         "metrics": {
             "test_accuracy": factor * rng.uniform(),
             "test_loss": rng.uniform(),
+            "flip_accuracy": 0.5,
             "unlabelled_accuracy": 0.5,
         },
         "history": {"loss": [rng.uniform()]},
@@ -93,7 +94,7 @@ def test_equal_to_the_last_bit(chapter, capsys):
     home, runs, _ = chapter
     before = {path: path.read_bytes() for path in home.iterdir()}
     assert main(["verify", str(find(home, 1))]) == 0
-    assert "equal to the last bit: 3 metrics" in capsys.readouterr().out
+    assert "equal to the last bit: 4 metrics" in capsys.readouterr().out
     # That one alone, and nothing of what stood there was touched.
     assert runs == [1]
     assert {path: path.read_bytes() for path in home.iterdir()} == before
@@ -182,7 +183,8 @@ class TestElsewhere:
         # Of other images than the test images: shown alone.
         assert "unlabelled_accuracy: 0.5" in said
         assert "unlabelled_accuracy: 0.50000, now 0.50000," not in said
-        assert "within" in said
+        assert "test_accuracy: " in said and "within" in said
+        assert "flip_accuracy: 0.50000, now 0.50000, within" in said
 
     def test_far(self, chapter):
         said, agree = self.verify(chapter, 0.3)

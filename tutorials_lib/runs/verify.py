@@ -28,6 +28,13 @@ from tutorials_lib.runs.records import (
 SAME = ("backend", "device", "cores")
 # Two accuracies that differ by more have one chance in 370 of being of equal nets.
 ERRORS = 3
+# How the names of accuracies begin that are of all training or of all test images.
+IMAGES = {
+    "train": "train_images",
+    **dict.fromkeys(("test", "tta", "own", "flip"), "test_images"),
+}
+# Of a knob that lists runs, the parameter that tells which of them a run is.
+LISTED = {"alphas": "alpha", "images_per_mix": "images_per_mix", "labels": "number"}
 
 
 def verify_record(path: str | pathlib.Path) -> tuple[list[str], bool]:
@@ -88,10 +95,6 @@ def _run_again(record, path):
         f"since commit {record['git']['commit']}, or a run that it builds on is not "
         f"among the records beside it."
     )
-
-
-# Of a knob that lists runs, the parameter that tells which of them a run is.
-LISTED = {"alphas": "alpha", "images_per_mix": "images_per_mix", "labels": "number"}
 
 
 def choose_lists(record: Record) -> dict[str, list]:
@@ -162,9 +165,8 @@ def _compare_scores(record, again):
             continue
         said = f"  {name}: {value:.5f}, now {new:.5f}"
         part = name.partition("_")[0]
-        images = {"train": "train_images", "test": "test_images", "tta": "test_images"}
-        if name.endswith("accuracy") and part in images:
-            n = record["data"][images[part]]
+        if name.endswith("accuracy") and part in IMAGES:
+            n = record["data"][IMAGES[part]]
             allowed = ERRORS * math.hypot(*(binomial_error(x, n) for x in (value, new)))
             near = abs(new - value) <= allowed
             agree &= near
