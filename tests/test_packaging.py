@@ -12,9 +12,9 @@ import zipfile
 import pytest
 import yaml
 
+from tutorials_lib.runs import address
 from tutorials_lib.runs.chapters import ChapterError
 from tutorials_lib.runs.profiles import CHAPTERS
-from tutorials_lib.runs.site import read_address
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -69,8 +69,7 @@ def tracked_files():
 
 def test_the_address_stands_in_one_place_and_its_stamps():
     """Chapters stand alone on Colab and carry a copy; nothing else names an address."""
-    address = read_address()
-    owner_and_name = address.removeprefix("https://github.com/")
+    owner_and_name = address.read_address().removeprefix("https://github.com/")
     holders = {}
     for path in tracked_files():
         binary = {".json", ".npz", ".png", ".svg", ".ico", ".woff"}
@@ -84,24 +83,22 @@ def test_the_address_stands_in_one_place_and_its_stamps():
 
 
 def test_address_moves_with_one_command(tmp_path, monkeypatch):
-    from tutorials_lib.runs import site
-
     book = tmp_path / "book"
     shutil.copytree(ROOT / "book", book, ignore=shutil.ignore_patterns("records"))
-    config, old = (ROOT / "_config.yml").read_text(), read_address()
+    config, old = (ROOT / "_config.yml").read_text(), address.read_address()
     new = "https://github.com/someone-else/a-book"
     (tmp_path / "_config.yml").write_text(config.replace(old, new))
-    monkeypatch.setattr(site, "book_folder", lambda: book)
-    assert set(site.stamp_address()) == {x.stem for x in book.glob("*.ipynb")}
+    monkeypatch.setattr(address, "book_folder", lambda: book)
+    assert set(address.stamp_address()) == {x.stem for x in book.glob("*.ipynb")}
     for path in book.glob("*.ipynb"):
         text = path.read_text()
         assert f"git+{new}" in text
         assert "YOUR_ACCOUNT" not in text
-    assert site.stamp_address() == []
+    assert address.stamp_address() == []
     for bad in ("git@github.com:a/b.git", "", "https://github.com/a b"):
         (tmp_path / "_config.yml").write_text(config.replace(old, bad))
         with pytest.raises(ChapterError, match="https address"):
-            site.stamp_address()
+            address.stamp_address()
 
 
 def test_wheel_carries_the_records_and_nothing_else_of_the_book(tmp_path):

@@ -316,7 +316,7 @@ def _doctor(options):
 
 
 def _address(options):
-    from tutorials_lib.runs.site import stamp_address
+    from tutorials_lib.runs.address import stamp_address
 
     changed = stamp_address()
     print(f"changed: {', '.join(changed) or 'none'}")

@@ -1,24 +1,17 @@
-"""Builds the pages with Jupyter Book, and keeps the repository's address."""
+"""Builds the pages with Jupyter Book."""
 
 import contextlib
 import os
 import pathlib
-import re
 import shutil
 import subprocess
 import sys
 import tempfile
 
-import nbformat
-import yaml
-
 from tutorials_lib.checks import check_choice
 from tutorials_lib.runs.chapters import ChapterError, book_folder
-from tutorials_lib.runs.notebooks import executed_path, read_notebook
+from tutorials_lib.runs.notebooks import executed_path
 from tutorials_lib.runs.profiles import CHAPTERS, PROFILES
-from tutorials_lib.runs.records import write_text
-
-INSTALL_ADDRESS = re.compile(r'"(git\+https://[^"]*)"')
 
 
 def build_site(
@@ -127,44 +120,3 @@ def _explain_writing(folder):
             f"the pages cannot be written to {folder} ({why}); pages that stood "
             f"there before are left as they were."
         ) from error
-
-
-def read_address() -> str:
-    """Reads the repository's address from `_config.yml`, where alone it stands.
-
-    Raises:
-        ChapterError: there is none, or it is not an https address.
-    """
-    text = (book_folder().parent / "_config.yml").read_text(encoding="utf-8")
-    address = yaml.safe_load(text).get("repository", {}).get("url")
-    if not re.fullmatch(r"https://[^\s\"']+", str(address)):
-        raise ChapterError(
-            f"_config.yml must hold `repository: url:` with an https address; "
-            f"got {address!r}."
-        )
-    return address
-
-
-def stamp_address() -> list[str]:
-    """Copies the repository's address into the first code cell of every chapter.
-
-    Returns:
-        Names of the chapters that changed.
-
-    Raises:
-        ChapterError: a chapter's first code cell holds no address to replace.
-    """
-    address = f'"git+{read_address()}"'
-    changed = []
-    for chapter in CHAPTERS:
-        path = book_folder() / f"{chapter}.ipynb"
-        notebook = read_notebook(path)
-        cell = next(cell for cell in notebook.cells if cell.cell_type == "code")
-        stamped, found = INSTALL_ADDRESS.subn(address, cell.source)
-        if found != 1:
-            raise ChapterError(f"{path}: the first code cell must hold one address.")
-        if stamped != cell.source:
-            cell.source = stamped
-            write_text(path, nbformat.writes(notebook) + "\n")
-            changed.append(chapter)
-    return changed
