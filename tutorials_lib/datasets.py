@@ -1,25 +1,17 @@
 """One loader for MNIST, Fashion-MNIST and CIFAR-10, and for images in their place."""
 
-import contextlib
 import dataclasses
 import functools
 import hashlib
 import os
 import pathlib
-import shutil
-import tempfile
 from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-try:
-    import fcntl
-except ImportError:
-    # Windows has no such locks.
-    fcntl = None  # type: ignore[assignment]
-
 from tutorials_lib.checks import check_array, check_choice, check_range, check_whole
+from tutorials_lib.downloads import hold_downloads, remove_downloads
 from tutorials_lib.samples import SAMPLE_CLASSES, draw_samples
 
 
@@ -36,7 +28,7 @@ class Specification:
     train_counts: tuple[int, ...]
     test_counts: tuple[int, ...]
     fingerprint: str
-    downloads: tuple
+    downloads: tuple[str, ...]
 
 
 SPECIFICATIONS = {
@@ -258,14 +250,14 @@ def _download(name):
     import keras
 
     place = "the download by keras.datasets"
-    with _hold_downloads():
+    with hold_downloads():
         try:
             train, test = getattr(keras.datasets, name).load_data()
             loaded = dict(zip(ARRAYS, (*train, *test), strict=True))
             return _check_and_wrap(name, "download", place, loaded)
         # Keras wraps what the network raises in a bare Exception.
         except Exception as error:
-            _remove_downloads(name)
+            remove_downloads(SPECIFICATIONS[name].downloads)
             if isinstance(error, DataError):
                 raise
             found = (
@@ -273,46 +265,6 @@ def _download(name):
                 f"the next try fetches it anew"
             )
             raise DataError(_explain(name, place, found)) from error
-
-
-def _find_downloads():
-    """Finds the folder where Keras keeps what it downloads, by Keras' own rules."""
-    home = pathlib.Path("~").expanduser()
-    home = (home if os.access(home, os.W_OK) else pathlib.Path("/tmp")) / ".keras"
-    home = pathlib.Path(os.environ.get("KERAS_HOME", home)).expanduser()
-    if not os.access(home, os.W_OK):
-        home = pathlib.Path("/tmp" if os.path.isdir("/tmp") else tempfile.gettempdir())
-        home /= ".keras"
-    return home / "datasets"
-
-
-def _remove_downloads(name):
-    """Removes a set's files, or Keras would go on with a damaged one for ever."""
-    folder = _find_downloads()
-    for pattern in SPECIFICATIONS[name].downloads:
-        for path in folder.glob(pattern):
-            if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _hold_downloads():
-    """Has other processes wait: Keras takes a file half downloaded for a whole one."""
-    folder = _find_downloads()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / ".tutorials.lock").open("w")
-    except OSError:
-        # Keras says in its own words where it cannot write.
-        lock = None
-    with lock or contextlib.nullcontext():
-        if lock and fcntl:
-            # Some shared file systems have no locks: then as without.
-            with contextlib.suppress(OSError):
-                fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _check_and_wrap(name, origin, place, arrays):

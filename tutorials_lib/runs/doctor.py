@@ -2,8 +2,10 @@
 
 import importlib.util
 import os
-import pathlib
 
+from tutorials_lib.datasets import DataError, load_dataset
+from tutorials_lib.downloads import find_downloads
+from tutorials_lib.runs.articles import ARTICLES
 from tutorials_lib.runs.environment import (
     count_cores,
     describe_device,
@@ -70,15 +72,12 @@ def _examine_backend(missing):
 
 
 def _examine_data(missing):
-    from tutorials_lib.datasets import DataError, load_dataset
-    from tutorials_lib.runs.articles import ARTICLES
-
     folder = os.environ.get("TUTORIALS_DATA")
     if not folder:
-        cache = pathlib.Path.home() / ".keras" / "datasets"
         return [
-            f"{'data':<14} keras.datasets, cached in {cache}; set TUTORIALS_DATA to "
-            f"read .npz files from a folder; profile smoke needs no data"
+            f"{'data':<14} keras.datasets, cached in {find_downloads()}; set "
+            f"TUTORIALS_DATA to read .npz files from a folder; profile smoke needs no "
+            f"data"
         ]
     lines = [f"{'data':<14} TUTORIALS_DATA = {folder}"]
     for name in sorted({article["dataset"] for article in ARTICLES.values()}):
