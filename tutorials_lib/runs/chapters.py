@@ -55,6 +55,27 @@ def read_code(path: str | pathlib.Path) -> list[tuple[str, tuple[str, ...]]]:
         ) from error
 
 
+def quote_start(source: str) -> str:
+    """Returns the first lines of a cell, by which it is found."""
+    return "\n".join(source.splitlines()[:8])
+
+
+def explain_failure(number: int, name: str, said: str, source: str, trace: str) -> str:
+    """Says which cell failed and why; with its start, unless the error says all.
+
+    Args:
+        number: The cell's, as it stands in brackets beside it.
+        name: Class of the error.
+        said: Its message.
+        source: Code of the cell.
+        trace: Where in it the error was raised.
+    """
+    failed = f"failed in cell [{number}] with {name}: {said}"
+    if name in SPOKEN:
+        return failed
+    return f"{failed}\nThe cell begins:\n{quote_start(source)}\n{trace[-1500:]}"
+
+
 def find_parameters(path: str | pathlib.Path) -> dict[str, Any]:
     """Reads the names and defaults of a notebook's `parameters` cell.
 

@@ -17,7 +17,13 @@ import papermill
 import papermill.engines
 from nbclient.exceptions import DeadKernelError
 
-from tutorials_lib.runs.chapters import SPOKEN, ChapterError, book_folder, check_run
+from tutorials_lib.runs.chapters import (
+    ChapterError,
+    book_folder,
+    check_run,
+    explain_failure,
+    quote_start,
+)
 from tutorials_lib.runs.records import WriteError, runs_folder, write_text
 from tutorials_lib.runs.scoreboard import write_pages
 
@@ -183,15 +189,10 @@ def clean_notebook(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
 
 def _explain_failure(error, executed):
     if isinstance(error, papermill.PapermillExecutionError):
-        if error.ename in SPOKEN:
-            where = f"failed in cell [{error.exec_count}]"
-            return f"{where} with {error.ename}: {error.evalue}"
-        trace = "\n".join(error.traceback[-1:])
-        trace = re.sub(r"\x1b\[[0-9;]*m", "", trace)
-        first_lines = "\n".join(error.source.splitlines()[:8])
-        return (
-            f"failed in cell [{error.exec_count}] with {error.ename}: {error.evalue}"
-            f"\nThe cell begins:\n{first_lines}\n{trace[-1500:]}"
+        # Without what colours it on a terminal.
+        trace = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(error.traceback[-1:]))
+        return explain_failure(
+            error.exec_count, error.ename, error.evalue, error.source, trace
         )
     if isinstance(error, DeadKernelError):
         return (
@@ -215,7 +216,7 @@ def _find_last_started(executed):
         for cell in read_notebook(executed).cells
         if cell.cell_type == "code" and cell.metadata.papermill.start_time
     ]
-    return "\n".join(started[-1].splitlines()[:8]) if started else "(none was begun)"
+    return quote_start(started[-1]) if started else "(none was begun)"
 
 
 def run_chapter(

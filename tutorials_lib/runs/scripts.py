@@ -8,7 +8,12 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
-from tutorials_lib.runs.chapters import SPOKEN, ChapterError, check_run, read_code
+from tutorials_lib.runs.chapters import (
+    ChapterError,
+    check_run,
+    explain_failure,
+    read_code,
+)
 
 
 def run_as_script(chapter: str, profile: str, parameters: Mapping[str, Any]) -> None:
@@ -41,13 +46,9 @@ def run_cells(path: str | pathlib.Path, parameters: Mapping[str, Any]) -> None:
             try:
                 exec(compile(source, f"{path.name}[{number}]", "exec"), names)
             except Exception as error:
-                name = type(error).__name__
-                said = f"{path.name} failed in cell [{number}] with {name}: {error}"
-                if name not in SPOKEN:
-                    first_lines = "\n".join(source.splitlines()[:8])
-                    trace = traceback.format_exc()
-                    said += f"\nThe cell begins:\n{first_lines}\n{trace[-1500:]}"
-                raise ChapterError(said) from error
+                name, trace = type(error).__name__, traceback.format_exc()
+                said = explain_failure(number, name, str(error), source, trace)
+                raise ChapterError(f"{path.name} {said}") from error
             if "parameters" in tags:
                 names.update(parameters)
             _close_figures()
