@@ -97,6 +97,11 @@ def measure_accuracy(rows: ArrayLike, labels: ArrayLike) -> float:
         ValueError: no rows, shapes that differ, rows that are not finite, or labels
             that are not one-hot.
     """
+    return float(np.mean(_find_right(*_check_answers(rows, labels))))
+
+
+def _check_answers(rows: ArrayLike, labels: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and labels as arrays, a label for each row."""
     rows, labels = check_array("rows", rows), check_array("labels", labels)
     if rows.ndim != 2 or not len(rows) or rows.shape != labels.shape:
         raise ValueError(
@@ -105,7 +110,12 @@ def measure_accuracy(rows: ArrayLike, labels: ArrayLike) -> float:
         )
     check_finite("rows", rows)
     check_label_rows("labels", labels, rows)
-    return float(np.mean(rows.argmax(axis=1) == labels.argmax(axis=1)))
+    return rows, labels
+
+
+def _find_right(rows, labels):
+    """Whether each row is greatest where its label is."""
+    return rows.argmax(axis=1) == labels.argmax(axis=1)
 
 
 def count_confidence(
@@ -128,15 +138,15 @@ def count_confidence(
             bins below 1.
     """
     check_count("bins", bins)
-    measure_accuracy(rows, labels)
+    rows, labels = _check_answers(rows, labels)
     # Half precision rounds a sure answer to a little above 1.
-    if np.min(rows) < 0 or np.max(rows) > 1.01:
+    if rows.min() < 0 or rows.max() > 1.01:
         raise ValueError(
-            f"rows must be probabilities, from 0 to 1; got {np.min(rows)} to "
-            f"{np.max(rows)}."
+            f"rows must be probabilities, from 0 to 1; got {rows.min()} to "
+            f"{rows.max()}."
         )
-    confidence = np.max(rows, axis=1).astype("float64")
-    right = np.argmax(rows, axis=1) == np.argmax(labels, axis=1)
+    confidence = rows.max(axis=1).astype("float64")
+    right = _find_right(rows, labels)
     places = np.minimum((bins * confidence).astype(int), bins - 1)
     return {
         "images": np.bincount(places, minlength=bins),
