@@ -47,7 +47,7 @@ class TestChooseLabelled:
             (np.arange(40) % 4, 10, "multiple of the 4 classes, with at most 10"),
             (np.arange(40) % 4, 44, "multiple of the 4 classes, with at most 10"),
             (np.arange(40) % 4, 0, "n must be a whole number of at least 1; got 0"),
-            (np.zeros(0, int), 4, "multiple of the 0 classes, with at most 0"),
+            (np.zeros(0, int), 4, "labels must be .* n of at least 1"),
             (np.eye(4), 4, "labels must be whole numbers of shape"),
         ],
     )

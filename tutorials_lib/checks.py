@@ -357,6 +357,22 @@ def check_flag(name: str, value: object) -> bool:
     return value
 
 
+def check_class_numbers(name: str, labels: ArrayLike) -> np.ndarray:
+    """Raises ValueError unless `labels` are whole numbers (n,), at least one.
+
+    Returns:
+        `labels` as an array.
+    """
+    labels = check_array(name, labels)
+    whole = np.issubdtype(labels.dtype, np.integer)
+    if not whole or labels.ndim != 1 or not len(labels):
+        raise ValueError(
+            f"{name} must be whole numbers of shape (n,), n of at least 1; got "
+            f"{labels.dtype} of shape {labels.shape}."
+        )
+    return labels
+
+
 def check_label_rows(name: str, labels: ArrayLike, images: Sized) -> np.ndarray:
     """Raises ValueError unless `labels` are rows of class weights for `images`.
 

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tutorials_lib.checks import check_array, check_whole
+from tutorials_lib.checks import check_class_numbers, check_whole
 
 
 def choose_labelled(labels: ArrayLike, n: int, seed: int) -> np.ndarray:
@@ -18,20 +18,15 @@ def choose_labelled(labels: ArrayLike, n: int, seed: int) -> np.ndarray:
         Integer array (n,), the places of the chosen images, in ascending order.
 
     Raises:
-        ValueError: labels that are not whole numbers in one row, n that is no
-            multiple of the number of classes, a class with too few images.
+        ValueError: labels that are not whole numbers in one row, at least one; n that
+            is no multiple of the number of classes, a class with too few images.
     """
-    labels = check_array("labels", labels)
-    if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
-        raise ValueError(
-            f"labels must be whole numbers of shape (n,); got {labels.dtype} of shape "
-            f"{labels.shape}."
-        )
+    labels = check_class_numbers("labels", labels)
     classes, counts = np.unique(labels, return_counts=True)
     check_whole("n", n, 1)
     check_whole("seed", seed, 0)
-    most = int(counts.min()) if len(counts) else 0
-    if not most or n % len(classes) or n // len(classes) > most:
+    most = int(counts.min())
+    if n % len(classes) or n // len(classes) > most:
         raise ValueError(
             f"n must be a multiple of the {len(classes)} classes, with at most {most} "
             f"images of each in labels; got {n!r}."

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tutorials_lib.checks import (
-    check_array,
     check_choice,
+    check_class_numbers,
     check_count,
     check_flag,
     check_label_rows,
@@ -71,16 +71,7 @@ def balance_classes(labels: ArrayLike, classes: int, empty: str = "stop") -> np.
     """
     classes = check_count("classes", classes)
     check_choice("empty", empty, EMPTY)
-    labels = check_array("labels", labels)
-    if (
-        labels.ndim != 1
-        or not len(labels)
-        or not np.issubdtype(labels.dtype, np.integer)
-    ):
-        raise ValueError(
-            f"labels must be whole numbers of shape (n,), n of at least 1; got "
-            f"{labels.dtype} of shape {labels.shape}."
-        )
+    labels = check_class_numbers("labels", labels)
     if labels.min() < 0 or labels.max() >= classes:
         raise ValueError(
             f"labels must be from 0 to {classes - 1}; got {labels.min()} to "
