@@ -245,6 +245,10 @@ def check_images(name: str, images: Tensor, channels: int | str = "channels") ->
         name: The argument's name, for the message.
         images: Array or tensor of any backend.
         channels: How many there must be; any number without it.
+
+    Raises:
+        TypeError: no array.
+        ValueError: an array of another dtype or shape.
     """
     check_floats(name, images)
     shape = tuple(images.shape)

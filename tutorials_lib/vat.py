@@ -209,6 +209,7 @@ def find_perturbation(
         float32 array shaped as images; every sample has length eps.
 
     Raises:
+        TypeError: a network that is no `keras.Model`.
         ValueError: a value out of range, images that are not floats, a network
             whose output is not what `from_logits` says.
     """
@@ -289,6 +290,7 @@ class VatModel(keras.Model):
         **kwargs: Passed on to `keras.Model`.
 
     Raises:
+        TypeError: a network that is no `keras.Model`.
         ValueError: a value out of range, a network that is not built or whose output
             is not what `from_logits` says; in training, images that are not floats.
     """
@@ -438,12 +440,16 @@ class VatModel(keras.Model):
 
 
 def check_network(network: keras.Model, from_logits: bool = False) -> None:
-    """Raises ValueError unless a network's outputs can be compared by the KL.
+    """Raises unless a network's outputs can be compared by the KL.
 
     Args:
         network: A built `keras.Model` with one input and one output (n, classes).
         from_logits: Whether its outputs are logits; else every row of them, for
             random images, must be probabilities.
+
+    Raises:
+        TypeError: no `keras.Model`.
+        ValueError: one that is not built, or whose outputs are of another kind.
     """
     if not isinstance(network, keras.Model):
         raise TypeError(f"network must be a keras.Model; got {network!r}.")

@@ -92,11 +92,15 @@ def run_grid(
         Records, in the order of the grid; runs not done are left out.
 
     Raises:
-        ValueError: two planned runs of one variant and seed, or Keras set to other
-            floats or another image layout than the book's.
+        ValueError: two planned runs of one variant and seed, Keras set to other floats
+            or another image layout than the book's, training that keeps its callbacks
+            from `fit`, or what `cluster.run_on_cluster` and `devices.spread_batches`
+            refuse.
         OSError: the folder for records cannot be written to. Where it could when the
             run began, the finished run is kept elsewhere, and the message says where.
-        RecordError: a record that stands there is damaged or is of another run.
+        RecordError: a record that stands there is damaged or is of another run, or a
+            run's own numbers are not finite.
+        ChapterError: a run failed on the cluster.
     """
     _check_grid(grid)
     # The one run that is asked for; what it builds on is read where it stands.
