@@ -372,18 +372,17 @@ SLOW_CASES = {
     ),
     "show_panels": (
         show(functools.partial(plots.show_panels, xlabel="x")),
-        {"panels": {"a": {"b": CURVE}}, "columns": 2, "size": (3, 2)},
+        {"panels": {"a": {"b": CURVE}}},
     ),
     "show_bars": (
         show(functools.partial(plots.show_bars, ylabel="y")),
-        {"bars": {"a": [1, 2]}, "labels": ["b", "c"], "size": (3, 2)},
+        {"bars": {"a": [1, 2]}, "labels": ["b", "c"]},
     ),
     "draw_flow": (
         show(plots.draw_flow),
         {
             "boxes": {"a": (0, 0), "b": (1, 0)},
             "arrows": [("a", "b", "")],
-            "size": (3, 2),
         },
     ),
     "show_intervals": (
@@ -391,7 +390,6 @@ SLOW_CASES = {
         {
             "rows": {"a": ([1, 2], BOUNDS)},
             "published": {"a": 1.0},
-            "size": (3, 2),
         },
     ),
 }

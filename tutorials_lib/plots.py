@@ -7,7 +7,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tutorials_lib.checks import check_count, check_flag, check_numbers
+from tutorials_lib.checks import check_flag, check_numbers
 from tutorials_lib.intervals import Interval
 from tutorials_lib.line_names import name_ends
 from tutorials_lib.plot_checks import (
@@ -32,6 +32,8 @@ COLOURS = {
 }
 # For a quantity that grows from line to line, light to dark.
 SEQUENCE = ("#9ECAE1", "#4292C6", "#08519C", "#08233F")
+# Width and height in inches.
+FIGURE = (6.5, 3.6)
 
 
 def show_images(
@@ -74,7 +76,7 @@ def show_curves(
     curves: Curves,
     xlabel: str,
     ylabel: str,
-    size: tuple[float, float] = (6.5, 3.6),
+    size: tuple[float, float] = FIGURE,
     limits: tuple[float, float] | None = None,
     xticks: Sequence[float] | None = None,
     logx: bool = False,
@@ -116,27 +118,18 @@ def show_curves(
     _show_drawing(figure)
 
 
-def show_panels(
-    panels: Mapping[str, Curves],
-    xlabel: str,
-    columns: int = 2,
-    size: tuple[float, float] = (3.4, 2.3),
-) -> None:
-    """Draws several sets of lines in panels side by side, with one legend.
+def show_panels(panels: Mapping[str, Curves], xlabel: str) -> None:
+    """Draws several sets of lines in panels, two in a row, with one legend.
 
     Args:
         panels: Dict of title to curves, see `show_curves`; all have the same labels.
         xlabel: Label of the horizontal axes, with its unit.
-        columns: Panels in a row.
-        size: Width and height of a panel in inches.
 
     Raises:
-        ValueError: no panels, curves that `show_curves` refuses, columns below 1.
+        ValueError: no panels, or curves that `show_curves` refuses.
     """
     panels = check_panels(panels)
-    check_count("columns", columns)
-    check_figure(size)
-    figure, axes = _make_grid(len(panels), columns, *size)
+    figure, axes = _make_grid(len(panels), 2, 3.4, 2.3)
     for axis, (title, curves) in zip(axes, panels.items(), strict=True):
         _draw_curves(axis, curves)
         axis.set_title(title, fontsize=10)
@@ -150,7 +143,6 @@ def show_bars(
     bars: Mapping[str, Sequence[float]],
     labels: Sequence[str],
     ylabel: str,
-    size: tuple[float, float] = (6.5, 3.2),
 ) -> None:
     """Draws groups of bars.
 
@@ -158,15 +150,13 @@ def show_bars(
         bars: Dict of name to numbers, as many as there are labels.
         labels: Label of each group.
         ylabel: Label of the vertical axis, with its unit.
-        size: Width and height in inches.
 
     Raises:
         ValueError: no bars or more than three of a group, not a finite number for
             each label.
     """
     check_bars(bars, labels)
-    check_figure(size)
-    figure, axis = plt.subplots(figsize=size)
+    figure, axis = plt.subplots(figsize=(6.5, 3.2))
     colours = (COLOURS["baseline"], COLOURS["method"], COLOURS["variant"])
     places, width = np.arange(len(labels)), 0.8 / len(bars)
     for number, (name, heights) in enumerate(bars.items()):
@@ -179,22 +169,19 @@ def show_bars(
 def draw_flow(
     boxes: Mapping[str, tuple[float, float]],
     arrows: Sequence[tuple[str, str, str]],
-    size: tuple[float, float] = (7.0, 2.8),
 ) -> None:
     """Draws boxes and arrows between them.
 
     Args:
         boxes: Dict of text to (x, y), in steps of one box.
         arrows: Sequence of (text of one box, text of another, label).
-        size: Width and height in inches.
 
     Raises:
         ValueError: no boxes, a place that is no pair of numbers, an arrow that is not
             between two boxes.
     """
     check_flow(boxes, arrows)
-    check_figure(size)
-    figure, axis = plt.subplots(figsize=size)
+    figure, axis = plt.subplots(figsize=(7.0, 2.8))
     style = {"boxstyle": "round,pad=0.5", "facecolor": "white"}
     drawn = {
         text: axis.text(x, y, text, ha="center", va="center", fontsize=9, bbox=style)
@@ -220,7 +207,6 @@ def show_intervals(
     rows: Mapping[str, tuple[Sequence[float], Interval]],
     xlabel: str,
     published: Mapping[str, float] | None = None,
-    size: tuple[float, float] = (6.5, 3.6),
 ) -> None:
     """Draws a mean with its interval for each row, single runs as dots.
 
@@ -229,7 +215,6 @@ def show_intervals(
             the interval's too.
         xlabel: Label of the horizontal axis, with its unit.
         published: Dict of label to the article's value, or None.
-        size: Width and height in inches.
 
     Raises:
         ValueError: rows that are not pairs of finite numbers and an `Interval`,
@@ -237,8 +222,7 @@ def show_intervals(
     """
     published = {} if published is None else published
     check_intervals(rows, published)
-    check_figure(size)
-    figure, axis = plt.subplots(figsize=size)
+    figure, axis = plt.subplots(figsize=FIGURE)
     for place, (label, (values, interval)) in enumerate(rows.items()):
         last = place == len(rows) - 1
         axis.plot(
