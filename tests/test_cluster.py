@@ -7,9 +7,9 @@ import sys
 import time
 
 import pytest
+from test_resume import read_results
 
 from tutorials_lib.runs.cli import main
-from tutorials_lib.runs.records import read_records
 
 distributed = pytest.importorskip("distributed")
 
@@ -39,17 +39,6 @@ def scheduler(tmp_path):
     )
     yield process.stdout.readline().strip()
     process.communicate("", timeout=60)
-
-
-def read_results(folder):
-    """What the runs found, without times."""
-    results = {}
-    for record in read_records(folder):
-        lists = record["history"].items()
-        history = {k: v for k, v in lists if not k.endswith("seconds")}
-        kept = record["parameters"], record["metrics"], history, record.get("arrays")
-        results[record["variant"], record["seed"]] = kept
-    return results
 
 
 def find_workers(address):
@@ -86,7 +75,7 @@ def test_a_grid_on_two_workers_of_which_one_is_killed(tmp_path, tutorials, sched
     said, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors[-3000:]
     assert f"runs go to 2 workers at {scheduler}" in said
-    first, second = (read_results(home / profile / chapter) for home in (one, two))
+    first, second = (read_results(home / profile, chapter) for home in (one, two))
     assert first == second
     assert len(first) > 2
 
