@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import pathlib
+import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -97,12 +98,53 @@ def gather_beside(
     return beside
 
 
+def run_apart(
+    chapter: str,
+    profile: str,
+    parameters: Mapping[str, Any],
+    name: str,
+    beside: Mapping[str, bytes],
+) -> dict[str, bytes]:
+    """Does what `run_alone` does, in a process of its own.
+
+    The threads of a cluster's worker draw from Python's random numbers, which shuffle
+    the batches too: among them a run could not be repeated.
+
+    Raises:
+        RuntimeError: it failed; the message is the end of what it said.
+    """
+    call = {
+        "chapter": chapter,
+        "profile": profile,
+        "parameters": dict(parameters),
+        "name": name,
+        "beside": _pack(beside),
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "tutorials_lib.runs.alone"],
+        input=json.dumps(call),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(done.stderr[-1500:])
+    return _unpack(json.loads(done.stdout.splitlines()[-1]))
+
+
 def _answer():
     """Runs what standard input asks for; the last line printed holds the files."""
     call = json.load(sys.stdin)
-    beside = {file: base64.b64decode(x) for file, x in call.pop("beside").items()}
-    files = run_alone(**call, beside=beside)
-    print(json.dumps({file: base64.b64encode(x).decode() for file, x in files.items()}))
+    call["beside"] = _unpack(call["beside"])
+    print(json.dumps(_pack(run_alone(**call))))
+
+
+def _pack(files):
+    return {name: base64.b64encode(content).decode() for name, content in files.items()}
+
+
+def _unpack(packed):
+    return {name: base64.b64decode(content) for name, content in packed.items()}
 
 
 if __name__ == "__main__":

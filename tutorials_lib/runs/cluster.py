@@ -1,14 +1,10 @@
 """Hands the runs of a grid to a Dask cluster: the same runs, elsewhere."""
 
-import base64
-import json
 import pathlib
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tutorials_lib.runs.alone import gather_beside
+from tutorials_lib.runs.alone import gather_beside, run_apart
 from tutorials_lib.runs.chapters import ChapterError, check_run, find_parameters
 from tutorials_lib.runs.profiles import Settings
 from tutorials_lib.runs.records import write_bytes
@@ -63,7 +59,7 @@ def run_on_cluster(
         print(f"{len(planned)} runs go to {workers} workers at {address}", flush=True)
         futures = {
             client.submit(
-                _run_on_worker,
+                run_apart,
                 settings.chapter,
                 settings.profile,
                 parameters,
@@ -93,26 +89,3 @@ def run_on_cluster(
             yield record
     if failed:
         raise ChapterError("runs failed on the cluster:\n" + "\n".join(failed))
-
-
-def _run_on_worker(chapter, profile, parameters, name, beside):
-    # In a process of its own: Dask's threads draw from Python's random numbers, which
-    # shuffle the batches too, and a run could not be repeated.
-    call = {
-        "chapter": chapter,
-        "profile": profile,
-        "parameters": parameters,
-        "name": name,
-        "beside": {file: base64.b64encode(x).decode() for file, x in beside.items()},
-    }
-    done = subprocess.run(
-        [sys.executable, "-m", "tutorials_lib.runs.alone"],
-        input=json.dumps(call),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise RuntimeError(done.stderr[-1500:])
-    files = json.loads(done.stdout.splitlines()[-1])
-    return {file: base64.b64decode(content) for file, content in files.items()}
