@@ -1,7 +1,6 @@
 """One run of a chapter's grid by itself, as `verify` and a cluster's workers do it."""
 
 import base64
-import contextlib
 import json
 import os
 import pathlib
@@ -10,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from typing import Any
+from unittest import mock
 
 from tutorials_lib.runs.records import read_record, write_bytes
 
@@ -55,23 +55,10 @@ def run_alone(
             "TUTORIALS_RUNS": folder,
             "TUTORIALS_SCHEDULER": "",
         }
-        with _change_environment(changes):
+        with mock.patch.dict(os.environ, changes):
             run_as_script(chapter, profile, parameters)
         made = [home / name, (home / name).with_suffix(".npz")]
         return {path.name: path.read_bytes() for path in made if path.is_file()}
-
-
-@contextlib.contextmanager
-def _change_environment(changes):
-    before = {name: os.environ.get(name) for name in changes}
-    os.environ.update(changes)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name)
-            if value is not None:
-                os.environ[name] = value
 
 
 def gather_beside(
