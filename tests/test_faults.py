@@ -44,10 +44,10 @@ ATTEMPTS = (
     STAND_IN
     + """
 import collections, json, os, pathlib, random, signal, sys, time, traceback
-from tutorials_lib.runs import grid, records
+from tutorials_lib.runs import claims, grid, records
 
 WRITING = ("write_bytes",)
-RUNNING = ("run_grid", "_run_once", "_claim", "remove_partials", "on_epoch_end")
+RUNNING = ("run_grid", "_run_once", "claim_run", "remove_partials", "on_epoch_end")
 RUNNING += ("_keep", "_write", "write_arrays", "write_record")
 
 home, draw = pathlib.Path(sys.argv[1]), random.Random(int(sys.argv[2]))
@@ -84,7 +84,7 @@ def follow(see):
     "A trace that calls `see` with the place of each line of the functions above."
     def trace(frame, event, argument):
         code = frame.f_code
-        ours = code.co_filename in (grid.__file__, records.__file__)
+        ours = code.co_filename in [each.__file__ for each in (claims, grid, records)]
         if not ours or code.co_name not in WRITING + RUNNING:
             return None
         def step(frame, event, argument):

@@ -248,7 +248,7 @@ def test_a_file_system_without_locks(stand_in, tmp_path, monkeypatch):
     def refuse(*_):
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr("tutorials_lib.runs.grid.fcntl.flock", refuse)
+    monkeypatch.setattr("tutorials_lib.runs.claims.fcntl.flock", refuse)
     settings = choose_settings("mixup_mnist", "full", seeds=1)
     plan = [plan_run("one", 0, slow=0)]
     (record,) = run_grid(settings, stand_in["data"], plan, stand_in["train"])

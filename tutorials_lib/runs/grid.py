@@ -14,13 +14,8 @@ from typing import Any
 
 import keras
 
-try:
-    import fcntl
-except ImportError:
-    # Windows has no such locks: there one process at a time works on a grid.
-    fcntl = None  # type: ignore[assignment]
-
 from tutorials_lib.datasets import Dataset
+from tutorials_lib.runs.claims import claim_run
 from tutorials_lib.runs.cluster import run_on_cluster
 from tutorials_lib.runs.devices import spread_batches
 from tutorials_lib.runs.environment import describe_commit, describe_environment
@@ -125,7 +120,7 @@ def run_grid(
             if resumable and path.exists():
                 done[path] = _read_planned(settings.chapter, data, run, path)
             elif path in wanted and not (late := late or _is_late(settings)):
-                with _claim(path) as claimed:
+                with claim_run(path) as claimed:
                     # The holder of a claim may have finished since the first look.
                     if claimed and resumable and path.exists():
                         done[path] = _read_planned(settings.chapter, data, run, path)
@@ -348,42 +343,3 @@ def _check_writable(folder):
             f"records cannot be written to {folder} ({error}). Set TUTORIALS_RECORDS "
             f"(full runs) or TUTORIALS_RUNS (other runs) to a folder that can be."
         ) from error
-
-
-@contextlib.contextmanager
-def _claim(path):
-    """Claims a run for this process; yields whether it could be had.
-
-    The claim is a lock, which the system lifts when the process ends, however it ends.
-    """
-    if fcntl is None:
-        yield True
-        return
-    claim = path.with_suffix(".claim")
-    with claim.open("w") as file:
-        claimed = _lock(file) and _is_still(file, claim)
-        try:
-            yield claimed
-        finally:
-            if claimed:
-                claim.unlink(missing_ok=True)
-
-
-def _lock(file):
-    """Locks a file; returns whether no other process has it."""
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        # A file system without locks: as on Windows.
-        pass
-    return True
-
-
-def _is_still(file, path):
-    """Whether a file is the one at a path, which its last holder may have removed."""
-    try:
-        return os.path.samestat(os.fstat(file.fileno()), path.stat())
-    except FileNotFoundError:
-        return False
