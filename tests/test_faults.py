@@ -21,19 +21,18 @@ from test_grid import STAND_IN
 from test_notebooks import make_notebook
 from test_resume import read_results
 
-from tutorials_lib.runs import cli, records, site
+from tutorials_lib.runs import cli, files, site
 from tutorials_lib.runs.chapters import ChapterError
+from tutorials_lib.runs.files import WriteError, write_text
+from tutorials_lib.runs.folders import runs_folder
 from tutorials_lib.runs.grid import plan_run, run_grid
 from tutorials_lib.runs.notebooks import run_notebook
 from tutorials_lib.runs.profiles import choose_settings
 from tutorials_lib.runs.records import (
-    WriteError,
     read_arrays,
     read_record,
-    runs_folder,
     write_arrays,
     write_record,
-    write_text,
 )
 
 # Nothing here computes: the backend that is imported fastest will do.
@@ -44,7 +43,7 @@ ATTEMPTS = (
     STAND_IN
     + """
 import collections, json, os, pathlib, random, signal, sys, time, traceback
-from tutorials_lib.runs import claims, grid, records
+from tutorials_lib.runs import claims, files, grid, records
 
 WRITING = ("write_bytes",)
 RUNNING = ("run_grid", "_run_once", "claim_run", "remove_partials", "on_epoch_end")
@@ -84,8 +83,8 @@ def follow(see):
     "A trace that calls `see` with the place of each line of the functions above."
     def trace(frame, event, argument):
         code = frame.f_code
-        ours = code.co_filename in [each.__file__ for each in (claims, grid, records)]
-        if not ours or code.co_name not in WRITING + RUNNING:
+        ours = [each.__file__ for each in (claims, files, grid, records)]
+        if code.co_filename not in ours or code.co_name not in WRITING + RUNNING:
             return None
         def step(frame, event, argument):
             if event == "line":
@@ -774,7 +773,7 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(records.os, "replace", interrupt)
+    monkeypatch.setattr(files.os, "replace", interrupt)
     with pytest.raises(KeyboardInterrupt):
         write_text(path, "new")
     assert path.read_text() == "old"

@@ -14,15 +14,10 @@ import numpy as np
 import pytest
 
 from tutorials_lib.datasets import Dataset
+from tutorials_lib.runs.folders import runs_folder
 from tutorials_lib.runs.grid import plan_run, run_grid
 from tutorials_lib.runs.profiles import choose_settings
-from tutorials_lib.runs.records import (
-    RecordError,
-    find_path,
-    read_arrays,
-    read_records,
-    runs_folder,
-)
+from tutorials_lib.runs.records import RecordError, find_path, read_arrays, read_records
 
 # A stand-in for training, and a real data set's worth of standing: four images.
 STAND_IN = """

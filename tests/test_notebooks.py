@@ -16,6 +16,7 @@ import packaging.utils
 import pytest
 
 from tutorials_lib.runs.chapters import ChapterError, find_parameters
+from tutorials_lib.runs.folders import runs_folder
 from tutorials_lib.runs.notebooks import (
     check_chapters,
     check_notebooks,
@@ -23,7 +24,6 @@ from tutorials_lib.runs.notebooks import (
     run_notebook,
 )
 from tutorials_lib.runs.profiles import CHAPTERS, TABLE
-from tutorials_lib.runs.records import runs_folder
 
 BOOK = pathlib.Path(__file__).resolve().parents[1] / "book"
 IGNORE = "nbval-ignore-output"

@@ -8,12 +8,12 @@ import pytest
 
 from tutorials_lib.datasets import SPECIFICATIONS
 from tutorials_lib.runs.articles import ARTICLES, read_published
+from tutorials_lib.runs.folders import find_checkout
 from tutorials_lib.runs.profiles import CHAPTERS, choose_settings
 from tutorials_lib.runs.records import (
     SCHEMA,
     RecordError,
     check_record,
-    find_checkout,
     identify_run,
     name_record,
     published_records,

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from tutorials_lib.checks import check_choice
+from tutorials_lib.runs.folders import find_checkout
 from tutorials_lib.runs.profiles import CHAPTERS, choose_settings
-from tutorials_lib.runs.records import find_checkout
 
 # Errors of this package whose message says all: no traceback is shown with them.
 SPOKEN = ("ChapterError", "DataError", "RecordError", "WriteError")

@@ -12,11 +12,7 @@ from tutorials_lib.runs.environment import (
     describe_versions,
     find_version,
 )
-from tutorials_lib.runs.records import (
-    find_checkout,
-    published_folder,
-    runs_folder,
-)
+from tutorials_lib.runs.folders import find_checkout, published_folder, runs_folder
 
 TOOLS = {
     "papermill": "tutorials run",

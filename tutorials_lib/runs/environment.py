@@ -12,8 +12,8 @@ from typing import Any
 
 from tutorials_lib import __version__
 from tutorials_lib.datasets import Dataset
+from tutorials_lib.runs.folders import find_checkout
 from tutorials_lib.runs.profiles import Settings
-from tutorials_lib.runs.records import find_checkout
 
 VERSIONED = ("keras", "tensorflow", "jax", "numpy")
 

@@ -19,19 +19,16 @@ from tutorials_lib.runs.claims import claim_run
 from tutorials_lib.runs.cluster import run_on_cluster
 from tutorials_lib.runs.devices import spread_batches
 from tutorials_lib.runs.environment import describe_commit, describe_environment
+from tutorials_lib.runs.files import WriteError, remove_partials
+from tutorials_lib.runs.folders import may_publish, published_folder, runs_folder
 from tutorials_lib.runs.profiles import Settings
 from tutorials_lib.runs.records import (
     SCHEMA,
     Record,
     RecordError,
-    WriteError,
     identify_run,
-    may_publish,
     name_record,
-    published_folder,
     read_record,
-    remove_partials,
-    runs_folder,
     write_arrays,
     write_record,
 )

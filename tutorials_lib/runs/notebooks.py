@@ -24,7 +24,8 @@ from tutorials_lib.runs.chapters import (
     explain_failure,
     quote_start,
 )
-from tutorials_lib.runs.records import WriteError, runs_folder, write_text
+from tutorials_lib.runs.files import WriteError, write_text
+from tutorials_lib.runs.folders import runs_folder
 from tutorials_lib.runs.scoreboard import write_pages
 
 # Time limit of a cell in seconds; a full grid takes what it takes.

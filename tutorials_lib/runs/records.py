@@ -12,12 +12,14 @@ import numbers
 import os
 import pathlib
 import re
-import tempfile
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+
+from tutorials_lib.runs.files import write_bytes, write_text
+from tutorials_lib.runs.folders import published_folder, runs_folder
 
 SCHEMA = 1
 # As JSON has it; `check_record` says what it holds.
@@ -52,16 +54,10 @@ FIELDS: dict[str, Any] = {
 }
 # Of a run that left arrays.
 ARRAYS = {"file": _TEXT, "sha256": _TEXT}
-# How the name of a file begins while it is written.
-PARTIAL = ".partial-"
 
 
 class RecordError(RuntimeError):
     """A record is damaged, of another schema, or not what was expected."""
-
-
-class WriteError(OSError):
-    """A file cannot be written; what stood in its place is left as it was."""
 
 
 def identify_run(
@@ -251,47 +247,6 @@ def unpack_arrays(content: bytes) -> dict[str, np.ndarray]:
         return dict(found)
 
 
-def write_text(path: str | pathlib.Path, text: str) -> None:
-    """Writes a text file beside its place and renames it, whole or not at all."""
-    write_bytes(path, text.encode())
-
-
-def write_bytes(path: str | pathlib.Path, content: bytes) -> None:
-    """Writes a file beside its place and renames it, whole or not at all.
-
-    Raises:
-        WriteError: the disk is full, or the folder is not there or read-only.
-    """
-    path = pathlib.Path(path)
-    partial = None
-    try:
-        handle, partial = tempfile.mkstemp(
-            dir=path.parent, prefix=f"{PARTIAL}{path.stem}-"
-        )
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        os.chmod(partial, 0o644)
-        os.replace(partial, path)
-    except OSError as error:
-        raise WriteError(
-            f"{path} cannot be written ({error.strerror or error}); what stood there, "
-            f"if anything, is left as it was."
-        ) from error
-    finally:
-        if partial:
-            pathlib.Path(partial).unlink(missing_ok=True)
-
-
-def remove_partials(path: pathlib.Path) -> None:
-    """Removes what a killed process left of a run's record and arrays.
-
-    Args:
-        path: Path of the record; no other process may be working on that run.
-    """
-    for partial in path.parent.glob(f"{PARTIAL}{path.stem}-*"):
-        partial.unlink(missing_ok=True)
-
-
 def read_record(path: str | pathlib.Path) -> Record:
     """Reads and checks one record.
 
@@ -315,51 +270,6 @@ def read_records(folder: str | pathlib.Path) -> list[Record]:
         RecordError: one of them is damaged or of another schema.
     """
     return [read_record(path) for path in sorted(pathlib.Path(folder).glob("*.json"))]
-
-
-def published_folder() -> pathlib.Path:
-    """Finds the folder that holds the records of full runs.
-
-    That is TUTORIALS_RECORDS where it is set, `book/records` in a checkout, and
-    the copy inside the package elsewhere.
-    """
-    if chosen := os.environ.get("TUTORIALS_RECORDS"):
-        return pathlib.Path(chosen)
-    if checkout := find_checkout():
-        return checkout / "book" / "records"
-    return pathlib.Path(__file__).resolve().parents[1] / "published_records"
-
-
-def may_publish() -> bool:
-    """Tells whether a full run's record goes to the folder of published records.
-
-    It does where the user named that folder and in a checkout, not into an installed
-    package.
-    """
-    return bool(os.environ.get("TUTORIALS_RECORDS")) or find_checkout() is not None
-
-
-def runs_folder() -> pathlib.Path:
-    """Finds the folder for what a run leaves behind, apart from full runs' records.
-
-    That is TUTORIALS_RUNS where it is set, `_runs` in a checkout, and
-    `tutorials_runs` in the working directory elsewhere.
-    """
-    if chosen := os.environ.get("TUTORIALS_RUNS"):
-        return pathlib.Path(chosen)
-    if checkout := find_checkout():
-        return checkout / "_runs"
-    return pathlib.Path.cwd() / "tutorials_runs"
-
-
-def find_checkout() -> pathlib.Path | None:
-    """Finds the root of the project that this package is imported from.
-
-    Returns:
-        A path, or None where the package is installed apart from its project.
-    """
-    root = pathlib.Path(__file__).resolve().parents[2]
-    return root if (root / "book" / "_toc.yml").is_file() else None
 
 
 def published_records(chapter: str) -> list[Record]:
