@@ -5,6 +5,8 @@ import textwrap
 
 import pytest
 
+from tutorials_lib.runs.devices import spread_batches
+
 pytest.importorskip("jax")
 
 TWO = {
@@ -60,6 +62,16 @@ def test_two_devices_train_like_one(run_python):
     assert devices == f"2 x {device}"
     # The same draws, dropout included; only sums come in another order.
     assert second["test_loss"] == pytest.approx(first["test_loss"], rel=1e-4)
+
+
+@pytest.mark.parametrize("said", ["two", "0", "-1", "1.5"])
+def test_a_number_that_is_none(monkeypatch, said):
+    monkeypatch.setenv("TUTORIALS_DEVICES", said)
+    with (
+        pytest.raises(ValueError, match="TUTORIALS_DEVICES must be a whole number"),
+        spread_batches(),
+    ):
+        pass
 
 
 def test_a_batch_that_does_not_divide(run_python):

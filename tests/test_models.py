@@ -20,7 +20,18 @@ from tutorials_lib.models import (
     count_flops,
     use_precision,
 )
+from tutorials_lib.runs.environment import find_version
 from tutorials_lib.stochastic_depth import StochasticDepth
+
+# On a CPU XLA hands sums to YNNPACK, and in JAX 0.12.0 some of bfloat16 come out as
+# NaN; not so with XLA_FLAGS=--xla_cpu_experimental_ynn_fusion_type=-reduce.
+NAN_ON_CPU = pytest.mark.xfail(
+    keras.backend.backend() == "jax"
+    and find_version("jax").startswith("0.12.0")
+    and all("cpu" in name for name in keras.distribution.list_devices()),
+    reason="JAX 0.12.0 makes NaN of sums of bfloat16 on a CPU",
+    strict=True,
+)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +116,11 @@ def test_published_shape_of_the_cifar10_nets(build, parameters, written):
 
 @pytest.mark.parametrize(
     "build",
-    [build_cifar10_benchmark_net, build_cifar10_deep_net, build_cifar10_residual_net],
+    [
+        build_cifar10_benchmark_net,
+        pytest.param(build_cifar10_deep_net, marks=NAN_ON_CPU),
+        build_cifar10_residual_net,
+    ],
 )
 def test_cifar10_nets_answer_in_single_precision_under_mixed(build):
     with use_precision("mixed_bfloat16"):

@@ -14,7 +14,7 @@ from tutorials_lib.runs.cli import main
 from tutorials_lib.runs.grid import plan_run, run_grid
 from tutorials_lib.runs.profiles import choose_settings
 from tutorials_lib.runs.records import RecordError, read_record, write_arrays
-from tutorials_lib.runs.verify import choose_lists, verify_record
+from tutorials_lib.runs.verify import choose_knobs, verify_record
 
 
 class Watch:
@@ -200,20 +200,43 @@ def test_a_protocol_that_changed(chapter):
 
 
 @pytest.mark.parametrize(
-    ("chapter_name", "parameters", "chosen"),
+    ("chapter_name", "variant", "parameters", "chosen"),
     [
-        ("mixup_mnist", {"alpha": 0.7}, {"alphas": [0.7]}),
-        ("mixup_mnist", {"alpha": 0.1}, {}),
-        ("mixup_mnist", {"alpha": None}, {}),
-        ("mixup_fashion_mnist", {"images_per_mix": 6}, {"images_per_mix": [6]}),
-        ("vat_mnist", {"vat": {"eps": 3.0}}, {"eps_values": [3.0]}),
-        ("vat_mnist", {"vat": None, "number": 50}, {"labels": [50]}),
+        ("mixup_mnist", "mixup", {"alpha": 0.7}, {"alphas": [0.7]}),
+        ("mixup_mnist", "mixup", {"alpha": 0.1}, {}),
+        ("mixup_mnist", "none", {"alpha": None}, {}),
+        ("mixup_fashion_mnist", "6", {"images_per_mix": 6}, {"images_per_mix": [6]}),
+        ("vat_mnist", "study", {"vat": {"eps": 3.0}}, {"eps_values": [3.0]}),
+        ("vat_mnist", "none", {"vat": None, "number": 50}, {"labels": [50]}),
+        ("cifar10_95", "ensemble", {"answers": ["a"] * 10}, {}),
+        ("cifar10_95", "ensemble", {"answers": ["a"] * 12}, {"members": 6}),
+        # Seed 7 is strong among five members of each kind, and not among eight.
+        ("cifar10_95", "strong", {}, {}),
     ],
 )
-def test_a_run_beside_those_of_the_profile(chapter_name, parameters, chosen):
+def test_a_run_beside_those_of_the_profile(chapter_name, variant, parameters, chosen):
     """`-p alphas '[0.7]'` changes no protocol: its record is published too."""
-    record = {"chapter": chapter_name, "profile": "full", "parameters": parameters}
-    assert choose_lists(record) == chosen
+    record = {
+        "chapter": chapter_name,
+        "variant": variant,
+        "seed": 7,
+        "profile": "full",
+        "parameters": parameters,
+    }
+    assert choose_knobs(record) == chosen
+
+
+@pytest.mark.parametrize("seed", [3, 11])
+def test_a_member_beside_those_of_the_profile(seed):
+    record = {
+        "chapter": "cifar10_95",
+        "variant": "strong",
+        "seed": seed,
+        "profile": "full",
+        "parameters": {},
+    }
+    members = choose_knobs(record)["members"]
+    assert members <= seed < 2 * members
 
 
 def test_no_record(tmp_path, capsys):

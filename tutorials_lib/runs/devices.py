@@ -6,6 +6,20 @@ import re
 from collections.abc import Iterator
 
 
+def read_devices() -> int:
+    """Reads how many devices TUTORIALS_DEVICES asks for; 1 where it is not set.
+
+    Raises:
+        ValueError: it holds no whole number of at least 1.
+    """
+    said = os.environ.get("TUTORIALS_DEVICES") or "1"
+    if not said.isdecimal() or int(said) < 1:
+        raise ValueError(
+            f"TUTORIALS_DEVICES must be a whole number of at least 1; got {said!r}."
+        )
+    return int(said)
+
+
 def check_devices(number: int) -> None:
     """Checks that so many devices can share the batches.
 
@@ -37,9 +51,10 @@ def spread_batches() -> Iterator[int]:
         The number of devices.
 
     Raises:
-        ValueError: see `check_devices`, or a batch that does not divide.
+        ValueError: see `read_devices` and `check_devices`, or a batch that does not
+            divide.
     """
-    number = int(os.environ.get("TUTORIALS_DEVICES") or 1)
+    number = read_devices()
     if number == 1:
         yield 1
         return

@@ -83,7 +83,7 @@ def _run_again(record, path):
     chapter, profile = record["chapter"], record["profile"]
     check_choice("chapter", chapter, tuple(TABLE))
     # What chooses among runs, so that this one is among them.
-    knobs: dict[str, Any] = {"seeds": [record["seed"]], **choose_lists(record)}
+    knobs: dict[str, Any] = {"seeds": [record["seed"]], **choose_knobs(record)}
     if "schedules" in TABLE[chapter]["protocol"]:
         knobs["schedules"] = SCHEDULES
     files = run_alone(chapter, profile, knobs, name, beside)
@@ -97,25 +97,32 @@ def _run_again(record, path):
     )
 
 
-def choose_lists(record: Record) -> dict[str, list]:
+def choose_knobs(record: Record) -> dict[str, Any]:
     """Chooses what a chapter has to be asked for so that a record's run is planned.
 
     Args:
         record: A record.
 
     Returns:
-        Dict of knob to a list of the record's own value, for those knobs of which the
-        profile lists other values.
+        Dict of knob to value, for those that choose among runs and of which the profile
+        does not have the record's own.
     """
     listed = TABLE[record["chapter"]][record["profile"]]
     own = record["parameters"]
     chosen = {knob: own.get(name) for knob, name in LISTED.items()}
     chosen["eps_values"] = (own.get("vat") or {}).get("eps")
-    return {
+    knobs: dict[str, Any] = {
         knob: [value]
         for knob, value in chosen.items()
         if value is not None and knob in listed and value not in listed[knob]
     }
+    half = listed.get("members", 0)
+    if half and len(own.get("answers", ())) not in (0, 2 * half):
+        knobs["members"] = len(own["answers"]) // 2
+    # The weak members take the seeds from 0, the strong ones those from `members` on.
+    if half and record["variant"] == "strong" and record["seed"] // half != 1:
+        knobs["members"] = record["seed"]
+    return knobs
 
 
 def _have_same_arrays(record, path, content):
