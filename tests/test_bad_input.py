@@ -282,6 +282,7 @@ def list_cases():
         "binomial_error": (intervals.binomial_error, {"accuracy": 0.5, "n": 10}),
         "Interval.format": (BOUNDS.format, {"scale": 100, "digits": 2}),
         "Interval.holds": (BOUNDS.holds, {"value": 0.5}),
+        "Interval.count_to_tell": (BOUNDS.count_to_tell, {"gap": 0.5}),
         "kl_divergence": (
             vat.kl_divergence,
             {"p": ROWS, "q": ROWS, "from_logits": False},

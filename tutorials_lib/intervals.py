@@ -17,6 +17,8 @@ from tutorials_lib.checks import (
 
 # Squares of larger numbers, summed, might be infinite.
 LARGEST = 1e100
+# Nobody makes more runs than that.
+MOST_VALUES = 100_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,6 +59,30 @@ class Interval:
             return self
         wider = self.half_width * math.sqrt(self.n + 1)
         return dataclasses.replace(self, half_width=wider)
+
+    def count_to_tell(self, gap: float) -> int | None:
+        """Says how many values it takes to tell a mean of that size from zero.
+
+        Args:
+            gap: The mean without its sign, at least 0.
+
+        Returns:
+            The least number of values, of the same spread as these, whose 95% interval
+            is no wider than `gap` to either side; None where it is above `MOST_VALUES`
+            or where one value tells of no spread.
+
+        Raises:
+            ValueError: a gap below 0, or none.
+        """
+        gap = check_range("gap", gap, 0, math.inf)
+        if self.half_width is None:
+            return None
+        error = stats.t.ppf(0.975, self.n - 1) / math.sqrt(self.n)
+        spread = self.half_width / error
+        numbers = np.arange(2, MOST_VALUES + 1)
+        widths = stats.t.ppf(0.975, numbers - 1) * spread / np.sqrt(numbers)
+        enough = numbers[widths <= gap]
+        return int(enough[0]) if len(enough) else None
 
     def format(self, scale: float = 100, digits: int = 2) -> str:
         """Writes mean, half-width and number, by default in percent."""

@@ -4,11 +4,13 @@ import math
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-import numpy as np
-from scipy import stats
-
 from tutorials_lib.datasets import SPECIFICATIONS
-from tutorials_lib.intervals import binomial_error, mean_interval, paired_difference
+from tutorials_lib.intervals import (
+    MOST_VALUES,
+    binomial_error,
+    mean_interval,
+    paired_difference,
+)
 from tutorials_lib.plots import show_intervals
 from tutorials_lib.runs.articles import ARTICLES, read_published
 from tutorials_lib.runs.records import Record
@@ -306,11 +308,8 @@ def print_gap(
     one_more = interval.predict_one_more()
     print(f"95% interval for one more pair: {_say_bounds(one_more)}")
     print(f"it holds the article's gap: {one_more.holds(theirs)}")
-    spread = np.std(np.subtract(*pairs), ddof=1)
-    numbers = np.arange(2, 100_001)
-    widths = stats.t.ppf(0.975, numbers - 1) * spread / np.sqrt(numbers)
-    enough = numbers[widths <= abs(theirs)]
-    needed = f"about {enough[0]:,}" if len(enough) else "more than 100,000"
+    number = interval.count_to_tell(abs(theirs))
+    needed = f"about {number:,}" if number else f"more than {MOST_VALUES:,}"
     print(f"pairs to tell a gap of the article's size from zero: {needed}")
 
 
