@@ -35,7 +35,7 @@ def make_parser() -> argparse.ArgumentParser:
         "run",
         help="run chapters at a profile",
         description=(
-            "Runs chapters through papermill. smoke: drawn images, about a minute. "
+            "Runs chapters through papermill. smoke: generated images, about a minute. "
             "quick: real data, about ten minutes on two cores. full: the article's "
             "protocol; stopped at any time, it goes on where it was. What the cells "
             "print is shown as they print it; _runs/progress has a line for each epoch."
@@ -207,8 +207,26 @@ def _list(options):
 
 
 def _run(options):
-    from tutorials_lib.checks import check_whole
     from tutorials_lib.runs.chapters import check_run
+
+    parameters = {name: _parse(text) for name, text in options.parameter}
+    if options.minutes is not None:
+        parameters["max_minutes"] = options.minutes
+    chapters = _check_run_options(options, parameters)
+    profile = "smoke" if options.profile is None else options.profile
+    for chapter in chapters:
+        check_run(chapter, profile, parameters)
+    _hand_on_run_options(options)
+    for chapter in chapters:
+        how = "as it stands" if options.in_place else f"profile {profile}"
+        print(f"{chapter}, {how}", flush=True)
+        _run_one(chapter, profile, parameters, options)
+    return 0
+
+
+def _check_run_options(options, parameters):
+    """Refuses what does not go together; returns the chapters that are asked for."""
+    from tutorials_lib.checks import check_whole
     from tutorials_lib.runs.profiles import CHAPTERS
 
     chapters = CHAPTERS if options.all else tuple(options.chapters)
@@ -216,16 +234,10 @@ def _run(options):
         raise ValueError(f"name a chapter ({', '.join(CHAPTERS)}) or pass --all.")
     if options.output and len(chapters) > 1:
         raise ValueError("--output goes with one chapter.")
-    parameters = {name: _parse(text) for name, text in options.parameter}
-    if options.minutes is not None:
-        parameters["max_minutes"] = options.minutes
     others = [options.profile, options.output, options.records, options.script]
     others += [options.scheduler, options.devices]
     if options.in_place and (parameters or any(x is not None for x in others)):
         raise ValueError("--in-place takes the notebook as it stands, no parameters.")
-    profile = "smoke" if options.profile is None else options.profile
-    for chapter in chapters:
-        check_run(chapter, profile, parameters)
     if options.script and (options.output or options.cell_timeout is not None):
         raise ValueError("--script writes no notebook and sets no limit for a cell.")
     if not options.script:
@@ -236,9 +248,14 @@ def _run(options):
             check_output(options.output)
     if options.cell_timeout is not None:
         check_whole("cell-timeout", options.cell_timeout, 1)
+    if options.records is not None and not options.records:
+        raise ValueError("records must name a folder; got ''.")
+    return chapters
+
+
+def _hand_on_run_options(options):
+    """Sets what a kernel is told by its environment."""
     if options.records is not None:
-        if not options.records:
-            raise ValueError("records must name a folder; got ''.")
         os.makedirs(options.records, exist_ok=True)
         os.environ["TUTORIALS_RECORDS"] = os.path.abspath(options.records)
     if options.scheduler is not None:
@@ -251,11 +268,6 @@ def _run(options):
 
         check_devices(options.devices)
         os.environ["TUTORIALS_DEVICES"] = str(options.devices)
-    for chapter in chapters:
-        how = "as it stands" if options.in_place else f"profile {profile}"
-        print(f"{chapter}, {how}", flush=True)
-        _run_one(chapter, profile, parameters, options)
-    return 0
 
 
 def _run_one(chapter, profile, parameters, options):
