@@ -62,7 +62,7 @@ def site(tmp_path_factory):
 @pytest.fixture
 def stand_in(tmp_path, monkeypatch):
     """Names of a stand-in for training and its data; records stay in `tmp_path`."""
-    from test_grid import STAND_IN
+    from stand_ins import STAND_IN
 
     monkeypatch.setenv("TUTORIALS_RECORDS", str(tmp_path / "records"))
     names = {}

@@ -5,15 +5,7 @@ import json
 
 import numpy as np
 import pytest
-
-BLOCK = """
-import importlib.abc, sys, time
-class Block(importlib.abc.MetaPathFinder):
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in {blocked!r}:
-            raise ModuleNotFoundError(f"{{name!r}} is blocked", name=name)
-sys.meta_path.insert(0, Block())
-"""
+from stand_ins import BLOCK
 
 TRAIN = """
 import json, sys

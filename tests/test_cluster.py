@@ -7,7 +7,7 @@ import sys
 import time
 
 import pytest
-from test_resume import read_results
+from stand_ins import read_results
 
 from tutorials_lib.runs.cli import main
 

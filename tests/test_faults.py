@@ -17,9 +17,7 @@ import types
 import nbformat
 import numpy as np
 import pytest
-from test_grid import STAND_IN
-from test_notebooks import make_notebook
-from test_resume import read_results
+from stand_ins import STAND_IN, make_notebook, read_results
 
 from tutorials_lib.runs import cli, files, site
 from tutorials_lib.runs.chapters import ChapterError

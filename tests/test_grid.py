@@ -12,42 +12,13 @@ import time
 
 import numpy as np
 import pytest
+from stand_ins import STAND_IN
 
 from tutorials_lib.datasets import Dataset
 from tutorials_lib.runs.folders import runs_folder
 from tutorials_lib.runs.grid import plan_run, run_grid
 from tutorials_lib.runs.profiles import choose_settings
 from tutorials_lib.runs.records import RecordError, find_path, read_arrays, read_records
-
-# A stand-in for training, and a real data set's worth of standing: four images.
-STAND_IN = """
-import sys, time
-import numpy as np
-from tutorials_lib.datasets import Dataset
-from tutorials_lib.runs.grid import plan_run, run_grid
-from tutorials_lib.runs.profiles import choose_settings
-from tutorials_lib.runs.records import read_arrays
-
-images = np.zeros((4, 28, 28, 1), "uint8")
-labels = np.arange(4)
-data = Dataset(
-    "mnist", "folder", "stand-in", tuple("0123456789"), images, labels, images, labels
-)
-
-def train(seed, slow, callbacks):
-    (watch,) = callbacks
-    watch.set_params({"epochs": 1})
-    watch.on_epoch_begin(0)
-    print("started", seed, flush=True)
-    time.sleep(slow)
-    watch.on_epoch_end(0, {"loss": 1.0})
-    return {
-        "metrics": {"test_accuracy": np.random.default_rng(seed).uniform()},
-        "history": {"loss": [1.0]},
-        "images": 4,
-        "arrays": {"rows": np.random.default_rng(seed).uniform(size=(4, 10))},
-    }
-"""
 
 
 def run_script(records, body):

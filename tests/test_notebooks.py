@@ -14,6 +14,7 @@ import nbformat
 import packaging.requirements
 import packaging.utils
 import pytest
+from stand_ins import make_notebook
 
 from tutorials_lib.runs.chapters import ChapterError, find_parameters
 from tutorials_lib.runs.folders import runs_folder
@@ -39,15 +40,6 @@ def code_cells(notebook):
 
 def tags(cell):
     return cell.metadata.get("tags", [])
-
-
-def make_notebook(path, *sources, parameters="profile = 'smoke'\nepochs = None"):
-    first = nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]})
-    cells = [first, *map(nbformat.v4.new_code_cell, sources)]
-    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
-    nbformat.write(notebook, path)
-    return path
 
 
 def test_every_chapter_is_here_and_in_the_book():

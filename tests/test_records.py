@@ -5,6 +5,7 @@ import json
 import subprocess
 
 import pytest
+from stand_ins import RECORD
 
 from tutorials_lib.datasets import SPECIFICATIONS
 from tutorials_lib.runs.articles import ARTICLES, read_published
@@ -24,33 +25,6 @@ from tutorials_lib.runs.records import (
 
 # The project at 32b3576 with records added, on the machine that ran it alone.
 LOST = {"c4b2a4a54ad68d0feb75e75b425ad9d5cdc25861"}
-
-RECORD = {
-    "schema": SCHEMA,
-    "chapter": "mixup_mnist",
-    "variant": "alpha 0.1",
-    "seed": 0,
-    "profile": "full",
-    "parameters": {"alpha": 0.1},
-    "data": {
-        "name": "mnist",
-        "origin": "folder",
-        "sha256": "0" * 64,
-        "train_images": 60000,
-        "test_images": 10000,
-    },
-    "metrics": {"test_accuracy": 0.99},
-    "history": {"loss": [0.5, 0.25]},
-    "timing": {"wall_seconds": 12.5, "images_per_second": 1000.0},
-    "environment": {
-        "device": "a processor",
-        "cores": 2,
-        "backend": "jax",
-        "versions": {"keras": "3.15.1"},
-    },
-    "git": {"commit": None, "clean": None},
-    "date": "2026-01-31T12:00:00+00:00",
-}
 
 
 def change(path, value):

@@ -6,10 +6,8 @@ import subprocess
 import sys
 import time
 
-import numpy as np
 import pytest
-
-from tutorials_lib.runs.records import read_records
+from stand_ins import read_results
 
 # The full profile with other numbers, on drawn images that pass for the real set:
 # what a grid resumes are full runs alone.
@@ -75,21 +73,6 @@ def start(chapter, folder, backend):
         stderr=subprocess.PIPE,
         text=True,
     )
-
-
-def read_results(folder, chapter):
-    """What the runs found, without times and dates; their arrays too."""
-    results = {}
-    for record in read_records(folder / chapter):
-        lists = record["history"].items()
-        record["history"] = {k: v for k, v in lists if not k.endswith("seconds")}
-        arrays = {}
-        if "arrays" in record:
-            with np.load(folder / chapter / record["arrays"]["file"]) as found:
-                arrays = {name: found[name].tolist() for name in found}
-        kept = {name: record[name] for name in ("parameters", "metrics", "history")}
-        results[record["variant"], record["seed"]] = {**kept, "arrays": arrays}
-    return results
 
 
 @pytest.mark.slow

@@ -7,8 +7,7 @@ import re
 import shutil
 
 import pytest
-from test_records import RECORD
-from test_verdicts import NONE, make_group, make_record
+from stand_ins import NONE, RECORD, make_group, make_record
 
 from tutorials_lib.runs import scoreboard
 from tutorials_lib.runs.articles import ARTICLES

@@ -3,8 +3,7 @@
 import json
 
 import pytest
-from test_backends import BLOCK
-from test_notebooks import make_notebook
+from stand_ins import BLOCK, make_notebook
 
 from tutorials_lib.runs.chapters import ChapterError
 from tutorials_lib.runs.scripts import run_cells

@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from scipy import optimize
-from test_records import RECORD
+from stand_ins import RECORD
 
 from tutorials_lib.intervals import mean_interval
 from tutorials_lib.line_names import spread_apart

@@ -1,33 +1,14 @@
 """The rule of verdicts by hand, and which runs a published number is held against."""
 
-import copy
 import math
 
 import pytest
-from test_records import RECORD
+from stand_ins import NONE, make_group, make_record
 
 from tutorials_lib.intervals import mean_interval
-from tutorials_lib.runs.articles import ARTICLES
 from tutorials_lib.runs.verdicts import find_ours, find_tolerance, list_rows
 
 TTA = "tta_accuracy"
-NONE = {chapter: [] for chapter in ARTICLES}
-
-
-def make_record(chapter, variant, seed, **metrics):
-    record = copy.deepcopy(RECORD)
-    record |= {"chapter": chapter, "variant": variant, "seed": seed}
-    record["metrics"] = metrics
-    record["history"]["seconds"] = [3.0, 2.0, 2.5]
-    return record
-
-
-def make_group(*accuracies, chapter="mixup_mnist", variant="none"):
-    group = [
-        make_record(chapter, variant, seed, train_accuracy=0.9999, test_accuracy=value)
-        for seed, value in enumerate(accuracies)
-    ]
-    return {**NONE, chapter: group}
 
 
 def find_row(records, variant="none", metric="test_accuracy"):

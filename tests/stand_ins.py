@@ -1,0 +1,117 @@
+"""What tests share that stands in for the real thing: training, records, notebooks."""
+
+import copy
+
+import nbformat
+import numpy as np
+
+from tutorials_lib.runs.articles import ARTICLES
+from tutorials_lib.runs.records import SCHEMA, read_records
+
+# A stand-in for training, and a real data set's worth of standing: four images.
+STAND_IN = """
+import sys, time
+import numpy as np
+from tutorials_lib.datasets import Dataset
+from tutorials_lib.runs.grid import plan_run, run_grid
+from tutorials_lib.runs.profiles import choose_settings
+from tutorials_lib.runs.records import read_arrays
+
+images = np.zeros((4, 28, 28, 1), "uint8")
+labels = np.arange(4)
+data = Dataset(
+    "mnist", "folder", "stand-in", tuple("0123456789"), images, labels, images, labels
+)
+
+def train(seed, slow, callbacks):
+    (watch,) = callbacks
+    watch.set_params({"epochs": 1})
+    watch.on_epoch_begin(0)
+    print("started", seed, flush=True)
+    time.sleep(slow)
+    watch.on_epoch_end(0, {"loss": 1.0})
+    return {
+        "metrics": {"test_accuracy": np.random.default_rng(seed).uniform()},
+        "history": {"loss": [1.0]},
+        "images": 4,
+        "arrays": {"rows": np.random.default_rng(seed).uniform(size=(4, 10))},
+    }
+"""
+
+# An import hook: what is `blocked` cannot be imported.
+BLOCK = """
+import importlib.abc, sys, time
+class Block(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {blocked!r}:
+            raise ModuleNotFoundError(f"{{name!r}} is blocked", name=name)
+sys.meta_path.insert(0, Block())
+"""
+
+RECORD = {
+    "schema": SCHEMA,
+    "chapter": "mixup_mnist",
+    "variant": "alpha 0.1",
+    "seed": 0,
+    "profile": "full",
+    "parameters": {"alpha": 0.1},
+    "data": {
+        "name": "mnist",
+        "origin": "folder",
+        "sha256": "0" * 64,
+        "train_images": 60000,
+        "test_images": 10000,
+    },
+    "metrics": {"test_accuracy": 0.99},
+    "history": {"loss": [0.5, 0.25]},
+    "timing": {"wall_seconds": 12.5, "images_per_second": 1000.0},
+    "environment": {
+        "device": "a processor",
+        "cores": 2,
+        "backend": "jax",
+        "versions": {"keras": "3.15.1"},
+    },
+    "git": {"commit": None, "clean": None},
+    "date": "2026-01-31T12:00:00+00:00",
+}
+NONE = {chapter: [] for chapter in ARTICLES}
+
+
+def make_record(chapter, variant, seed, **metrics):
+    record = copy.deepcopy(RECORD)
+    record |= {"chapter": chapter, "variant": variant, "seed": seed}
+    record["metrics"] = metrics
+    record["history"]["seconds"] = [3.0, 2.0, 2.5]
+    return record
+
+
+def make_group(*accuracies, chapter="mixup_mnist", variant="none"):
+    group = [
+        make_record(chapter, variant, seed, train_accuracy=0.9999, test_accuracy=value)
+        for seed, value in enumerate(accuracies)
+    ]
+    return {**NONE, chapter: group}
+
+
+def read_results(folder, chapter):
+    """What the runs found, without times and dates; their arrays too."""
+    results = {}
+    for record in read_records(folder / chapter):
+        lists = record["history"].items()
+        record["history"] = {k: v for k, v in lists if not k.endswith("seconds")}
+        arrays = {}
+        if "arrays" in record:
+            with np.load(folder / chapter / record["arrays"]["file"]) as found:
+                arrays = {name: found[name].tolist() for name in found}
+        kept = {name: record[name] for name in ("parameters", "metrics", "history")}
+        results[record["variant"], record["seed"]] = {**kept, "arrays": arrays}
+    return results
+
+
+def make_notebook(path, *sources, parameters="profile = 'smoke'\nepochs = None"):
+    first = nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]})
+    cells = [first, *map(nbformat.v4.new_code_cell, sources)]
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
+    nbformat.write(notebook, path)
+    return path
