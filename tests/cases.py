@@ -1,4 +1,4 @@
-"""What the tests of properties share: how many cases, what is drawn, how to refuse.
+"""What the tests of properties share: how many cases, of what, and how to refuse.
 
 TUTORIALS_EXAMPLES sets how many cases each test tries.
 """
@@ -12,6 +12,7 @@ import traceback
 import warnings
 
 import hypothesis
+import keras
 import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
@@ -143,6 +144,18 @@ def draw_rows(draw, n, classes, dtype="float32"):
     """Strategy of rows of probabilities."""
     weights = draw(draw_floats((n, classes), 0.0078125, 1, "float64"))
     return (weights / weights.sum(axis=1, keepdims=True)).astype(dtype)
+
+
+def make_network():
+    """A small net, of images (4, 3, 3) to three classes."""
+    keras.utils.set_random_seed(0)
+    return keras.Sequential(
+        [
+            keras.Input((4, 3, 3)),
+            keras.layers.Flatten(),
+            keras.layers.Dense(3, activation="softmax"),
+        ]
+    )
 
 
 def refuses(function, arguments, named):

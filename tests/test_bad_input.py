@@ -11,7 +11,7 @@ import keras
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from cases import draw_junk, is_finite, refuses, try_many
+from cases import draw_junk, is_finite, make_network, refuses, try_many
 from hypothesis import strategies as st
 from keras import layers, ops
 from PIL import Image
@@ -46,21 +46,8 @@ DRAWN = {name: np.ones(5, "int32") for name in ("operation", "level", "sign")}
 DATA = datasets.Dataset(
     "mnist", "sample", "t", ("a",), WHOLE, CLASSES[:5], WHOLE, CLASSES[:5]
 )
-
-
-@functools.cache
-def make_network():
-    """A small net, of images (4, 3, 3) to three classes."""
-    keras.utils.set_random_seed(0)
-    network = keras.Sequential(
-        [
-            keras.Input((4, 3, 3)),
-            layers.Flatten(),
-            layers.Dense(3, activation="softmax"),
-        ]
-    )
-    network.compile("sgd", "categorical_crossentropy", run_eagerly=True)
-    return network
+NETWORK = make_network()
+NETWORK.compile("sgd", "categorical_crossentropy", run_eagerly=True)
 
 
 @functools.cache
@@ -312,7 +299,7 @@ SLOW_CASES = {
     "find_perturbation": (
         vat.find_perturbation,
         {
-            "network": make_network(),
+            "network": NETWORK,
             "images": FIVE,
             "eps": 1.0,
             "xi": 1.0,
@@ -325,12 +312,12 @@ SLOW_CASES = {
     ),
     "check_network": (
         vat.check_network,
-        {"network": make_network(), "from_logits": False},
+        {"network": NETWORK, "from_logits": False},
     ),
     "VatModel": (
         lambda **kwargs: vat.VatModel(**kwargs) and None,
         {
-            "network": make_network(),
+            "network": NETWORK,
             "eps": 1.0,
             "xi": 1.0,
             "iterations": 1,
@@ -345,7 +332,7 @@ SLOW_CASES = {
     "predict_draws": (
         averaging.predict_draws,
         {
-            "model": make_network(),
+            "model": NETWORK,
             "images": FIVE,
             "augmentation": layers.Identity(),
             "draws": 1,
@@ -355,7 +342,7 @@ SLOW_CASES = {
     ),
     "score_model": (
         scores.score_model,
-        {"model": make_network(), "batch_size": 3, "test": (FIVE, ROWS)},
+        {"model": NETWORK, "batch_size": 3, "test": (FIVE, ROWS)},
     ),
     "show_images": (
         show(plots.show_images),

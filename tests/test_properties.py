@@ -8,7 +8,7 @@ import re
 import keras
 import numpy as np
 import pytest
-from cases import JUNK, draw_floats, draw_rows, refuses, try_many
+from cases import JUNK, draw_floats, draw_rows, make_network, refuses, try_many
 from hypothesis import assume
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
@@ -420,7 +420,7 @@ class TestScores:
     def test_predictions_keep_their_order(self, n, draws, identity, size):
         assume(draws or identity)
         images = np.random.default_rng(n).random((n, 4, 3, 3)).astype("float32")
-        model = make_network()
+        model = find_network()
         plain = model.predict(images, verbose=0)
         same = keras.layers.Identity()
         answers = predict_draws(model, images, same, draws, size, identity)
@@ -691,7 +691,7 @@ class TestVat:
         images = np.random.default_rng(seed).random((n, 4, 3, 3)).astype("float32")
         eps, xi = (10**each for each in exponents)
         r = find_perturbation(
-            make_network(), images, eps, xi, iterations, through, seed=seed
+            find_network(), images, eps, xi, iterations, through, seed=seed
         )
         lengths = np.linalg.norm(r.reshape(n, -1), axis=1)
         np.testing.assert_allclose(lengths, eps, rtol=1e-4)
@@ -712,19 +712,12 @@ def test_spread_apart(places, step):
         np.testing.assert_allclose(moved, places, atol=1e-9)
 
 
-@functools.cache
-def make_network():
-    keras.utils.set_random_seed(0)
-    return keras.Sequential(
-        [
-            keras.Input((4, 3, 3)),
-            keras.layers.Flatten(),
-            keras.layers.Dense(3, activation="softmax"),
-        ]
-    )
-
-
 # Compiled once for each shape: one shape is tried at many values.
+@functools.cache
+def find_network():
+    return make_network()
+
+
 @functools.cache
 def make_warp():
     return RandomWarp(seed=0)
