@@ -3,6 +3,7 @@ import pathlib
 import signal
 import subprocess
 import sys
+import types
 
 import numpy as np
 import pytest
@@ -57,6 +58,23 @@ def site(tmp_path_factory):
     from tutorials_lib.runs.site import build_site
 
     return build_site(output=tmp_path_factory.mktemp("site") / "html").parent
+
+
+@pytest.fixture
+def jupyter_book(monkeypatch):
+    """Stands in for jupyter-book, which takes long: two pages of two megabytes."""
+
+    def build(command, cwd, **_):
+        pages = cwd / "_build" / "html"
+        pages.mkdir(parents=True)
+        for name in ("index.html", "other.html"):
+            (pages / name).write_bytes(bytes(2_000_000))
+        (pages / ".buildinfo").write_text("new")
+        return subprocess.CompletedProcess(command, 0)
+
+    # Not for the whole process, which has disks to unmount.
+    fake = types.SimpleNamespace(run=build)
+    monkeypatch.setattr("tutorials_lib.runs.site.subprocess", fake)
 
 
 @pytest.fixture

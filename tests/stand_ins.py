@@ -38,6 +38,18 @@ def train(seed, slow, callbacks):
     }
 """
 
+# A grid of full runs as a notebook's cell; `epochs` says how slow they are.
+GRID_CELL = (
+    STAND_IN
+    + """
+settings = choose_settings("mixup_mnist", "full")
+grid = [plan_run("none", seed, slow=epochs) for seed in range(4)]
+for record in run_grid(settings, data, grid, train):
+    print("score", record["seed"], record["metrics"]["test_accuracy"])
+print("x" * 1_000_000)
+"""
+)
+
 # An import hook: what is `blocked` cannot be imported.
 BLOCK = """
 import importlib.abc, sys, time
@@ -47,6 +59,18 @@ class Block(importlib.abc.MetaPathFinder):
             raise ModuleNotFoundError(f"{{name!r}} is blocked", name=name)
 sys.meta_path.insert(0, Block())
 """
+
+# Runs a notebook in place of a chapter.
+RUN_NOTEBOOK = """
+import pathlib, sys
+from tutorials_lib.runs import chapters, cli
+source = pathlib.Path(sys.argv[1])
+chapters.check_run = lambda *_: source
+sys.exit(cli.main(sys.argv[2:]))
+"""
+
+# For what computes nothing: the backend that is imported fastest.
+QUICK_IMPORT = {"KERAS_BACKEND": "numpy"}
 
 RECORD = {
     "schema": SCHEMA,
@@ -115,3 +139,13 @@ def make_notebook(path, *sources, parameters="profile = 'smoke'\nepochs = None")
     notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
     nbformat.write(notebook, path)
     return path
+
+
+def make_pages(folder):
+    folder.mkdir(parents=True)
+    (folder / ".buildinfo").write_text("old")
+    (folder / "index.html").write_text("the old page")
+
+
+def list_names(folder):
+    return sorted(path.name for path in folder.rglob("*"))

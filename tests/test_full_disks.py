@@ -1,0 +1,290 @@
+"""Full disks and read-only folders: no old file and no finished run is lost."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import nbformat
+import numpy as np
+import pytest
+from stand_ins import (
+    GRID_CELL,
+    QUICK_IMPORT,
+    RUN_NOTEBOOK,
+    list_names,
+    make_notebook,
+    make_pages,
+)
+
+from tutorials_lib.runs import cli
+from tutorials_lib.runs.chapters import ChapterError
+from tutorials_lib.runs.grid import plan_run, run_grid
+from tutorials_lib.runs.notebooks import run_notebook
+from tutorials_lib.runs.profiles import choose_settings
+from tutorials_lib.runs.files import WriteError
+from tutorials_lib.runs.folders import runs_folder
+from tutorials_lib.runs.records import read_arrays, write_arrays, write_record
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of three megabytes."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(place)]
+    try:
+        done = subprocess.run(mount, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        pytest.skip("no command to mount a small disk with")
+    if done.returncode:
+        pytest.skip(f"a small disk cannot be mounted: {done.stderr.strip()}")
+    yield place
+    subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+def fill(disk, free=0):
+    """Fills a disk but for some bytes."""
+    left = os.statvfs(disk)
+    (disk / "ballast").write_bytes(bytes(left.f_bavail * left.f_frsize - free))
+
+
+def check_sentence(said, *names):
+    """A sentence that says what could not be written and why, and no traceback."""
+    assert "No space left on device" in said
+    assert "Traceback" not in said
+    # Nor a list of every file that could not be copied.
+    assert "[(" not in said
+    for name in names:
+        assert str(name) in said
+
+
+@pytest.mark.parametrize("what", ["record", "arrays"])
+def test_full_disk_leaves_the_old_file(stand_in, small_disk, monkeypatch, what):
+    monkeypatch.setenv("TUTORIALS_RECORDS", str(small_disk))
+    settings = choose_settings("mixup_mnist", "full")
+    grid = [plan_run("none", 0, slow=0)]
+    (record,) = run_grid(settings, stand_in["data"], grid, stand_in["train"])
+    (path,) = small_disk.rglob("*.json")
+    path = path.with_suffix({"record": ".json", "arrays": ".npz"}[what])
+    old = path.read_bytes()
+    fill(small_disk)
+    with pytest.raises(WriteError) as caught:
+        if what == "record":
+            write_record({**record, "metrics": {"other": 1.0}}, path)
+        else:
+            write_arrays({"rows": np.zeros(3)}, path)
+    check_sentence(str(caught.value), path)
+    assert path.read_bytes() == old
+    assert not list(small_disk.rglob(".partial-*"))
+
+
+@pytest.mark.parametrize("what", ["record", "arrays"])
+def test_a_disk_that_fills_up_in_training_loses_no_run(
+    stand_in, small_disk, tmp_path, monkeypatch, what
+):
+    records, shelter = small_disk / "records", tmp_path / "elsewhere"
+    shelter.mkdir()
+    monkeypatch.setenv("TUTORIALS_RECORDS", str(records))
+    monkeypatch.setattr(tempfile, "tempdir", str(shelter))
+    settings = choose_settings("mixup_mnist", "full")
+    grid = [plan_run("none", seed, slow=0) for seed in range(2)]
+    trained = []
+
+    def train(seed, **rest):
+        trained.append(seed)
+        if seed == 1:
+            fill(small_disk, {"record": 4096, "arrays": 0}[what])
+        return stand_in["train"](seed, **rest)
+
+    with pytest.raises(WriteError) as caught:
+        run_grid(settings, stand_in["data"], grid, train)
+    suffix = {"record": ".json", "arrays": ".npz"}[what]
+    check_sentence(str(caught.value), records, suffix)
+    (kept,) = shelter.iterdir()
+    assert f"The finished run is kept in {kept}" in str(caught.value)
+    assert len(list(records.rglob("*.json"))) == 1
+    assert not list(records.rglob(".partial-*"))
+    (small_disk / "ballast").unlink()
+    for path in kept.iterdir():
+        shutil.copy(path, records / "mixup_mnist")
+    done = run_grid(settings, stand_in["data"], grid, train)
+    assert trained == [0, 1]
+    for record in done:
+        drawn = np.random.default_rng(record["seed"]).uniform(size=(4, 10))
+        np.testing.assert_array_equal(read_arrays(record)["rows"], drawn)
+
+
+def test_a_log_without_room_costs_no_run(stand_in, small_disk, monkeypatch):
+    monkeypatch.setenv("TUTORIALS_RUNS", str(small_disk))
+    fill(small_disk)
+    settings = choose_settings("mixup_mnist", "full")
+    grid = [plan_run("none", 0, slow=0)]
+    (record,) = run_grid(settings, stand_in["data"], grid, stand_in["train"])
+    assert record["metrics"] == {"test_accuracy": np.random.default_rng(0).uniform()}
+    assert (small_disk / "progress" / "mixup_mnist.log").read_text() == ""
+
+
+def test_no_room_anywhere(stand_in, small_disk, monkeypatch):
+    monkeypatch.setenv("TUTORIALS_RECORDS", str(small_disk / "records"))
+    monkeypatch.setattr(tempfile, "tempdir", str(small_disk))
+    settings = choose_settings("mixup_mnist", "full")
+
+    def train(**arguments):
+        fill(small_disk)
+        return stand_in["train"](**arguments)
+
+    with pytest.raises(WriteError) as caught:
+        run_grid(settings, stand_in["data"], [plan_run("none", 0, slow=0)], train)
+    check_sentence(str(caught.value), small_disk / "records" / "mixup_mnist")
+    assert "kept" not in str(caught.value)
+    assert list_names(small_disk) == ["ballast", "mixup_mnist", "records"]
+
+
+def test_no_run_is_begun_on_a_full_disk(stand_in, small_disk, monkeypatch, capsys):
+    monkeypatch.setenv("TUTORIALS_RECORDS", str(small_disk / "records"))
+    fill(small_disk)
+    settings = choose_settings("mixup_mnist", "full")
+    with pytest.raises(OSError, match="records cannot be written to") as caught:
+        run_grid(
+            settings,
+            stand_in["data"],
+            [plan_run("none", 0, slow=0)],
+            stand_in["train"],
+        )
+    check_sentence(str(caught.value), small_disk / "records" / "mixup_mnist")
+    assert "started" not in capsys.readouterr().out
+
+
+def test_full_disk_under_an_executed_notebook(small_disk, tmp_path):
+    source = make_notebook(tmp_path / "a.ipynb", "print('all of', epochs)")
+    target = small_disk / "out.ipynb"
+    target.write_text("the old output")
+    fill(small_disk)
+    with pytest.raises(ChapterError) as caught:
+        run_notebook(source, target, {"epochs": 1})
+    kept = runs_folder() / "failed" / "a.ipynb"
+    check_sentence(str(caught.value), target, kept)
+    assert target.read_text() == "the old output"
+    assert list_names(small_disk) == ["ballast", "out.ipynb"]
+    # What took hours to run is there to be had.
+    assert "all of 1" in kept.read_text()
+    nbformat.validate(nbformat.read(kept, as_version=4))
+
+
+def test_full_disk_under_the_folder_for_temporary_files(
+    small_disk, tmp_path, monkeypatch
+):
+    source = make_notebook(tmp_path / "a.ipynb", "print('x' * 4_000_000)")
+    target = tmp_path / "out.ipynb"
+    target.write_text("the old output")
+    monkeypatch.setattr(tempfile, "tempdir", str(small_disk))
+    with pytest.raises(ChapterError) as caught:
+        run_notebook(source, target, {})
+    check_sentence(str(caught.value), small_disk, "TMPDIR", "What had run is lost")
+    assert target.read_text() == "the old output"
+    assert not (runs_folder() / "failed" / "a.ipynb").exists()
+    assert not list(small_disk.glob("tutorials-*"))
+
+
+def test_full_disk_under_the_pages(small_disk, jupyter_book, capsys):
+    make_pages(small_disk / "html")
+    assert cli.main(["build", "--output", str(small_disk / "html")]) == 1
+    check_sentence(capsys.readouterr().err, small_disk / "html")
+    assert (small_disk / "html" / "index.html").read_text() == "the old page"
+    assert list_names(small_disk) == [".buildinfo", "html", "index.html"]
+
+
+def test_full_disk_before_the_pages_are_built(
+    small_disk, tmp_path, jupyter_book, capsys, monkeypatch
+):
+    make_pages(tmp_path / "html")
+    monkeypatch.setattr(tempfile, "tempdir", str(small_disk))
+    fill(small_disk)
+    assert cli.main(["build", "--output", str(tmp_path / "html")]) == 1
+    check_sentence(capsys.readouterr().err, small_disk)
+    assert (tmp_path / "html" / "index.html").read_text() == "the old page"
+    assert list_names(small_disk) == ["ballast"]
+
+
+@pytest.fixture
+def read_only(tmp_path):
+    """A folder with a file, and what a command starts with for modes to count."""
+    folder = tmp_path / "closed"
+    folder.mkdir()
+    (folder / "old.ipynb").write_text("the old output")
+    folder.chmod(0o500)
+    prefix = []
+    if os.access(folder, os.W_OK):
+        # Root without the one power that passes over modes: an ordinary user, who
+        # may still read where Python is installed.
+        drop = "-dac_override"
+        prefix = ["setpriv", f"--bounding-set={drop}", f"--inh-caps={drop}"]
+        if not shutil.which("setpriv"):
+            pytest.skip("root passes over modes, and there is no setpriv to stop it")
+    probe = [*prefix, "touch", str(folder / "probe")]
+    if not subprocess.run(probe, capture_output=True, check=False).returncode:
+        pytest.skip("this user may write to read-only folders")
+    yield folder, prefix
+    folder.chmod(0o700)
+
+
+def run_closed(prefix, tmp_path, *arguments, **environment):
+    return subprocess.run(
+        [*prefix, sys.executable, *map(str, arguments)],
+        env={**os.environ, **QUICK_IMPORT, **environment},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+COMMAND = ("-m", "tutorials_lib.runs.cli")
+
+
+def test_read_only_folder_for_the_notebook_or_the_pages(read_only, tmp_path):
+    folder, prefix = read_only
+    for arguments in (
+        ("run", "mixup_mnist", "--output", folder / "old.ipynb"),
+        ("run", "mixup_mnist", "--output", folder / "new" / "a.ipynb"),
+        ("build", "--output", folder / "html"),
+    ):
+        done = run_closed(prefix, tmp_path, *COMMAND, *arguments)
+        assert done.returncode == 1, done.stdout
+        assert "cannot be written to" in done.stderr
+        assert "Permission denied" in done.stderr
+        assert str(folder) in done.stderr
+        assert "Traceback" not in done.stderr
+        # Refused before anything long is begun.
+        assert "Running Jupyter-Book" not in done.stdout
+    assert list_names(folder) == ["old.ipynb"]
+    assert (folder / "old.ipynb").read_text() == "the old output"
+
+
+def test_read_only_folder_for_records(read_only, tmp_path):
+    """As a program and as a notebook: nothing is begun, and a sentence says why."""
+    folder, prefix = read_only
+    source = make_notebook(tmp_path / "a.ipynb", GRID_CELL, parameters="epochs = 0")
+    for more in (("--script",), ("--output", tmp_path / "out.ipynb")):
+        done = run_closed(
+            prefix,
+            tmp_path,
+            "-c",
+            RUN_NOTEBOOK,
+            source,
+            "run",
+            "mixup_mnist",
+            "--profile",
+            "full",
+            *more,
+            TUTORIALS_RECORDS=str(folder),
+        )
+        assert done.returncode == 1, done.stdout
+        assert f"records cannot be written to {folder}" in done.stderr
+        assert "TUTORIALS_RECORDS" in done.stderr
+        assert "Traceback" not in done.stderr
+        assert "started" not in done.stdout
+    assert list_names(folder) == ["old.ipynb"]
+    assert not (tmp_path / "out.ipynb").exists()

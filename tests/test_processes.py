@@ -1,0 +1,323 @@
+"""Dead kernels, killed commands, two runs at once, Ctrl-C: nothing half done stays."""
+
+import concurrent.futures
+import os
+import pathlib
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import nbformat
+import numpy as np
+import pytest
+from stand_ins import (
+    GRID_CELL,
+    QUICK_IMPORT,
+    RUN_NOTEBOOK,
+    list_names,
+    make_notebook,
+    make_pages,
+)
+
+from tutorials_lib.runs import cli, files, site
+from tutorials_lib.runs.chapters import ChapterError
+from tutorials_lib.runs.grid import plan_run, run_grid
+from tutorials_lib.runs.notebooks import run_notebook
+from tutorials_lib.runs.profiles import choose_settings
+from tutorials_lib.runs.files import write_text
+from tutorials_lib.runs.folders import runs_folder
+from tutorials_lib.runs.records import read_record
+
+
+def start(tmp_path, source, *arguments, code=RUN_NOTEBOOK, **environment):
+    """Starts the command as a terminal would, in a group of its own."""
+    (tmp_path / "tmp").mkdir(exist_ok=True)
+    return subprocess.Popen(
+        [sys.executable, "-c", code, str(source), *map(str, arguments)],
+        env={**os.environ, **QUICK_IMPORT, "TMPDIR": str(tmp_path / "tmp")}
+        | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def find_descendants(tmp_path):
+    """Finds what still runs of a test: its processes hold its folder in a variable."""
+    if not pathlib.Path("/proc/self/environ").exists():
+        pytest.skip("this system does not list processes with their environments")
+    found = []
+    for path in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            environment = (path / "environ").read_bytes()
+            state = (path / "stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            continue
+        ours = f"TUTORIALS_RUNS={tmp_path}".encode() in environment
+        if ours and state != "Z" and int(path.name) != os.getpid():
+            found.append((path / "cmdline").read_bytes().replace(b"\0", b" "))
+    return found
+
+
+def check_all_gone(tmp_path):
+    deadline = time.monotonic() + 20
+    while (left := find_descendants(tmp_path)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert left == []
+
+
+def wait_for(happened, process, seconds=120):
+    deadline = time.monotonic() + seconds
+    while not happened():
+        assert process.poll() is None, process.communicate()[1][-3000:]
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("death", ["os._exit(3)", "os.kill(os.getpid(), 9)"])
+def test_a_kernel_that_dies(tmp_path, death):
+    cells = ("print('before')", f"import os\n{death}", "print('after')")
+    source = make_notebook(tmp_path / "a.ipynb", *cells)
+    target = tmp_path / "out.ipynb"
+    target.write_text("the old output")
+    with pytest.raises(ChapterError, match="the kernel died") as caught:
+        run_notebook(source, target, {})
+    kept = runs_folder() / "failed" / "a.ipynb"
+    said = str(caught.value)
+    assert f"in the cell that begins\nimport os\n{death}\n" in said
+    assert str(kept) in said
+    assert "Traceback" not in said
+    outputs = [cell.outputs for cell in nbformat.read(kept, as_version=4).cells]
+    assert [len(output) for output in outputs] == [0, 1, 0, 0]
+    assert target.read_text() == "the old output"
+
+
+def test_a_killed_command_leaves_the_old_notebook(tmp_path):
+    marker, target = tmp_path / "marker", tmp_path / "out" / "a.ipynb"
+    wait = f"import pathlib, time\npathlib.Path({str(marker)!r}).touch()\n"
+    source = make_notebook(tmp_path / "a.ipynb", wait + "time.sleep(epochs)")
+    target.parent.mkdir()
+    target.write_text("the old output")
+    run = ("run", "mixup_mnist", "--output", target)
+    process = start(tmp_path, source, *run, "-p", "epochs", 100)
+    wait_for(marker.exists, process)
+    process.kill()
+    process.communicate()
+    check_all_gone(tmp_path)
+    assert target.read_text() == "the old output"
+    assert list_names(target.parent) == ["a.ipynb"]
+    again = start(tmp_path, source, *run, "-p", "epochs", 0)
+    assert again.communicate()[1].count("Traceback") == 0
+    assert again.returncode == 0
+    nbformat.validate(nbformat.read(target, as_version=4))
+
+
+def read_output(path):
+    outputs = nbformat.read(path, as_version=4).cells[-1].outputs
+    return "".join(output.text for output in outputs)
+
+
+def test_one_chapter_run_twice_at_once(tmp_path):
+    """To one output, on one grid: a reader never finds half a notebook."""
+    source = make_notebook(tmp_path / "a.ipynb", GRID_CELL)
+    target = tmp_path / "out" / "a.ipynb"
+    target.parent.mkdir()
+    nbformat.write(nbformat.v4.new_notebook(), target)
+    records = {"TUTORIALS_RECORDS": str(tmp_path / "records")}
+    run = ("run", "mixup_mnist", "--output", target, "-p", "epochs", "1")
+    processes = [start(tmp_path, source, *run, **records) for _ in range(2)]
+    reads = 0
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        ends = [pool.submit(process.communicate) for process in processes]
+        while not all(end.done() for end in ends):
+            nbformat.validate(nbformat.reads(target.read_text(), as_version=4))
+            reads += 1
+            time.sleep(0.002)
+    said = [end.result() for end in ends]
+    assert [process.returncode for process in processes] == [0, 0], said
+    assert reads > 100
+    printed = [out for out, _ in said]
+    # Each run was made once; each notebook shows all of them, from the records.
+    assert sum(out.count("started") for out in printed) == 4
+    shown = [re.findall(r"score (\d) (\S+)", out) for out in printed]
+    expected = [
+        (str(seed), str(np.random.default_rng(seed).uniform())) for seed in range(4)
+    ]
+    assert shown == [expected, expected]
+    assert re.findall(r"score (\d) (\S+)", read_output(target)) == expected
+    assert list_names(target.parent) == ["a.ipynb"]
+    assert not list((tmp_path / "records").rglob("*.claim"))
+    assert not list((tmp_path / "records").rglob(".partial-*"))
+
+
+@pytest.mark.slow
+def test_a_real_chapter_run_twice_at_once(tmp_path):
+    code = "import sys; from tutorials_lib.runs.cli import main\n"
+    code += "sys.exit(main(sys.argv[2:]))"
+    run = ("run", "mixup_mnist", "--output", tmp_path / "out.ipynb")
+    environment = {"KERAS_BACKEND": "tensorflow"}
+    processes = [start(tmp_path, "-", *run, code=code, **environment) for _ in range(2)]
+    said = [process.communicate() for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], said
+    cells = nbformat.read(tmp_path / "out.ipynb", as_version=4).cells
+    code_cells = [cell for cell in cells if cell.cell_type == "code"]
+    assert all(cell.execution_count for cell in code_cells if cell.source.strip())
+    for path in (runs_folder() / "smoke" / "mixup_mnist").glob("*.json"):
+        read_record(path)
+    assert not list(runs_folder().rglob(".partial-*"))
+
+
+def press_ctrl_c(process):
+    """Sends what a terminal sends to every process of the command."""
+    os.killpg(process.pid, signal.SIGINT)
+    out, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, (out, errors)
+    assert errors.splitlines()[-1] == "stopped; full runs go on where they were."
+    assert "Traceback" not in out + errors
+    return out
+
+
+def check_nothing_left(tmp_path):
+    check_all_gone(tmp_path)
+    assert not list((tmp_path / "tmp").glob("tutorials-*"))
+    assert not list(tmp_path.rglob(".partial-*"))
+
+
+@pytest.mark.parametrize(
+    "how", ["notebook", pytest.param("script", marks=pytest.mark.slow)]
+)
+def test_ctrl_c_in_a_run(tmp_path, how):
+    """Between two records; the next run makes what is missing and no more."""
+    source = make_notebook(tmp_path / "a.ipynb", GRID_CELL, parameters="epochs = 2")
+    folder, target = tmp_path / "records" / "mixup_mnist", tmp_path / "out.ipynb"
+    target.write_text("the old output")
+    more = ("--script",) if how == "script" else ("--output", target)
+    environment = {"TUTORIALS_RECORDS": str(tmp_path / "records")}
+    run = ("run", "mixup_mnist", "--profile", "full", *more)
+    process = start(tmp_path, source, *run, **environment)
+    wait_for(lambda: list(folder.glob("*.json")), process)
+    press_ctrl_c(process)
+    check_nothing_left(tmp_path)
+    assert target.read_text() == "the old output"
+    kept = {path: path.read_bytes() for path in folder.glob("*.json")}
+    assert 1 <= len(kept) < 4
+    again = start(tmp_path, source, *run, **environment)
+    out, errors = again.communicate()
+    assert again.returncode == 0, errors
+    assert out.count("started") == 4 - len(kept)
+    assert {path: path.read_bytes() for path in kept} == kept
+    assert len(list(folder.glob("*.json"))) == 4
+
+
+@pytest.mark.parametrize(
+    "wait",
+    [0.4, *(pytest.param(wait, marks=pytest.mark.slow) for wait in (0, 0.8, 1.2, 1.6))],
+)
+def test_ctrl_c_while_a_run_starts(tmp_path, wait):
+    """In the imports, before the kernel is there, and while it starts."""
+    source = make_notebook(tmp_path / "a.ipynb", "import time; time.sleep(100)")
+    target = tmp_path / "out.ipynb"
+    process = start(tmp_path, source, "run", "mixup_mnist", "--output", target)
+    assert process.stdout.readline() == "mixup_mnist, profile smoke\n"
+    time.sleep(wait)
+    press_ctrl_c(process)
+    check_nothing_left(tmp_path)
+    assert not target.exists()
+
+
+def test_ctrl_c_in_a_check(tmp_path):
+    marker = tmp_path / "marker"
+    wait = f"import pathlib, time\npathlib.Path({str(marker)!r}).touch()\n"
+    source = make_notebook(tmp_path / "a.ipynb", wait + "time.sleep(100)")
+    before = source.read_bytes()
+    process = start(tmp_path, source, "check", "mixup_mnist")
+    wait_for(marker.exists, process)
+    press_ctrl_c(process)
+    check_nothing_left(tmp_path)
+    assert source.read_bytes() == before
+
+
+def test_ctrl_c_in_a_build(tmp_path):
+    make_pages(tmp_path / "html")
+    process = start(tmp_path, "-", "build", "--output", tmp_path / "html")
+    assert "Running Jupyter-Book" in process.stdout.readline()
+    time.sleep(random.Random(3).uniform(0.5, 2))
+    press_ctrl_c(process)
+    check_nothing_left(tmp_path)
+    assert list_names(tmp_path / "html") == [".buildinfo", "index.html"]
+    assert (tmp_path / "html" / "index.html").read_text() == "the old page"
+
+
+def test_ctrl_c_as_new_pages_take_the_place_of_old(
+    tmp_path, jupyter_book, monkeypatch, capsys
+):
+    """Between the two moves: the old pages are back where they were."""
+    make_pages(tmp_path / "html")
+    move, moves = os.replace, []
+
+    def interrupt(source, target):
+        moves.append(target)
+        if len(moves) == 2:
+            raise KeyboardInterrupt
+        move(source, target)
+
+    monkeypatch.setattr(site.os, "replace", interrupt)
+    assert cli.main(["build", "--output", str(tmp_path / "html")]) == 130
+    assert capsys.readouterr().err == "stopped; full runs go on where they were.\n"
+    assert (tmp_path / "html" / "index.html").read_text() == "the old page"
+    assert not list(tmp_path.glob(".partial-*"))
+
+
+VERIFY = """
+import pathlib, sys, time
+from tutorials_lib.runs import cli, scripts
+def wait(*_):
+    pathlib.Path(sys.argv[1]).touch()
+    time.sleep(100)
+scripts.run_as_script = wait
+sys.exit(cli.main(sys.argv[2:]))
+"""
+
+
+def test_ctrl_c_in_a_verification(tmp_path, stand_in):
+    settings = choose_settings("mixup_mnist", "full")
+    grid = [plan_run("none", 0, slow=0)]
+    run_grid(settings, stand_in["data"], grid, stand_in["train"])
+    (record,) = (tmp_path / "records").rglob("*.json")
+    marker = tmp_path / "marker"
+    process = start(tmp_path, marker, "verify", record, code=VERIFY)
+    wait_for(marker.exists, process)
+    press_ctrl_c(process)
+    check_nothing_left(tmp_path)
+    assert list_names(record.parent) == [record.name, f"{record.stem}.npz"]
+
+
+def test_ctrl_c_in_the_first_imports(run_python, monkeypatch, capsys):
+    """What takes long is imported where the interrupt is caught."""
+    code = "import sys, tutorials_lib.runs.cli; print('numpy' in sys.modules)"
+    assert run_python("-c", code).stdout == "False\n"
+
+    def interrupt():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "make_parser", interrupt)
+    assert cli.main(["list"]) == 130
+    assert capsys.readouterr().err == "stopped; full runs go on where they were.\n"
+
+
+def test_an_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "page.md"
+    path.write_text("old")
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(files.os, "replace", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        write_text(path, "new")
+    assert path.read_text() == "old"
+    assert list_names(tmp_path) == ["page.md"]
