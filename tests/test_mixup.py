@@ -33,6 +33,18 @@ def test_weights_follow_dirichlet(number, method):
     np.testing.assert_allclose(np.cov(rows.T), closed_form, atol=0.004)
 
 
+def test_each_method_draws_in_its_own_way():
+    """Of one law, they are told apart by what they draw from one seed."""
+    drawn = [
+        sample_weights(np.random.default_rng(1), 9, 0.4, 3, method)
+        for method in ("beta", "gamma")
+    ]
+    expected = np.random.default_rng(1).dirichlet([0.4] * 3, size=9)
+    np.testing.assert_array_equal(drawn[0], expected)
+    gammas = np.random.default_rng(1).gamma(0.4, size=(9, 3))
+    np.testing.assert_allclose(drawn[1], gammas / gammas.sum(axis=1, keepdims=True))
+
+
 @pytest.mark.parametrize("method", ["beta", "gamma"])
 def test_tiny_alpha_gives_zeros_and_ones(method):
     drawn = sample_lambda(np.random.default_rng(0), 1000, 1e-2, method)
