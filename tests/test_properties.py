@@ -519,7 +519,10 @@ class TestStochasticDepth:
     def test_whole_or_nothing_in_training(self, branch, survival, per, seed):
         layer = StochasticDepth(survival, per, seed)
         tested = to_numpy(layer(branch))
-        np.testing.assert_allclose(tested, np.float32(survival) * branch, rtol=1e-6)
+        # Below the least normal number a backend may give 0.
+        least = np.finfo("float32").tiny
+        expected = np.float32(survival) * branch
+        np.testing.assert_allclose(tested, expected, rtol=1e-6, atol=least)
         trained = to_numpy(layer(branch, training=True))
         kept = np.array([(image != 0).any() for image in trained], bool)
         for image, same, stays in zip(branch, trained, kept, strict=True):
