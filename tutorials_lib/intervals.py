@@ -77,11 +77,9 @@ class Interval:
         gap = check_range("gap", gap, 0, math.inf)
         if self.half_width is None:
             return None
-        error = stats.t.ppf(0.975, self.n - 1) / math.sqrt(self.n)
-        spread = self.half_width / error
+        spread = self.half_width / _half_width(1, self.n)
         numbers = np.arange(2, MOST_VALUES + 1)
-        widths = stats.t.ppf(0.975, numbers - 1) * spread / np.sqrt(numbers)
-        enough = numbers[widths <= gap]
+        enough = numbers[_half_width(spread, numbers) <= gap]
         return int(enough[0]) if len(enough) else None
 
     def format(self, scale: float = 100, digits: int = 2) -> str:
@@ -110,8 +108,7 @@ def mean_interval(values: ArrayLike) -> Interval:
     n = len(values)
     if n == 1:
         return Interval(float(values[0]), None, 1)
-    error = values.std(ddof=1) / math.sqrt(n)
-    half_width = stats.t.ppf(0.975, n - 1) * error
+    half_width = _half_width(values.std(ddof=1), n)
     return Interval(float(values.mean()), float(half_width), n)
 
 
@@ -162,6 +159,11 @@ def binomial_error(accuracy: float, n: int) -> float:
     accuracy = check_range("accuracy", accuracy, 0, 1)
     n = check_count("n", n)
     return math.sqrt(accuracy * (1 - accuracy) / n)
+
+
+def _half_width(spread, n):
+    """Half of Student's 95% interval around the mean of n values."""
+    return stats.t.ppf(0.975, n - 1) * (spread / np.sqrt(n))
 
 
 def _check_values(name: str, values: ArrayLike) -> np.ndarray:
