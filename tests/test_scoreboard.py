@@ -9,9 +9,9 @@ import shutil
 import pytest
 from stand_ins import NONE, RECORD, make_group, make_record
 
-from tutorials_lib.runs import scoreboard
+from tutorials_lib.runs import scoreboard, times
 from tutorials_lib.runs.articles import ARTICLES
-from tutorials_lib.runs.chapters import book_folder
+from tutorials_lib.runs.chapters import ChapterError, book_folder
 from tutorials_lib.runs.error_plot import place_errors
 from tutorials_lib.runs.records import find_path, published_records, read_records
 from tutorials_lib.runs.verdicts import list_rows
@@ -155,6 +155,7 @@ class TestStatus:
     def make_page(self, tmp_path, monkeypatch, text, records=NONE):
         self.write_notebook(tmp_path, text)
         monkeypatch.setattr(scoreboard, "book_folder", lambda: tmp_path)
+        monkeypatch.setattr(times, "book_folder", lambda: tmp_path)
         return scoreboard.make_pages(records)["status.md"]
 
     def test_what_the_chapter_printed(self, tmp_path, monkeypatch):
@@ -174,6 +175,33 @@ class TestStatus:
     def test_a_chapter_that_printed_nothing(self, tmp_path, monkeypatch):
         page = self.make_page(tmp_path, monkeypatch, "")
         assert page.count("</a></td>" + "<td>-</td>" * 6) == 5
+
+    def test_how_long_smoke_takes(self, tmp_path, monkeypatch):
+        """All chapters or none, as they were run at smoke with nothing changed."""
+        executed = tmp_path / "smoke"
+        executed.mkdir()
+        monkeypatch.setenv("TUTORIALS_RUNS", str(tmp_path))
+        monkeypatch.setattr(times, "book_folder", lambda: tmp_path)
+        self.write_notebook(
+            executed, "run       profile smoke (no finding)\ntime 0.9 m"
+        )
+        last = executed / "noisy_student.ipynb"
+        for text in (
+            "profile quick (no finding)",
+            "profile smoke, changed: epochs = 1",
+        ):
+            kept = last.read_text()
+            last.write_text(kept.replace("profile smoke (no finding)", text))
+            with pytest.raises(ChapterError, match=r"noisy_student.* as it is"):
+                times.keep_smoke_runs()
+            last.write_text(kept)
+        assert times.read_smoke_runs() == []
+        times.keep_smoke_runs()
+        page = self.make_page(tmp_path, monkeypatch, "")
+        assert page.count("<td>smoke</td><td>-</td><td>0.9 m</td>") == 5
+        last.unlink()
+        with pytest.raises(ChapterError, match="tutorials run --all"):
+            times.keep_smoke_runs()
 
     def test_full_runs_summed_up(self, tmp_path, monkeypatch):
         records = make_group(0.990, 0.991)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tutorials_lib.checks import check_choice
-from tutorials_lib.runs.folders import find_checkout
+from tutorials_lib.runs.folders import find_checkout, runs_folder
 from tutorials_lib.runs.profiles import CHAPTERS, choose_settings
 
 # Errors of this package whose message says all: no traceback is shown with them.
@@ -31,6 +31,11 @@ def book_folder() -> pathlib.Path:
             "project, with the package installed by `pip install --editable .`."
         )
     return checkout / "book"
+
+
+def executed_path(chapter: str, profile: str) -> pathlib.Path:
+    """Where `tutorials run` puts an executed chapter."""
+    return runs_folder() / profile / f"{chapter}.ipynb"
 
 
 def read_code(path: str | pathlib.Path) -> list[tuple[str, tuple[str, ...]]]:

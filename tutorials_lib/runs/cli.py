@@ -123,10 +123,15 @@ def make_parser() -> argparse.ArgumentParser:
     )
     verify.add_argument("record", help="a file such as book/records/CHAPTER/....json")
 
-    commands.add_parser(
+    scoreboard = commands.add_parser(
         "scoreboard",
         help="write the pages that are made of records",
         epilog=EPILOG,
+    )
+    scoreboard.add_argument(
+        "--smoke",
+        action="store_true",
+        help="have the status page say how the chapters last ran at profile smoke",
     )
     commands.add_parser(
         "doctor",
@@ -311,7 +316,10 @@ def _verify(options):
 
 def _scoreboard(options):
     from tutorials_lib.runs.scoreboard import write_pages
+    from tutorials_lib.runs.times import keep_smoke_runs
 
+    if options.smoke:
+        keep_smoke_runs()
     changed = write_pages()
     print(f"changed: {', '.join(map(str, changed)) or 'none'}")
     return 0

@@ -21,6 +21,7 @@ from tutorials_lib.runs.chapters import (
     ChapterError,
     book_folder,
     check_run,
+    executed_path,
     explain_failure,
     quote_start,
 )
@@ -270,11 +271,6 @@ def refresh_chapter(chapter: str, cell_timeout: int | None = None) -> pathlib.Pa
     # The status page says when each chapter was last run.
     write_pages()
     return source
-
-
-def executed_path(chapter: str, profile: str) -> pathlib.Path:
-    """Where `tutorials run` puts an executed chapter."""
-    return runs_folder() / profile / f"{chapter}.ipynb"
 
 
 def check_chapters(chapters: Iterable[str], cell_timeout: int | None = None) -> int:

@@ -24,6 +24,7 @@ from tutorials_lib.runs.tables import (
     read_commit,
     sum_hours,
 )
+from tutorials_lib.runs.times import read_run, read_smoke_runs
 from tutorials_lib.runs.verdicts import VERDICTS, Row, count_verdicts, list_rows
 
 
@@ -79,7 +80,11 @@ def make_pages(records: Mapping[str, Sequence[Record]]) -> dict[str, str]:
         chapters=lines, example=example
     )
     status = templates.get_template("status.md").render(
-        pages=[_read_environment(chapter) for chapter in ARTICLES],
+        pages=[
+            read_run(chapter, book_folder() / f"{chapter}.ipynb")
+            for chapter in ARTICLES
+        ],
+        smoke=read_smoke_runs(),
         full={chapter: _sum_up(group) for chapter, group in records.items()},
     )
     cards = templates.get_template("cards.md").render(
@@ -137,26 +142,6 @@ def _say_gap(article, chapter, records):
         f"{method} against {baseline}: **{100 * ours.mean:+.2f}{half}** points "
         f"(n = {ours.n}); the article has {theirs:+.2f}."
     )
-
-
-def _read_environment(chapter):
-    """What `show_environment` printed when the stored chapter was last run."""
-    path = book_folder() / f"{chapter}.ipynb"
-    notebook = json.loads(path.read_text(encoding="utf-8"))
-    cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
-    said = "".join(
-        "".join(output.get("text", "")) for output in cells[-1].get("outputs", [])
-    )
-    names = ("run", "date", "time", "device", "commit", "versions")
-    found = dict.fromkeys(names, "-") | {"chapter": chapter}
-    for line in said.splitlines():
-        name, _, value = line.partition(" ")
-        if name in names:
-            found[name] = value.strip()
-    # What follows in brackets stands on the chapter's own page.
-    found["run"] = found["run"].partition(" (")[0].removeprefix("profile ")
-    commit, _, state = found["commit"].partition(",")
-    return {**found, "commit": commit[:10] + (f",{state}" if state else "")}
 
 
 def _sum_up(records):

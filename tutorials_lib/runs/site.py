@@ -9,8 +9,7 @@ import sys
 import tempfile
 
 from tutorials_lib.checks import check_choice
-from tutorials_lib.runs.chapters import ChapterError, book_folder
-from tutorials_lib.runs.notebooks import executed_path
+from tutorials_lib.runs.chapters import ChapterError, book_folder, executed_path
 from tutorials_lib.runs.profiles import CHAPTERS, PROFILES
 
 
