@@ -201,6 +201,34 @@ class TestPerturbation:
         expected = (plain - part) / np.linalg.norm(d, axis=1, keepdims=True)
         np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5)
 
+    @pytest.mark.parametrize(
+        ("xi", "from_logits", "found"),
+        [(0.1, True, True), (0.1, False, False), (10, False, True)],
+    )
+    def test_where_the_net_is_very_sure_it_needs_logits(
+        self, rng, xi, from_logits, found
+    ):
+        """A small xi is lost in the 1e-7 that keeps the article's KL finite."""
+        weights = rng.normal(0, 0.05, size=(784, 10)).astype("float32")
+        bias = np.r_[np.log(9 * (1 / 1e-4 - 1)), np.zeros(9)]
+        p = softmax(bias)
+        assert p[0] == pytest.approx(1 - 1e-4)
+        activation = None if from_logits else "softmax"
+        network = make_linear(weights, bias, activation)
+        start = rng.normal(size=(20, 784)).astype("float32")
+        r = find_perturbation(
+            network,
+            np.zeros((20, 784), "float32"),
+            xi=xi,
+            through_normalisation=False,
+            from_logits=from_logits,
+            start=start,
+        )
+        expected = start @ weights @ (np.diag(p) - np.outer(p, p)) @ weights.T
+        expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+        cosine = (r * expected).sum(axis=1).mean()
+        assert (cosine > 0.5) == found, cosine
+
     def test_for_two_classes_it_is_the_difference_of_the_weights(self, rng):
         weights = rng.normal(size=(30, 2)).astype("float32")
         x = (0.2 * rng.normal(size=(5, 30))).astype("float32")
