@@ -19,8 +19,7 @@ from PIL import Image, ImageEnhance, ImageOps
 from tutorials_lib.augmentation import RandomWarp
 from tutorials_lib.averaging import predict_draws
 from tutorials_lib.batches import MixupBatches
-from tutorials_lib.datasets import load_dataset, scale_images
-from tutorials_lib.models import (
+from tutorials_lib.networks import (
     build_cifar10_benchmark_net,
     build_mixup_fashion_net,
     build_mixup_mnist_net,
@@ -28,6 +27,7 @@ from tutorials_lib.models import (
 )
 from tutorials_lib.rand_augment import OPERATIONS, RandAugment, list_magnitudes
 from tutorials_lib.runs.environment import count_cores, describe_device
+from tutorials_lib.support.data import load_dataset, scale_images
 from tutorials_lib.vat import VatModel
 
 

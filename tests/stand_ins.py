@@ -12,7 +12,7 @@ from tutorials_lib.runs.records import SCHEMA, read_records
 STAND_IN = """
 import sys, time
 import numpy as np
-from tutorials_lib.datasets import Dataset
+from tutorials_lib.support.data import Dataset
 from tutorials_lib.runs.grid import plan_run, run_grid
 from tutorials_lib.runs.profiles import choose_settings
 from tutorials_lib.runs.records import read_arrays

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
-from tutorials_lib.datasets import (
+from tutorials_lib.support.data import (
     SPECIFICATIONS,
     DataError,
     fingerprint_images,
     load_dataset,
     scale_images,
 )
-from tutorials_lib.samples import SAMPLE_CLASSES, draw_samples
+from tutorials_lib.support.samples import SAMPLE_CLASSES, draw_samples
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ SCRIPT = """
     import os
     import keras
     import numpy as np
-    from tutorials_lib.datasets import Dataset
+    from tutorials_lib.support.data import Dataset
     from tutorials_lib.runs.grid import plan_run, run_grid
     from tutorials_lib.runs.profiles import choose_settings
 

@@ -18,13 +18,13 @@ import time
 import numpy as np
 import pytest
 
-from tutorials_lib.datasets import (
+from tutorials_lib.runs.cli import main
+from tutorials_lib.support.data import (
     SPECIFICATIONS,
     DataError,
     fingerprint_images,
     load_dataset,
 )
-from tutorials_lib.runs.cli import main
 
 # One image of each class and split, all different: small, and a set all the same.
 LABELS = np.arange(10, dtype="uint8")
@@ -237,7 +237,7 @@ CHILD = """
 import json, sys
 sys.path.insert(0, {tests!r})
 import test_downloads as tests
-from tutorials_lib.datasets import SPECIFICATIONS, DataError, load_dataset
+from tutorials_lib.support.data import SPECIFICATIONS, DataError, load_dataset
 import keras.src.datasets.fashion_mnist as module
 tests.redirect(module, {port})
 SPECIFICATIONS["fashion_mnist"] = tests.pretend("fashion_mnist", {fingerprint!r})

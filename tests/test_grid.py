@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 from stand_ins import STAND_IN
 
-from tutorials_lib.datasets import Dataset
 from tutorials_lib.runs.folders import runs_folder
 from tutorials_lib.runs.grid import plan_run, run_grid
 from tutorials_lib.runs.profiles import choose_settings
 from tutorials_lib.runs.records import RecordError, find_path, read_arrays, read_records
+from tutorials_lib.support.data import Dataset
 
 
 def run_script(records, body):

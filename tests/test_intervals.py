@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from tutorials_lib.intervals import (
+from tutorials_lib.support.statistics import (
     Interval,
     binomial_error,
     mean_interval,

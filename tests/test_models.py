@@ -9,7 +9,7 @@ import pytest
 from keras.initializers import HeNormal
 
 from tutorials_lib.augmentation import RandomWarp
-from tutorials_lib.models import (
+from tutorials_lib.networks import (
     build_cifar10_benchmark_net,
     build_cifar10_deep_net,
     build_cifar10_residual_net,
@@ -20,8 +20,8 @@ from tutorials_lib.models import (
     count_flops,
     use_precision,
 )
+from tutorials_lib.noise import StochasticDepth
 from tutorials_lib.runs.environment import find_version
-from tutorials_lib.stochastic_depth import StochasticDepth
 
 # On a CPU XLA hands sums to YNNPACK, and in JAX 0.12.0 some of bfloat16 come out as
 # NaN; not so with XLA_FLAGS=--xla_cpu_experimental_ynn_fusion_type=-reduce.
@@ -197,7 +197,7 @@ class TestNoisyStudentNet:
         """TensorFlow's strided 1x1 convolutions kill Python at odd sizes."""
         code = """
             import numpy as np
-            from tutorials_lib.models import build_noisy_student_net
+            from tutorials_lib.networks import build_noisy_student_net
             model = build_noisy_student_net(4, (1, 1))
             model.compile("sgd", "mse")
             for n in 8 * [1, 3, 5]:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tutorials_lib.checks import check_seed
 from tutorials_lib.runs.profiles import CHAPTERS, PROFILES, TABLE, choose_settings
+from tutorials_lib.support.checks import check_seed
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)

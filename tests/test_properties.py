@@ -15,21 +15,25 @@ from hypothesis.extra import numpy as npst
 from keras import ops
 from scipy import stats
 
-from tutorials_lib import checks
 from tutorials_lib.augmentation import RandomWarp, shift_channels
 from tutorials_lib.averaging import average_members, predict_draws
 from tutorials_lib.batches import MixupBatches, PartlyLabelledBatches
 from tutorials_lib.corruptions import CORRUPTIONS, corrupt_images
-from tutorials_lib.datasets import fingerprint_images, load_dataset, scale_images
-from tutorials_lib.intervals import binomial_error, mean_interval, paired_difference
 from tutorials_lib.labels import choose_labelled
-from tutorials_lib.line_names import spread_apart
 from tutorials_lib.mixup import LAMBDA_PER, METHODS, PAIRINGS, mix, sample_weights
+from tutorials_lib.noise import StochasticDepth, list_survivals
 from tutorials_lib.pseudo_labels import balance_classes, keep_confident, write_labels
 from tutorials_lib.rand_augment import OPERATIONS, RandAugment
-from tutorials_lib.samples import draw_samples
 from tutorials_lib.scores import count_confidence, measure_accuracy, measure_calibration
-from tutorials_lib.stochastic_depth import StochasticDepth, list_survivals
+from tutorials_lib.support import checks
+from tutorials_lib.support.data import fingerprint_images, load_dataset, scale_images
+from tutorials_lib.support.line_names import spread_apart
+from tutorials_lib.support.samples import draw_samples
+from tutorials_lib.support.statistics import (
+    binomial_error,
+    mean_interval,
+    paired_difference,
+)
 from tutorials_lib.unlabelled import hash_images, hide_labels
 from tutorials_lib.vat import (
     compute_gradient,

@@ -9,10 +9,10 @@ import os
 
 import pytest
 
-from tutorials_lib.datasets import SPECIFICATIONS, load_dataset
 from tutorials_lib.runs.folders import runs_folder
 from tutorials_lib.runs.records import read_records
 from tutorials_lib.runs.tables import group_records
+from tutorials_lib.support.data import SPECIFICATIONS, load_dataset
 
 pytestmark = [
     pytest.mark.real_data,

@@ -7,7 +7,6 @@ import subprocess
 import pytest
 from stand_ins import RECORD
 
-from tutorials_lib.datasets import SPECIFICATIONS
 from tutorials_lib.runs.articles import ARTICLES, read_published
 from tutorials_lib.runs.folders import find_checkout
 from tutorials_lib.runs.profiles import CHAPTERS, choose_settings
@@ -22,6 +21,7 @@ from tutorials_lib.runs.records import (
     read_records,
     write_record,
 )
+from tutorials_lib.support.data import SPECIFICATIONS
 
 # The project at 32b3576 with records added, on the machine that ran it alone.
 LOST = {"c4b2a4a54ad68d0feb75e75b425ad9d5cdc25861"}

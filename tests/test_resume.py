@@ -13,7 +13,7 @@ from stand_ins import read_results
 # what a grid resumes are full runs alone.
 SCRIPT = """
 import dataclasses
-from tutorials_lib import datasets
+from tutorials_lib.support import data
 from tutorials_lib.runs import profiles, scripts
 
 profiles.TABLE["{chapter}"]["full"] |= {knobs}

@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 from scipy import stats
 
-from tutorials_lib.stochastic_depth import StochasticDepth, list_survivals
+from tutorials_lib.noise import StochasticDepth, list_survivals
 
 
 @pytest.fixture

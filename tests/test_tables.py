@@ -8,9 +8,9 @@ import pytest
 from scipy import optimize
 from stand_ins import RECORD
 
-from tutorials_lib.intervals import mean_interval
-from tutorials_lib.line_names import spread_apart
-from tutorials_lib.plots import (
+from tutorials_lib.runs import tables
+from tutorials_lib.support.line_names import spread_apart
+from tutorials_lib.support.plots import (
     COLOURS,
     draw_flow,
     show_bars,
@@ -19,7 +19,7 @@ from tutorials_lib.plots import (
     show_intervals,
     show_panels,
 )
-from tutorials_lib.runs import tables
+from tutorials_lib.support.statistics import mean_interval
 
 
 def make_record(variant, seed, accuracy):

@@ -5,8 +5,8 @@ import math
 import pytest
 from stand_ins import NONE, make_group, make_record
 
-from tutorials_lib.intervals import mean_interval
 from tutorials_lib.runs.verdicts import find_ours, find_tolerance, list_rows
+from tutorials_lib.support.statistics import mean_interval
 
 TTA = "tta_accuracy"
 

@@ -8,13 +8,13 @@ import pathlib
 import numpy as np
 import pytest
 
-from tutorials_lib.datasets import load_dataset
 from tutorials_lib.runs import scripts
 from tutorials_lib.runs.cli import main
 from tutorials_lib.runs.grid import plan_run, run_grid
 from tutorials_lib.runs.profiles import choose_settings
 from tutorials_lib.runs.records import RecordError, read_record, write_arrays
 from tutorials_lib.runs.verify import choose_knobs, verify_record
+from tutorials_lib.support.data import load_dataset
 
 
 class Watch:

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from tutorials_lib.checks import (
+from tutorials_lib.support.checks import (
     check_batch,
     check_finite,
     check_flag,
@@ -17,7 +17,7 @@ from tutorials_lib.checks import (
     check_seed,
     check_size,
 )
-from tutorials_lib.tensors import Tensor
+from tutorials_lib.support.tensors import Tensor
 from tutorials_lib.warps import check_part, fuse, make_matrices, warp_images
 
 

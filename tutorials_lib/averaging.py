@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tutorials_lib.checks import (
+from tutorials_lib.support.checks import (
     check_array,
     check_arrays,
     check_callable,

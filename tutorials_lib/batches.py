@@ -5,7 +5,8 @@ import math
 import keras
 import numpy as np
 
-from tutorials_lib.checks import (
+from tutorials_lib.mixup import LAMBDA_PER, PAIRINGS, check_alpha, mix, sample_weights
+from tutorials_lib.support.checks import (
     check_array,
     check_choice,
     check_count,
@@ -15,7 +16,6 @@ from tutorials_lib.checks import (
     check_label_rows,
     check_whole,
 )
-from tutorials_lib.mixup import LAMBDA_PER, PAIRINGS, check_alpha, mix, sample_weights
 
 
 class _SeededBatches(keras.utils.PyDataset):

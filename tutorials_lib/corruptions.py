@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from PIL import Image, ImageFilter
 
-from tutorials_lib.checks import check_array, check_choice, check_whole
+from tutorials_lib.support.checks import check_array, check_choice, check_whole
 
 # By strength 1 to 5: standard deviation of the noise and radius of the blur (pixels of
 # value 1, pixels), what contrast is left, what is added to the value, the share of the

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tutorials_lib.checks import check_class_numbers, check_whole
+from tutorials_lib.support.checks import check_class_numbers, check_whole
 
 
 def choose_labelled(labels: ArrayLike, n: int, seed: int) -> np.ndarray:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tutorials_lib.checks import (
+from tutorials_lib.support.checks import (
     check_array,
     check_arrays,
     check_choice,

@@ -8,7 +8,7 @@ has checked what it hands over.
 import numpy as np
 from keras import ops
 
-from tutorials_lib.tensors import Tensor
+from tutorials_lib.support.tensors import Tensor
 
 VALUES = np.arange(256, dtype="int32").reshape(1, 256, 1)
 

@@ -9,7 +9,7 @@ import math
 import numpy as np
 from keras import ops
 
-from tutorials_lib.tensors import Tensor
+from tutorials_lib.support.tensors import Tensor
 
 # Places in the flattened image and their weights, both (pixels, 4), and the fill of
 # pixels from beyond the border, (pixels,), -1 for others.

@@ -10,7 +10,7 @@ import numbers
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tutorials_lib.checks import (
+from tutorials_lib.support.checks import (
     check_choice,
     check_class_numbers,
     check_count,

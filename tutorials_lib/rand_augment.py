@@ -21,17 +21,6 @@ import keras
 import numpy as np
 from keras import ops
 
-from tutorials_lib.checks import (
-    check_batch,
-    check_choice,
-    check_count,
-    check_finite,
-    check_floats,
-    check_images,
-    check_seed,
-    check_whole,
-    read_values,
-)
 from tutorials_lib.pillow_values import (
     VALUES,
     autocontrast,
@@ -53,7 +42,18 @@ from tutorials_lib.pillow_warps import (
     tap_bilinear,
     tap_nearest,
 )
-from tutorials_lib.tensors import Tensor
+from tutorials_lib.support.checks import (
+    check_batch,
+    check_choice,
+    check_count,
+    check_finite,
+    check_floats,
+    check_images,
+    check_seed,
+    check_whole,
+    read_values,
+)
+from tutorials_lib.support.tensors import Tensor
 from tutorials_lib.warps import fuse
 
 OPERATIONS = (

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from PIL import Image, ImageOps
 
-from tutorials_lib.checks import check_array, check_finite, check_size
 from tutorials_lib.labels import choose_labelled
+from tutorials_lib.support.checks import check_array, check_finite, check_size
 
 # What Pillow reads itself, without another program.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")

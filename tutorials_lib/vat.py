@@ -21,7 +21,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import ArrayLike
 
-from tutorials_lib.checks import (
+from tutorials_lib.support.checks import (
     are_probabilities,
     check_array,
     check_callable,
@@ -37,7 +37,7 @@ from tutorials_lib.checks import (
     check_whole,
     has_shape,
 )
-from tutorials_lib.tensors import Tensor
+from tutorials_lib.support.tensors import Tensor
 
 # Of what single precision squares without ending at 0 or at infinity.
 LEAST, MOST = 1e-12, 1e12

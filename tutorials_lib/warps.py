@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from tutorials_lib.checks import (
+from tutorials_lib.support.checks import (
     check_callable,
     check_finite,
     check_flag,
@@ -17,7 +17,7 @@ from tutorials_lib.checks import (
     has_shape,
     read_values,
 )
-from tutorials_lib.tensors import Tensor
+from tutorials_lib.support.tensors import Tensor
 
 # Pixels, radians and factors whose products are finite in single precision.
 LARGEST = 1e6

@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 from tutorials_lib.mixup import mix
 from tutorials_lib.runs.articles import CHAPTER_COLOURS
 from tutorials_lib.runs.chapters import book_folder
-from tutorials_lib.samples import SAMPLE_CLASSES, draw_samples
+from tutorials_lib.support.samples import SAMPLE_CLASSES, draw_samples
 
 # A picture has three tiles of 28 pixels, each shown as 4 by 4.
 TILE, ZOOM, GAP = 28, 4, 8

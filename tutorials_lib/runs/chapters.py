@@ -6,9 +6,9 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
-from tutorials_lib.checks import check_choice
 from tutorials_lib.runs.folders import find_checkout, runs_folder
 from tutorials_lib.runs.profiles import CHAPTERS, choose_settings
+from tutorials_lib.support.checks import check_choice
 
 # Errors of this package whose message says all: no traceback is shown with them.
 SPOKEN = ("ChapterError", "DataError", "RecordError", "WriteError")

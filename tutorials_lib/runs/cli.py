@@ -231,8 +231,8 @@ def _run(options):
 
 def _check_run_options(options, parameters):
     """Refuses what does not go together; returns the chapters that are asked for."""
-    from tutorials_lib.checks import check_whole
     from tutorials_lib.runs.profiles import CHAPTERS
+    from tutorials_lib.support.checks import check_whole
 
     chapters = CHAPTERS if options.all else tuple(options.chapters)
     if not chapters:

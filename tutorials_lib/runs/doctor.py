@@ -3,8 +3,6 @@
 import importlib.util
 import os
 
-from tutorials_lib.datasets import DataError, load_dataset
-from tutorials_lib.downloads import find_downloads
 from tutorials_lib.runs.articles import ARTICLES
 from tutorials_lib.runs.environment import (
     count_cores,
@@ -13,6 +11,8 @@ from tutorials_lib.runs.environment import (
     find_version,
 )
 from tutorials_lib.runs.folders import find_checkout, published_folder, runs_folder
+from tutorials_lib.support.data import DataError, load_dataset
+from tutorials_lib.support.downloads import find_downloads
 
 TOOLS = {
     "papermill": "tutorials run",

@@ -11,9 +11,9 @@ import time
 from typing import Any
 
 from tutorials_lib import __version__
-from tutorials_lib.datasets import Dataset
 from tutorials_lib.runs.folders import find_checkout
 from tutorials_lib.runs.profiles import Settings
+from tutorials_lib.support.data import Dataset
 
 VERSIONED = ("keras", "tensorflow", "jax", "numpy")
 

@@ -14,7 +14,6 @@ from typing import Any
 
 import keras
 
-from tutorials_lib.datasets import Dataset
 from tutorials_lib.runs.claims import claim_run
 from tutorials_lib.runs.cluster import run_on_cluster
 from tutorials_lib.runs.devices import spread_batches
@@ -32,6 +31,7 @@ from tutorials_lib.runs.records import (
     write_arrays,
     write_record,
 )
+from tutorials_lib.support.data import Dataset
 
 # Bytes that must be free where records go before a run of hours is begun.
 ROOM = 2**20

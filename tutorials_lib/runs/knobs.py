@@ -8,7 +8,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from tutorials_lib.checks import (
+from tutorials_lib.mixup import LAMBDA_PER, PAIRINGS
+from tutorials_lib.pseudo_labels import EMPTY
+from tutorials_lib.support.checks import (
     MOST,
     PRECISIONS,
     check_choice,
@@ -17,9 +19,7 @@ from tutorials_lib.checks import (
     check_range,
     check_whole,
 )
-from tutorials_lib.datasets import SOURCES
-from tutorials_lib.mixup import LAMBDA_PER, PAIRINGS
-from tutorials_lib.pseudo_labels import EMPTY
+from tutorials_lib.support.data import SOURCES
 
 # Of noisy_student: ours, and the 300 epochs of its article.
 SCHEDULES = ("short", "article")

@@ -5,8 +5,8 @@ import time
 import types
 from typing import Any
 
-from tutorials_lib.checks import check_choice
 from tutorials_lib.runs.knobs import CHECKS, CHOOSING
+from tutorials_lib.support.checks import check_choice
 
 PROFILES = ("smoke", "quick", "full")
 

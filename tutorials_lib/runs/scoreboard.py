@@ -11,7 +11,6 @@ import pathlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from tutorials_lib.intervals import paired_difference
 from tutorials_lib.runs.articles import ARTICLES, read_published
 from tutorials_lib.runs.chapters import book_folder
 from tutorials_lib.runs.error_plot import place_errors
@@ -26,6 +25,7 @@ from tutorials_lib.runs.tables import (
 )
 from tutorials_lib.runs.times import read_run, read_smoke_runs
 from tutorials_lib.runs.verdicts import VERDICTS, Row, count_verdicts, list_rows
+from tutorials_lib.support.statistics import paired_difference
 
 
 def write_pages() -> list[pathlib.Path]:

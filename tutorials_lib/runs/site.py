@@ -8,9 +8,9 @@ import subprocess
 import sys
 import tempfile
 
-from tutorials_lib.checks import check_choice
 from tutorials_lib.runs.chapters import ChapterError, book_folder, executed_path
 from tutorials_lib.runs.profiles import CHAPTERS, PROFILES
+from tutorials_lib.support.checks import check_choice
 
 
 def build_site(

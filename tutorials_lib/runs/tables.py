@@ -4,16 +4,16 @@ import math
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from tutorials_lib.datasets import SPECIFICATIONS
-from tutorials_lib.intervals import (
+from tutorials_lib.runs.articles import ARTICLES, read_published
+from tutorials_lib.runs.records import Record
+from tutorials_lib.support.data import SPECIFICATIONS
+from tutorials_lib.support.plots import show_intervals
+from tutorials_lib.support.statistics import (
     MOST_VALUES,
     binomial_error,
     mean_interval,
     paired_difference,
 )
-from tutorials_lib.plots import show_intervals
-from tutorials_lib.runs.articles import ARTICLES, read_published
-from tutorials_lib.runs.records import Record
 
 OURS = "ours: mean ± 95% (seeds)"
 

@@ -4,11 +4,11 @@ import dataclasses
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-from tutorials_lib.datasets import SPECIFICATIONS
-from tutorials_lib.intervals import Interval, binomial_error, mean_interval
 from tutorials_lib.runs.articles import ARTICLES
 from tutorials_lib.runs.records import Record
 from tutorials_lib.runs.tables import group_records, read_metric
+from tutorials_lib.support.data import SPECIFICATIONS
+from tutorials_lib.support.statistics import Interval, binomial_error, mean_interval
 
 VERDICTS = ("reproduced", "differs", "not judged", "not run")
 # Of a normal distribution, 95% lie within so many standard errors.

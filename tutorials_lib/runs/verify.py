@@ -9,8 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from tutorials_lib.checks import check_choice
-from tutorials_lib.intervals import binomial_error
 from tutorials_lib.runs.alone import gather_beside, run_alone
 from tutorials_lib.runs.environment import describe_processor
 from tutorials_lib.runs.knobs import SCHEDULES
@@ -23,6 +21,8 @@ from tutorials_lib.runs.records import (
     read_record,
     unpack_arrays,
 )
+from tutorials_lib.support.checks import check_choice
+from tutorials_lib.support.statistics import binomial_error
 
 # A backend promises equal bits on the same of each of these.
 SAME = ("backend", "device", "cores")

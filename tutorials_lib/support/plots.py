@@ -7,10 +7,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tutorials_lib.checks import check_flag, check_numbers
-from tutorials_lib.intervals import Interval
-from tutorials_lib.line_names import name_ends
-from tutorials_lib.plot_checks import (
+from tutorials_lib.support.checks import check_flag, check_numbers
+from tutorials_lib.support.line_names import name_ends
+from tutorials_lib.support.plot_checks import (
     Curves,
     check_bars,
     check_curves,
@@ -21,6 +20,7 @@ from tutorials_lib.plot_checks import (
     check_panels,
     check_pictures,
 )
+from tutorials_lib.support.statistics import Interval
 
 # Okabe and Ito's colours, told apart also by colour-blind readers.
 COLOURS = {

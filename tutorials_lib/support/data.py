@@ -10,9 +10,14 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tutorials_lib.checks import check_array, check_choice, check_range, check_whole
-from tutorials_lib.downloads import hold_downloads, remove_downloads
-from tutorials_lib.samples import SAMPLE_CLASSES, draw_samples
+from tutorials_lib.support.checks import (
+    check_array,
+    check_choice,
+    check_range,
+    check_whole,
+)
+from tutorials_lib.support.downloads import hold_downloads, remove_downloads
+from tutorials_lib.support.samples import SAMPLE_CLASSES, draw_samples
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from tutorials_lib.checks import (
+from tutorials_lib.support.checks import (
     check_array,
     check_count,
     check_positive,

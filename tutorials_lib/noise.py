@@ -11,14 +11,14 @@ from typing import Any
 import keras
 from keras import ops
 
-from tutorials_lib.checks import (
+from tutorials_lib.support.checks import (
     check_choice,
     check_count,
     check_floats,
     check_range,
     check_seed,
 )
-from tutorials_lib.tensors import Tensor
+from tutorials_lib.support.tensors import Tensor
 
 DROPPED_PER = ("batch", "image")
 

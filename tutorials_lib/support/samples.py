@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 
-from tutorials_lib.checks import check_count, check_size, check_whole
+from tutorials_lib.support.checks import check_count, check_size, check_whole
 
 SAMPLE_CLASSES = (
     "ring",

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.colors import is_color_like
 
-from tutorials_lib.checks import (
+from tutorials_lib.support.checks import (
     check_array,
     check_choice,
     check_count,
@@ -16,7 +16,7 @@ from tutorials_lib.checks import (
     check_positive,
     check_range,
 )
-from tutorials_lib.intervals import Interval
+from tutorials_lib.support.statistics import Interval
 
 # See `plots.show_curves`.
 Curves = Mapping[str, Mapping[str, Any]]

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from tutorials_lib.checks import check_array, check_finite, check_range
+from tutorials_lib.support.checks import check_array, check_finite, check_range
 
 # Size of the letters.
 POINTS = 8

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tutorials_lib.tensors import Tensor
+from tutorials_lib.support.tensors import Tensor
 
 Choice = TypeVar("Choice")
 

@@ -7,8 +7,13 @@ from collections.abc import Iterator, Sequence
 import keras
 from keras import Sequential, layers
 
-from tutorials_lib.checks import PRECISIONS, check_choice, check_range, check_whole
-from tutorials_lib.stochastic_depth import StochasticDepth, list_survivals
+from tutorials_lib.noise import StochasticDepth, list_survivals
+from tutorials_lib.support.checks import (
+    PRECISIONS,
+    check_choice,
+    check_range,
+    check_whole,
+)
 
 
 def build_mixup_mnist_net() -> keras.Sequential:

@@ -1,0 +1,1 @@
+"""What the chapters need beside their methods: data, plots, statistics, checks."""
