@@ -14,6 +14,7 @@ from tutorials_lib.rand_augment import (
     POLICIES,
     RandAugment,
     list_magnitudes,
+    stretch_images,
 )
 
 # What the article prints, level by level.
@@ -245,3 +246,39 @@ class TestLayer:
     def test_bad_images(self, shape, dtype, said):
         with pytest.raises(ValueError, match=said):
             RandAugment()(np.zeros(shape, dtype), training=True)
+
+
+def array_to_img(x):
+    """What keras-preprocessing 1.1.1 makes of an image before Pillow gets it."""
+    x = x - np.min(x)
+    x_max = np.max(x)
+    if x_max != 0:
+        x /= x_max
+    x *= 255
+    return x.astype("uint8")
+
+
+class TestStretch:
+    @pytest.mark.parametrize("jit_compile", [False, True])
+    def test_every_range_of_grey_values(self, jit_compile):
+        # Lowest and highest value, and all between.
+        ends = np.array([(a, b) for a in range(256) for b in range(a, 256)])[::5]
+        values = np.clip(np.arange(256), ends[:, :1], ends[:, 1:])
+        images = (values.reshape(-1, 16, 16, 1) / 255).astype("float32")
+        model = keras.Sequential([keras.Input((16, 16, 1))])
+        model.add(keras.layers.Lambda(stretch_images))
+        model.compile(jit_compile=jit_compile)
+        found = 255 * model.predict(images, batch_size=512, verbose=0)
+        expected = np.stack([array_to_img(image) for image in images])
+        np.testing.assert_array_equal(np.round(found), expected)
+        np.testing.assert_allclose(found, expected, atol=1e-4)
+
+    def test_over_all_channels_before_the_operations_and_in_training(self, pictures):
+        images = pictures.astype("float32") / 255
+        plain, layer = RandAugment(seed=3), RandAugment(seed=3, stretch=True)
+        np.testing.assert_array_equal(layer(images), images)
+        expected = np.stack([array_to_img(image) for image in images]) / 255
+        np.testing.assert_array_equal(
+            layer(images, training=True),
+            plain(expected.astype("float32"), training=True),
+        )

@@ -47,6 +47,7 @@ from tutorials_lib.support.checks import (
     check_choice,
     check_count,
     check_finite,
+    check_flag,
     check_floats,
     check_images,
     check_seed,
@@ -122,6 +123,30 @@ def list_magnitudes(policy: str) -> dict[str, list]:
     return {name: values.get(name, [None] * LEVELS) for name in OPERATIONS}
 
 
+def stretch_images(images: Tensor) -> Tensor:
+    """Stretches each image to the whole range, as Keras 2's `array_to_img` does.
+
+    Its default, `scale=True`, subtracts the image's lowest value, divides by what is
+    then its highest, both over all channels, and cuts 255 times that off to whole
+    grey values. (So it has been since keras-preprocessing 1.1.1 of May 2020; up to
+    1.1.0 nothing was subtracted from an image without negative values.)
+
+    Args:
+        images: float array (n, height, width, channels).
+
+    Returns:
+        float32 tensor shaped as images: whole grey values from 0 to 255, over 255. An
+        image of one value becomes 0.
+    """
+    images = ops.cast(images, "float32")
+    images = images - ops.min(images, axis=(1, 2, 3), keepdims=True)
+    highest = ops.max(images, axis=(1, 2, 3), keepdims=True)
+    # A divisor for each pixel: with one for each image XLA would multiply by its
+    # inverse, whose rounding costs some pixels a grey value.
+    divisor = ops.maximum(images, ops.where(highest > 0, highest, 1.0))
+    return ops.floor(255 * (images / divisor)) / 255
+
+
 @keras.saving.register_keras_serializable("tutorials_lib")
 class RandAugment(keras.layers.Layer):
     """Applies operations to images in training, drawn anew for each image.
@@ -136,6 +161,8 @@ class RandAugment(keras.layers.Layer):
         level: From 0 to 9, the strength of every operation, M in the paper; None
             draws it anew for each operation, as the article does.
         seed: Whole number, or None for what `keras.utils.set_random_seed` set.
+        stretch: Whether each image first goes through `stretch_images`, as in the
+            article.
         **kwargs: Passed on to `keras.layers.Layer`.
 
     Raises:
@@ -150,6 +177,7 @@ class RandAugment(keras.layers.Layer):
         operations: int = 2,
         level: int | None = None,
         seed: int | None = None,
+        stretch: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**{"dtype": "float32", **kwargs})
@@ -157,6 +185,7 @@ class RandAugment(keras.layers.Layer):
         self.operations = check_count("operations", operations)
         self.level = level if level is None else check_whole("level", level, 0, 9)
         self.seed = check_seed(seed)
+        self.stretch = check_flag("stretch", stretch)
         self.seed_generator = keras.random.SeedGenerator(seed)
 
     def draw(self, n: int | Tensor) -> dict[str, Tensor]:
@@ -197,6 +226,8 @@ class RandAugment(keras.layers.Layer):
         check_floats("images", images)
         if not training:
             return images
+        if self.stretch:
+            images = stretch_images(images)
         for _ in range(self.operations):
             images = self.apply(images, self.draw(ops.shape(images)[0]))
         return images
@@ -209,7 +240,7 @@ class RandAugment(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Returns what `from_config` needs."""
-        names = ("policy", "operations", "level", "seed")
+        names = ("policy", "operations", "level", "seed", "stretch")
         own = {name: getattr(self, name) for name in names}
         return {**super().get_config(), **own}
 
