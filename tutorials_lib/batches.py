@@ -2,10 +2,10 @@
 
 import math
 
-import keras
 import numpy as np
 
 from tutorials_lib.mixup import LAMBDA_PER, PAIRINGS, check_alpha, mix, sample_weights
+from tutorials_lib.support.batches import SeededBatches
 from tutorials_lib.support.checks import (
     check_array,
     check_choice,
@@ -18,41 +18,7 @@ from tutorials_lib.support.checks import (
 )
 
 
-class _SeededBatches(keras.utils.PyDataset):
-    """Batches drawn alike whenever they are asked for, and anew every epoch.
-
-    Args:
-        seed: Whole number of at least 0.
-        n: Images in a shuffle.
-        shuffles: How many shuffles an epoch has.
-    """
-
-    def __init__(self, seed, n, shuffles):
-        super().__init__()
-        self.seed = check_whole("seed", seed, 0)
-        self._lengths = [n] * shuffles
-        self._start_epoch(0)
-
-    def on_epoch_end(self) -> None:
-        """Moves on to the next epoch's draws; `fit` calls it."""
-        self._start_epoch(self.epoch + 1)
-
-    def _start_epoch(self, epoch):
-        self.epoch = epoch
-        # No batch index is this large, so no batch shares this stream.
-        rng = np.random.default_rng([self.seed, epoch, 2**32 - 1])
-        self._shuffles = [rng.permutation(n) for n in self._lengths]
-
-    def _make_generator(self, index):
-        """The generator of a batch; raises unless there is such a batch."""
-        if not isinstance(index, (int, np.integer)):
-            raise TypeError(f"index must be a whole number; got {index!r}.")
-        if not 0 <= index < len(self):
-            raise IndexError(f"index must be from 0 to {len(self) - 1}; got {index}.")
-        return np.random.default_rng([self.seed, self.epoch, index])
-
-
-class MixupBatches(_SeededBatches):
+class MixupBatches(SeededBatches):
     """Batches of mixed images and labels for `model.fit`.
 
     Batch i of epoch e is drawn from a generator seeded by (seed, e, i), so a batch
@@ -120,7 +86,9 @@ class MixupBatches(_SeededBatches):
             IndexError: index not from 0 to the number of batches less 1.
             TypeError: index that is no whole number.
         """
-        rng = self._make_generator(index)
+        if not 0 <= index < len(self):
+            raise IndexError(f"index must be from 0 to {len(self) - 1}; got {index}.")
+        rng = self.make_generator(index)
         chosen = self._choose(rng, index)
         n = len(chosen[0])
         if self.lambda_per == "sample":
@@ -141,14 +109,14 @@ class MixupBatches(_SeededBatches):
             return rng.integers(len(self.images), size=shape)
         batch = slice(index * self.batch_size, (index + 1) * self.batch_size)
         if self.pairing == "shuffles":
-            return [shuffle[batch] for shuffle in self._shuffles]
-        first = self._shuffles[0][batch]
+            return [shuffle[batch] for shuffle in self.shuffles]
+        first = self.shuffles[0][batch]
         return [first] + [
             rng.permutation(first) for _ in range(self.images_per_mix - 1)
         ]
 
 
-class PartlyLabelledBatches(_SeededBatches):
+class PartlyLabelledBatches(SeededBatches):
     """Batches of which a part is labelled, for training with few labels.
 
     A batch is (images, labels, sample weights): first the labelled images, drawn with
@@ -218,14 +186,16 @@ class PartlyLabelledBatches(_SeededBatches):
             IndexError: index not from 0 to the number of batches less 1.
             TypeError: index that is no whole number.
         """
-        rng = self._make_generator(index)
+        if not 0 <= index < len(self):
+            raise IndexError(f"index must be from 0 to {len(self) - 1}; got {index}.")
+        rng = self.make_generator(index)
         drawn = rng.integers(len(self.images), size=self.labelled_per_batch)
         images, labels = self.images[drawn], self.labels[drawn]
         weights = np.ones(len(drawn), dtype="float32")
         if self.labelled_only:
             return images, labels, weights
         size = self.unlabelled_per_batch
-        places = self._shuffles[0][index * size : (index + 1) * size]
+        places = self.shuffles[0][index * size : (index + 1) * size]
         images = np.concatenate([images, self.unlabelled[places]])
         padding = ((0, size), (0, 0))
         weights *= len(images) / len(drawn)

@@ -1,0 +1,83 @@
+"""Batches for `model.fit` that depend on a seed, the epoch and their index alone."""
+
+import math
+
+import keras
+import numpy as np
+
+from tutorials_lib.support.checks import check_whole
+
+
+class SeededBatches(keras.utils.PyDataset):
+    """Base of batches that repeat from a seed and are new in every epoch.
+
+    A subclass defines `__len__` and `__getitem__`. It draws batch i from
+    `self.make_generator(i)`, seeded by (seed, epoch, i), so that a batch does not
+    depend on which others were asked for before, and finds the epoch's order of the
+    images in `self.shuffles`.
+
+    Args:
+        seed: Whole number of at least 0.
+        n: How many images a shuffle orders.
+        shuffles: How many independent shuffles each epoch has.
+    """
+
+    def __init__(self, seed: int, n: int, shuffles: int = 1) -> None:
+        super().__init__()
+        self.seed = check_whole("seed", seed, 0)
+        self._lengths = [n] * shuffles
+        self.epoch = 0
+
+    @property
+    def epoch(self) -> int:
+        """The epoch whose batches are drawn; set it to resume a run."""
+        return self._epoch
+
+    @epoch.setter
+    def epoch(self, epoch: int) -> None:
+        self._epoch = epoch
+        # No batch has this index, so no batch shares the stream of the shuffles.
+        rng = self.make_generator(2**32 - 1)
+        self.shuffles = [rng.permutation(n) for n in self._lengths]
+
+    def on_epoch_end(self) -> None:
+        """Moves on to the next epoch; `fit` calls it."""
+        self.epoch += 1
+
+    def make_generator(self, index: int) -> np.random.Generator:
+        """The generator of batch `index` in this epoch."""
+        return np.random.default_rng([self.seed, self.epoch, index])
+
+
+class ArrayBatches(SeededBatches):
+    """Shuffled batches of images and labels; an epoch has every image once.
+
+    Args:
+        images: Array (n, ...).
+        labels: Array (n, ...).
+        batch_size: Images in a batch; the last one may have fewer.
+        seed: Whole number of at least 0.
+
+    Raises:
+        ValueError: images and labels of different lengths.
+    """
+
+    def __init__(
+        self, images: np.ndarray, labels: np.ndarray, batch_size: int, seed: int
+    ) -> None:
+        if len(images) != len(labels):
+            raise ValueError(
+                f"labels must be one for each of {len(images)} images; got "
+                f"{len(labels)}."
+            )
+        self.images, self.labels, self.batch_size = images, labels, batch_size
+        super().__init__(seed, len(images))
+
+    def __len__(self) -> int:
+        return math.ceil(len(self.images) / self.batch_size)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """Returns batch `index` of this epoch: images and labels."""
+        start = index * self.batch_size
+        chosen = self.shuffles[0][start : start + self.batch_size]
+        return self.images[chosen], self.labels[chosen]
