@@ -16,8 +16,9 @@ import numpy as np
 from keras import layers, ops
 from numpy.typing import ArrayLike
 
-from tutorials_lib.batches import _SeededBatches
-from tutorials_lib.checks import (
+from tutorials_lib.noise import StochasticDepth, list_survivals
+from tutorials_lib.support.batches import SeededBatches
+from tutorials_lib.support.checks import (
     check_array,
     check_choice,
     check_count,
@@ -29,8 +30,7 @@ from tutorials_lib.checks import (
     check_range,
     check_whole,
 )
-from tutorials_lib.stochastic_depth import StochasticDepth, list_survivals
-from tutorials_lib.tensors import Tensor
+from tutorials_lib.support.tensors import Tensor
 
 # Of each colour over the training images, pixels from 0 to 1, as published.
 CIFAR_MEAN = (0.4914, 0.4822, 0.4465)
@@ -529,7 +529,7 @@ class StopAfter(keras.callbacks.Callback):
             self.model.stop_training = True
 
 
-class AirbenchBatches(_SeededBatches):
+class AirbenchBatches(SeededBatches):
     """Shuffled batches of flipped and shifted images for `model.fit`.
 
     Batch i of epoch e is drawn from a generator seeded by (seed, e, i). Images that
@@ -584,9 +584,9 @@ class AirbenchBatches(_SeededBatches):
             IndexError: index not from 0 to the number of batches less 1.
             TypeError: index that is no whole number.
         """
-        rng = self._make_generator(index)
+        rng = self.make_generator(index)
         batch = slice(index * self.batch_size, (index + 1) * self.batch_size)
-        chosen = self._shuffles[0][batch]
+        chosen = self.shuffles[0][batch]
         shifts = rng.integers(-self.shift, self.shift + 1, (2, len(chosen)))
         mirrored = rng.random(len(chosen)) < 0.5
         if self.flip == "alternating":

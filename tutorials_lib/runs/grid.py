@@ -3,6 +3,7 @@
 import contextlib
 import datetime
 import hashlib
+import inspect
 import json
 import os
 import pathlib
@@ -14,13 +15,18 @@ from typing import Any
 
 import keras
 
+from tutorials_lib.runs.checkpoints import ResumableFit
 from tutorials_lib.runs.claims import claim_run
 from tutorials_lib.runs.cluster import run_on_cluster
 from tutorials_lib.runs.devices import spread_batches
-from tutorials_lib.runs.environment import describe_commit, describe_environment
+from tutorials_lib.runs.environment import (
+    describe_commit,
+    describe_environment,
+    describe_versions,
+)
 from tutorials_lib.runs.files import WriteError, remove_partials
 from tutorials_lib.runs.folders import may_publish, published_folder, runs_folder
-from tutorials_lib.runs.profiles import Settings
+from tutorials_lib.runs.profiles import PUBLISHED, Settings
 from tutorials_lib.runs.records import (
     SCHEMA,
     Record,
@@ -59,26 +65,27 @@ def run_grid(
 ) -> list[Record]:
     """Runs every planned run that is not done yet and returns all records.
 
-    Runs of profile `full` on real data and with the profile's own protocol are
-    written to the folder of published records (the runs folder where the package is
-    installed apart from its project); with a changed protocol, to a folder of that
-    protocol's own among the runs. One that stands there is read instead of run
-    again. So a grid that was killed goes on where it was, and several
-    processes may work on one grid: each claims a run before it starts it. Runs of
-    other profiles are always run and written to the runs folder. Where
-    TUTORIALS_SCHEDULER names a Dask scheduler, its workers run them.
+    Runs of profiles `laptop` and `full` on real data and with the profile's own
+    protocol are written to the folder of published records (the runs folder where the
+    package is installed apart from its project); with a changed protocol, to a folder
+    of that protocol's own among the runs. One that stands there is read instead of
+    run again. So a grid that was killed goes on where it was, from its last finished
+    epoch, and several processes may work on one grid: each claims a run before it
+    starts it. Runs of other profiles are always run and written to the runs folder.
+    Where TUTORIALS_SCHEDULER names a Dask scheduler, its workers run them.
 
     Args:
         settings: The chapter's `Settings`. `max_minutes` starts no new run that
             long after they were chosen; 0 only reads what is there.
         data: The `Dataset` that the runs use.
         grid: Planned runs, from `plan_run`, in the order to run them.
-        train: Function called as `train(seed=..., callbacks=..., **parameters)`; it
-            hands the callbacks to `fit` and returns a dict with `metrics` (name to
-            number), `history` (name to list, one entry an epoch), `images` (how
+        train: Function called as `train(seed=..., fit=..., **parameters)`. It trains by
+            `fit(model, batches, ...)`, see `checkpoints.ResumableFit`; one that has an
+            argument `callbacks` instead hands these to `model.fit`. It returns a dict
+            with `metrics` (name to number), `history` (name to list), `images` (how
             many images training has seen; 0 for a run that trains nothing, as an
-            ensemble, and leaves the callbacks aside) and, as wanted, `arrays` (name
-            to array, see `records.read_arrays`).
+            ensemble) and, as wanted, `arrays` (name to array, see
+            `records.read_arrays`).
 
     Returns:
         Records, in the order of the grid; runs not done are left out.
@@ -97,7 +104,7 @@ def run_grid(
     _check_grid(grid)
     # The one run that is asked for; what it builds on is read where it stands.
     only = os.environ.get("TUTORIALS_ONLY")
-    lasting = settings.profile == "full" and data.origin != "sample"
+    lasting = settings.profile in PUBLISHED and data.origin != "sample"
     folder = _choose_folder(settings, lasting, only)
     _check_writable(folder)
     commit = describe_commit()
@@ -123,8 +130,12 @@ def run_grid(
                         done[path] = _read_planned(settings.chapter, data, run, path)
                     elif claimed:
                         remove_partials(path)
-                        record, arrays = _run_once(settings, data, run, train, commit)
+                        fit = _prepare_fit(settings, data, run, resumable and path)
+                        record, arrays = _run_once(
+                            settings, data, run, train, commit, fit
+                        )
                         _keep(record, arrays, path)
+                        fit.remove()
                         done[path] = record
                         _say(len(done), len(planned), record)
         before, waiting = waiting, len(wanted - done.keys())
@@ -142,7 +153,7 @@ def _choose_folder(settings, lasting, only):
     if lasting and not settings.changed and may_publish():
         home = published_folder()
     elif lasting and settings.changed and not only:
-        home = home.with_name(f"full-{_name_protocol(settings)}")
+        home = home.with_name(f"{settings.profile}-{_name_protocol(settings)}")
     return home / settings.chapter
 
 
@@ -239,15 +250,37 @@ def _is_late(settings):
     return minutes is not None and time.monotonic() - settings.started >= 60 * minutes
 
 
-def _run_once(settings, data, run, train, commit):
+def _prepare_fit(settings, data, run, path):
+    """What trains a run; it has a checkpoint, named as the record, if it may resume."""
     log = runs_folder() / "progress" / f"{settings.chapter}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     watch = WatchEpochs(log, f"{run['variant']}, seed {run['seed']}")
+    versions = describe_versions()
+    backend = keras.backend.backend()
+    identity = {
+        **{name: run[name] for name in ("variant", "seed", "parameters")},
+        "data": data.sha256,
+        "backend": backend,
+        "versions": {name: versions.get(name) for name in ("keras", backend)},
+    }
+    if path:
+        path = runs_folder() / "checkpoints" / settings.chapter / f"{path.stem}.npz"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        remove_partials(path)
+    identity["chapter"] = settings.chapter
+    return ResumableFit(path or None, identity, [watch])
+
+
+def _run_once(settings, data, run, train, commit, fit):
+    (watch,) = fit.callbacks
     date = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    # A function that calls `model.fit` itself takes callbacks, and cannot resume.
+    takes_fit = "fit" in inspect.signature(train).parameters
+    how = {"fit": fit} if takes_fit else {"callbacks": fit.callbacks}
     start = time.perf_counter()
     with spread_batches() as devices:
-        result = train(seed=run["seed"], callbacks=[watch], **run["parameters"])
-    wall = time.perf_counter() - start
+        result = train(seed=run["seed"], **how, **run["parameters"])
+    wall = fit.seconds + time.perf_counter() - start
     if result["images"] and not watch.seconds:
         raise ValueError("train must hand its callbacks to fit; no epoch was seen.")
     history = {

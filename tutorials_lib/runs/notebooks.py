@@ -30,7 +30,7 @@ from tutorials_lib.runs.folders import runs_folder
 from tutorials_lib.runs.scoreboard import write_pages
 
 # Time limit of a cell in seconds; a full grid takes what it takes.
-CELL_TIMEOUTS = {"smoke": 600, "quick": 1800, "full": None}
+CELL_TIMEOUTS = {"smoke": 600, "quick": 1800, "laptop": None, "full": None}
 
 # Figures go into the notebook, whatever the caller's environment says.
 KERNEL_ENVIRONMENT = {

@@ -272,25 +272,27 @@ def read_records(folder: str | pathlib.Path) -> list[Record]:
     return [read_record(path) for path in sorted(pathlib.Path(folder).glob("*.json"))]
 
 
-def published_records(chapter: str) -> list[Record]:
-    """Reads the records of a chapter's full runs.
+def published_records(chapter: str, profile: str = "full") -> list[Record]:
+    """Reads the records of a chapter's runs at `full`, or at `laptop`.
 
     Returns:
         A list of records.
 
     Raises:
-        RecordError: one of them is damaged, of another schema, or no full run of this
-            chapter on real data; or TUTORIALS_RECORDS names no folder.
+        RecordError: one of them is damaged, of another schema, or no such run of
+            this chapter on real data; or TUTORIALS_RECORDS names no folder.
     """
     home = published_folder()
     if os.environ.get("TUTORIALS_RECORDS") and not home.is_dir():
         raise RecordError(f"TUTORIALS_RECORDS must name a folder; {home} is none.")
     records = read_records(home / chapter)
     for record in records:
-        full = record["profile"] == "full" and record["data"]["origin"] != "sample"
-        if record["chapter"] != chapter or not full:
+        real = record["data"]["origin"] != "sample"
+        lasts = record["profile"] in ("laptop", "full") and real
+        if record["chapter"] != chapter or not lasts:
             raise RecordError(
                 f"{home / chapter}: the record of {record['variant']!r}, seed "
-                f"{record['seed']}, is no full run of {chapter} on real data."
+                f"{record['seed']}, is no run of {chapter} at laptop or full on real "
+                f"data."
             )
-    return records
+    return [record for record in records if record["profile"] == profile]

@@ -1,0 +1,248 @@
+"""Training that survives a kill: a checkpoint after every epoch.
+
+`keras.callbacks.BackupAndRestore` brings back weights and optimiser. A run that is to
+end with the same numbers as one that was never killed also needs the seed generators,
+the order of the batches, the other callbacks' state and the history; all are here.
+"""
+
+import io
+import json
+import pathlib
+import random
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from tutorials_lib.runs.files import WriteError, write_bytes
+from tutorials_lib.runs.records import RecordError
+
+# What Keras sets on every callback; not part of a callback's own state.
+KERAS_ATTRIBUTES = ("model", "_model", "params", "validation_data")
+
+
+class ResumableFit:
+    """`model.fit`, which goes on where a killed process left off.
+
+    Called in place of `model.fit`, on batches that depend on nothing but seed, epoch
+    and place (`SeededBatches`). A training function may call it several times, always
+    in the same order.
+
+    Args:
+        path: The checkpoint's file, written atomically after every epoch; None for
+            training without one.
+        identity: What the run is: a checkpoint of another run is refused. JSON.
+        callbacks: Callbacks of every fit, before those it is called with.
+
+    Attributes:
+        seconds: Wall-clock seconds that went into the run before this process.
+    """
+
+    def __init__(
+        self,
+        path: pathlib.Path | None,
+        identity: Mapping[str, Any],
+        callbacks: Sequence[keras.callbacks.Callback] = (),
+    ) -> None:
+        self.path = path
+        self.identity = json.loads(json.dumps(identity))
+        self.callbacks = list(callbacks)
+        self.start = time.perf_counter()
+        self.histories: list[dict[str, list[float]]] = []
+        self.saved = _read(path, self.identity) if path and path.exists() else None
+        self.seconds = self.saved[0]["seconds"] if self.saved else 0.0
+
+    def __call__(
+        self,
+        model: keras.Model,
+        x: Any,
+        *args: Any,
+        epochs: int = 1,
+        initial_epoch: int = 0,
+        callbacks: Sequence[keras.callbacks.Callback] = (),
+        **options: Any,
+    ) -> dict[str, list[float]]:
+        """Trains as `model.fit` does and returns the history.
+
+        Args:
+            model: A compiled `keras.Model`.
+            x: `SeededBatches`. What is not seeded, as arrays that Keras shuffles, is
+                trained on without a checkpoint.
+            *args: As for `fit`.
+            epochs: As for `fit`.
+            initial_epoch: As for `fit`.
+            callbacks: As for `fit`. Their attributes that are numbers or lists of
+                numbers or arrays are saved.
+            **options: As for `fit`; nothing is printed.
+
+        Returns:
+            Dict of name to list of floats, one an epoch in which it was logged.
+        """
+        part = len(self.histories)
+        saved = None
+        if self.saved and part < self.saved[0]["part"]:
+            # This fit had ended, and a later one was under way.
+            self.histories.append(self.saved[0]["histories"][part])
+            return self.histories[part]
+        if self.saved and part == self.saved[0]["part"]:
+            saved, self.saved = self.saved, None
+            initial_epoch = max(initial_epoch, saved[0]["epoch"])
+            if saved[0]["stop"]:
+                initial_epoch = epochs
+            print(
+                f"resumed after epoch {saved[0]['epoch']} of {epochs}", file=sys.stderr
+            )
+        self.histories.append({})
+        several = [*self.callbacks, *callbacks]
+        keeper = _Keeper(self, x, several, saved)
+        model.fit(
+            x,
+            *args,
+            epochs=epochs,
+            initial_epoch=initial_epoch,
+            callbacks=[*several, keeper],
+            verbose=0,
+            **options,
+        )
+        return self.histories[part]
+
+    def remove(self) -> None:
+        """Removes the checkpoint of a run whose record is written."""
+        if self.path:
+            self.path.unlink(missing_ok=True)
+
+
+class _Keeper(keras.callbacks.Callback):
+    """Keeps the history, saves after every epoch, restores before the first.
+
+    It is the last callback, so the others have done what they do before it saves, and
+    have reset themselves before it restores.
+    """
+
+    def __init__(self, fit, batches, callbacks, saved):
+        super().__init__()
+        self.fit, self.batches, self.others = fit, batches, callbacks
+        self.saved = saved
+        self.history = fit.histories[-1]
+
+    def on_train_begin(self, logs=None):
+        if self.saved is None:
+            return
+        state, arrays = self.saved
+        self.history.update(state["histories"][-1])
+        for number, variable in enumerate(_list_variables(self.model)):
+            variable.assign(arrays[f"variable {number}"])
+        for number, callback in enumerate(self.others):
+            _restore(callback, state["callbacks"][number], arrays, number)
+        version, internal, gauss = state["random"]
+        random.setstate((version, tuple(internal), gauss))
+        self.batches.epoch = state["batches"]
+
+    def on_epoch_end(self, epoch, logs=None):
+        for name, value in (logs or {}).items():
+            self.history.setdefault(name, []).append(float(value))
+        if self.fit.path is None or not hasattr(self.batches, "epoch"):
+            return
+        elapsed = time.perf_counter() - self.fit.start
+        arrays = {
+            f"variable {number}": keras.ops.convert_to_numpy(variable)
+            for number, variable in enumerate(_list_variables(self.model))
+        }
+        states = [_collect(x, arrays, number) for number, x in enumerate(self.others)]
+        state = {
+            "identity": self.fit.identity,
+            "part": len(self.fit.histories) - 1,
+            "epoch": epoch + 1,
+            "batches": self.batches.epoch,
+            "stop": bool(self.model.stop_training),
+            "histories": self.fit.histories,
+            "callbacks": states,
+            "random": random.getstate(),
+            "seconds": self.fit.seconds + elapsed,
+        }
+        try:
+            _write(self.fit.path, state, arrays)
+        except WriteError as error:
+            print(
+                f"no checkpoint of epoch {epoch + 1}: {error} Training goes on.",
+                file=sys.stderr,
+            )
+
+
+def _list_variables(model):
+    """Weights, seed generators and the optimiser's variables, in a fixed order."""
+    return [*model.variables, *model.optimizer.variables]
+
+
+def _collect(callback, arrays, number):
+    """A callback's numbers as JSON; its arrays join `arrays`."""
+    state = {}
+    for name, value in vars(callback).items():
+        if name in KERAS_ATTRIBUTES:
+            continue
+        if isinstance(value, np.generic):
+            value = value.item()
+        kinds = (bool, int, float, str)
+        values = value if isinstance(value, list) else [value]
+        if value is None or all(isinstance(each, kinds) for each in values):
+            state[name] = value
+        elif value is values and all(hasattr(each, "shape") for each in values):
+            for place, each in enumerate(value):
+                array = keras.ops.convert_to_numpy(each)
+                arrays[f"callback {number} {name} {place}"] = array
+            state[name] = {"arrays": len(value)}
+    return state
+
+
+def _restore(callback, state, arrays, number):
+    for name, value in state.items():
+        if isinstance(value, dict):
+            value = [
+                arrays[f"callback {number} {name} {place}"]
+                for place in range(value["arrays"])
+            ]
+        setattr(callback, name, value)
+
+
+def _write(path, state, arrays):
+    packed = io.BytesIO()
+    text = np.frombuffer(json.dumps(state).encode(), "uint8")
+    np.savez(packed, state=text, **arrays)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WriteError(f"{path.parent} cannot be made ({error}).") from error
+    write_bytes(path, packed.getvalue())
+
+
+def _read(path, identity):
+    """The state and the arrays of a checkpoint; raises where it is another run's."""
+    try:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as found:
+            arrays = dict(found)
+        state = json.loads(arrays.pop("state").tobytes())
+        found_identity = state["identity"]
+    # A damaged archive makes NumPy raise nearly anything.
+    except Exception as error:
+        raise RecordError(
+            f"the checkpoint {path} is damaged ({type(error).__name__}). Delete it to "
+            f"train this run from its first epoch."
+        ) from error
+    if found_identity != identity:
+        names = sorted(
+            name
+            for name in found_identity.keys() | identity.keys()
+            if found_identity.get(name) != identity.get(name)
+        )
+        differs = "; ".join(
+            f"{name} {found_identity.get(name)!r} there, {identity.get(name)!r} here"
+            for name in names
+        )
+        raise RecordError(
+            f"the checkpoint {path} belongs to another run: {differs}. Delete it to "
+            f"train this run from its first epoch."
+        )
+    return state, arrays
