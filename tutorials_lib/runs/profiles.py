@@ -116,7 +116,7 @@ TABLE: dict[str, dict[str, dict[str, Any]]] = {
         unlabelled_images=(100,            None,         None,         8000),
         test_images=      (60,             1000,         None,         None),
         # Of the fast network: how many images training passes through it.
-        passes=           (300,            20_000,       250_000,      None),
+        passes=           (300,            20_000,       125_000,      None),
         # Of the article's.
         epochs=           (2,              8,            60,           60),
         long_epochs=      (3,              30,           300,          300),
