@@ -133,6 +133,9 @@ class _Keeper(keras.callbacks.Callback):
             return
         state, arrays = self.saved
         self.history.update(state["histories"][-1])
+        # Keras builds the optimiser with the first step; until then it has no moments.
+        if not self.model.optimizer.built:
+            self.model.optimizer.build(self.model.trainable_variables)
         for number, variable in enumerate(_list_variables(self.model)):
             variable.assign(arrays[f"variable {number}"])
         for number, callback in enumerate(self.others):

@@ -142,6 +142,7 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "validation_images": _from(1),
     "labelled_images": partial(_check_unless_none, _from(1)),
     "unlabelled_images": partial(_check_unless_none, _from(1)),
+    "corrupted_images": partial(_check_unless_none, _from(1)),
     "passes": partial(_check_unless_none, _from(1)),
     "study_images": _from(1),
     "labelled_per_batch": _from(1),

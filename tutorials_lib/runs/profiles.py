@@ -115,6 +115,8 @@ TABLE: dict[str, dict[str, dict[str, Any]]] = {
         labelled_images=  (150,            2000,         4000,         None),
         unlabelled_images=(100,            None,         None,         8000),
         test_images=      (60,             1000,         None,         None),
+        # Test images that are corrupted, the first ones; None for all.
+        corrupted_images= (60,             500,          2000,         None),
         # Of the fast network: how many images training passes through it.
         passes=           (300,            20_000,       125_000,      None),
         # Of the article's.
