@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from tutorials_lib.batches import MixupBatches
+from tutorials_lib.mixup import MixupBatches
 
 
 def make_batches(images, labels, **changes):
@@ -65,7 +65,7 @@ def test_shuffles_use_every_image_once_in_each_place(images):
     own = np.eye(len(images), dtype="float32")
     batches = make_batches(images, own, pairing="shuffles", batch_size=16)
     assert [len(batches[k][0]) for k in range(len(batches))] == [16, 16, 8]
-    places = np.concatenate([batches._choose(None, k) for k in range(3)], axis=1)
+    places = np.concatenate([batches.choose_images(None, k) for k in range(3)], axis=1)
     for place in places:
         np.testing.assert_array_equal(np.sort(place), np.arange(40))
     assert (places[0] != places[1]).any()
@@ -102,7 +102,7 @@ def own_weights(pairing, alpha, method="beta"):
     n = 4000
     own = np.eye(n, dtype="float32")
     batches = MixupBatches(own[:, :1], own, alpha, n, 0, pairing, method=method)
-    chosen = batches._choose(np.random.default_rng([0, 0, 0]), 0)
+    chosen = batches.choose_images(np.random.default_rng([0, 0, 0]), 0)
     rows = batches[0][1]
     apart = chosen[0] != chosen[1]
     return rows[np.arange(n), chosen[0]][apart]
@@ -131,9 +131,9 @@ def test_lambda_per_batch_is_new_in_every_batch(images):
 @pytest.mark.parametrize("pairing", ["shuffles", "batch"])
 def test_every_epoch_is_shuffled_anew(images, labels, pairing):
     batches = make_batches(images, labels, pairing=pairing)
-    before = batches._choose(np.random.default_rng(0), 0)
+    before = batches.choose_images(np.random.default_rng(0), 0)
     batches.on_epoch_end()
-    after = batches._choose(np.random.default_rng(0), 0)
+    after = batches.choose_images(np.random.default_rng(0), 0)
     assert not np.array_equal(np.sort(before[0]), np.sort(after[0]))
 
 
@@ -143,7 +143,7 @@ def test_the_images_of_a_mix_are_chosen_independently(images, pairing):
     batches = make_batches(
         images, own, pairing=pairing, batch_size=40, images_per_mix=3
     )
-    first, second, third = batches._choose(np.random.default_rng(0), 0)
+    first, second, third = batches.choose_images(np.random.default_rng(0), 0)
     for one, two in ((first, second), (first, third), (second, third)):
         assert (np.asarray(one) == np.asarray(two)).mean() < 0.25
 

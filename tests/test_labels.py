@@ -4,8 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from tutorials_lib.batches import PartlyLabelledBatches
-from tutorials_lib.labels import choose_labelled
+from tutorials_lib.few_labels import PartlyLabelledBatches, choose_labelled
 
 
 @pytest.fixture

@@ -17,12 +17,11 @@ from scipy import stats
 
 from tutorials_lib.augmentation import RandomWarp, shift_channels
 from tutorials_lib.averaging import average_members, predict_draws
-from tutorials_lib.batches import MixupBatches, PartlyLabelledBatches
 from tutorials_lib.corruptions import CORRUPTIONS, corrupt_images
-from tutorials_lib.labels import choose_labelled
-from tutorials_lib.mixup import LAMBDA_PER, METHODS, PAIRINGS, mix, sample_weights
+from tutorials_lib.few_labels import *
+from tutorials_lib.few_labels import PartlyLabelledBatches, choose_labelled, hide_labels, balance_classes, keep_confident, write_labels
+from tutorials_lib.mixup import MixupBatches, LAMBDA_PER, METHODS, PAIRINGS, mix, sample_weights
 from tutorials_lib.noise import StochasticDepth, list_survivals
-from tutorials_lib.pseudo_labels import balance_classes, keep_confident, write_labels
 from tutorials_lib.rand_augment import OPERATIONS, RandAugment
 from tutorials_lib.scores import count_confidence, measure_accuracy, measure_calibration
 from tutorials_lib.support import checks
@@ -34,7 +33,7 @@ from tutorials_lib.support.statistics import (
     mean_interval,
     paired_difference,
 )
-from tutorials_lib.unlabelled import hash_images, hide_labels
+from tutorials_lib.support.folder import hash_images
 from tutorials_lib.vat import (
     compute_gradient,
     find_perturbation,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tutorials_lib.pseudo_labels import balance_classes, keep_confident, write_labels
+from tutorials_lib.few_labels import balance_classes, keep_confident, write_labels
 
 ROWS = np.array(
     [[0.8, 0.1, 0.1], [0.5, 0.4, 0.1], [0.05, 0.9, 0.05], [0.1, 0.15, 0.75]]

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tutorials_lib import unlabelled
-from tutorials_lib.unlabelled import hash_images, hide_labels, read_folder
+from tutorials_lib.few_labels import hide_labels
+from tutorials_lib.support import folder as unlabelled
+from tutorials_lib.support.folder import hash_images, read_folder
 
 
 class TestHideLabels:
