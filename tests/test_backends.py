@@ -10,7 +10,7 @@ from stand_ins import BLOCK
 TRAIN = """
 import json, sys
 import keras, numpy as np
-from tutorials_lib.batches import MixupBatches
+from tutorials_lib.mixup import MixupBatches
 from tutorials_lib.support.data import load_dataset, scale_images
 from tutorials_lib.networks import build_mixup_fashion_net
 
@@ -55,7 +55,7 @@ def test_import_is_light(run_python):
     """The package and all that the command line starts with load no backend."""
     heavy = ("keras", "tensorflow", "jax", "papermill", "matplotlib", "scipy")
     code = (
-        "import sys, tutorials_lib, tutorials_lib.support.data, tutorials_lib.mixup, "
+        "import sys, tutorials_lib, tutorials_lib.support.data, "
         "tutorials_lib.runs.cli, tutorials_lib.runs.profiles\n"
         f"print([name for name in {heavy!r} if name in sys.modules])"
     )

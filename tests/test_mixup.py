@@ -1,67 +1,78 @@
-"""The formula of mixup and the law of its weights, against closed forms and SciPy."""
+"""The formula of mixup, the law of its weights and who is mixed with whom."""
+
+import itertools
+import math
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from tutorials_lib.mixup import mix, sample_lambda, sample_weights
+from tutorials_lib.mixup import (
+    LAMBDA_PER,
+    METHODS,
+    PAIRINGS,
+    MixupBatches,
+    check_alpha,
+    mix,
+    sample_lambda,
+    sample_weights,
+)
 
 
-@pytest.mark.parametrize("method", ["beta", "gamma"])
+def make_batches(n=40, **changes):
+    """Batches of n images, each of a class of its own and one-hot like its label."""
+    own = np.eye(n, dtype="float32")
+    arguments = {"images": own, "labels": own, "alpha": 1.0, "batch_size": 8}
+    return MixupBatches(**{**arguments, "seed": 5, **changes})
+
+
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("alpha", [0.1, 0.2, 0.5, 1.0, 2.0])
 def test_lambda_follows_beta(method, alpha):
     drawn = sample_lambda(np.random.default_rng(3), 20_000, alpha, method)
     assert stats.kstest(drawn, stats.beta(alpha, alpha).cdf).pvalue > 1e-3
-    # A Beta of another strength is told apart, so the test can fail.
+    # The test tells a Beta of another strength apart.
     assert stats.kstest(drawn, stats.beta(2 * alpha, 2 * alpha).cdf).pvalue < 1e-6
 
 
-@pytest.mark.parametrize("number", [2, 3, 5])
-@pytest.mark.parametrize("method", ["beta", "gamma"])
-def test_weights_follow_dirichlet(number, method):
+@pytest.mark.parametrize("k", [2, 3, 5])
+@pytest.mark.parametrize("method", METHODS)
+def test_weights_follow_dirichlet(k, method):
     alpha = 0.4
-    rows = sample_weights(np.random.default_rng(1), 20_000, alpha, number, method)
+    rows = sample_weights(np.random.default_rng(1), 20_000, alpha, k, method)
     np.testing.assert_allclose(rows.sum(axis=1), 1, atol=1e-12)
     for column in rows.T:
-        # Each weight of a Dirichlet follows Beta(alpha, (k - 1) alpha).
-        law = stats.beta(alpha, (number - 1) * alpha)
+        law = stats.beta(alpha, (k - 1) * alpha)
         assert stats.kstest(column, law.cdf).pvalue > 1e-3
-    # Of a share 1 / k each, over the parameters' sum and one.
-    shares = np.full(number, 1 / number)
-    closed_form = np.diag(shares) - np.outer(shares, shares)
-    closed_form /= number * alpha + 1
-    np.testing.assert_allclose(np.cov(rows.T), closed_form, atol=0.004)
+    covariance = (np.eye(k) / k - 1 / k**2) / (k * alpha + 1)
+    np.testing.assert_allclose(np.cov(rows.T), covariance, atol=0.004)
 
 
-def test_each_method_draws_in_its_own_way():
-    """Of one law, they are told apart by what they draw from one seed."""
-    drawn = [
+def test_each_method_draws_as_it_says():
+    beta, gamma = (
         sample_weights(np.random.default_rng(1), 9, 0.4, 3, method)
-        for method in ("beta", "gamma")
-    ]
+        for method in METHODS
+    )
     expected = np.random.default_rng(1).dirichlet([0.4] * 3, size=9)
-    np.testing.assert_array_equal(drawn[0], expected)
+    np.testing.assert_array_equal(beta, expected)
     gammas = np.random.default_rng(1).gamma(0.4, size=(9, 3))
-    np.testing.assert_allclose(drawn[1], gammas / gammas.sum(axis=1, keepdims=True))
+    np.testing.assert_allclose(gamma, gammas / gammas.sum(axis=1, keepdims=True))
 
 
-@pytest.mark.parametrize("method", ["beta", "gamma"])
-def test_tiny_alpha_gives_zeros_and_ones(method):
-    drawn = sample_lambda(np.random.default_rng(0), 1000, 1e-2, method)
-    assert np.isfinite(drawn).all()
-    assert ((drawn < 0.01) | (drawn > 0.99)).mean() > 0.85
-    assert 0.4 < drawn.mean() < 0.6
-
-
-def test_underflow_and_overflow_are_errors_not_nan():
-    rng = np.random.default_rng(0)
-    with pytest.raises(ValueError, match=r"alpha must be from 0\.001 to 1e6 where"):
-        sample_lambda(rng, 1000, 1e-8, "gamma")
-    with pytest.raises(ValueError, match=r"alpha must be from 0 to 1e6 where"):
-        sample_lambda(rng, 1000, 1e308)
-    assert np.isfinite(sample_lambda(rng, 1000, 1e-3, "gamma")).all()
-    assert np.isfinite(sample_lambda(rng, 1000, 1e-8)).all()
-    np.testing.assert_allclose(sample_lambda(rng, 1000, 1e6), 0.5, atol=0.01)
+@pytest.mark.parametrize(
+    ("alpha", "method"),
+    [(1e-300, "beta"), (1e-3, "beta"), (1e-3, "gamma"), (1e6, "beta"), (1e6, "gamma")],
+)
+@pytest.mark.parametrize("k", [2, 3])
+def test_weights_at_extreme_alpha(alpha, method, k):
+    rows = sample_weights(np.random.default_rng(0), 1000, alpha, k, method)
+    np.testing.assert_allclose(rows.sum(axis=1), 1, atol=1e-9)
+    assert (rows >= 0).all()
+    np.testing.assert_allclose(rows.mean(axis=0), 1 / k, atol=0.06)
+    if alpha < 1:
+        assert (rows.max(axis=1) > 0.99).mean() > 0.98
+    else:
+        np.testing.assert_allclose(rows, 1 / k, atol=0.01)
 
 
 def test_mix_by_hand():
@@ -71,44 +82,155 @@ def test_mix_by_hand():
     np.testing.assert_array_equal(mixed, [[15.0, 15.0], [4.0, 6.0]])
 
 
-def test_mix_of_three_is_an_inner_product(images):
+@pytest.mark.parametrize("shape", [(7,), (7, 3), (7, 4, 5, 1), (1, 2, 2)])
+@pytest.mark.parametrize("k", [2, 3, 4])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "uint8"])
+def test_mix_is_the_weighted_sum(shape, k, dtype):
     rng = np.random.default_rng(2)
-    parts = [images[rng.permutation(40)] for _ in range(3)]
-    weights = rng.dirichlet([1, 1, 1], size=40)
-    expected = np.einsum("knhwc,nk->nhwc", np.stack(parts), weights)
-    np.testing.assert_allclose(mix(parts, weights), expected, atol=1e-6)
+    arrays = list(rng.normal(100, 20, size=(k, *shape)).astype(dtype))
+    weights = rng.dirichlet([1] * k, size=shape[0])
+    mixed = mix(arrays, weights)
+    expected = np.einsum("kn...,nk->n...", np.float64(arrays), weights)
+    assert mixed.dtype == np.float32
+    np.testing.assert_allclose(mixed, expected, rtol=1e-6)
+    # One row of weights is for all samples.
+    one = mix(arrays, weights[:1])
+    np.testing.assert_array_equal(one, mix(arrays, weights[[0] * shape[0]]))
 
 
 @pytest.mark.parametrize(
-    ("arrays", "weights", "said"),
+    ("pairing", "lambda_per", "k", "method"),
+    list(itertools.product(PAIRINGS, LAMBDA_PER, (2, 3), METHODS)),
+)
+def test_batches_mix_labels_as_images(images, pairing, lambda_per, k, method):
+    labels = np.eye(len(images), dtype="float32")
+    arguments = (0.5, 7, 3, pairing, lambda_per, k, method)
+    batches = MixupBatches(images, labels, *arguments)
+    assert len(batches) == len(list(batches)) == (5 if pairing == "replacement" else 6)
+    for mixed, rows in batches:
+        np.testing.assert_allclose(rows.sum(axis=1), 1, atol=1e-6)
+        assert (rows > 0).sum(axis=1).max() == k
+        expected = np.einsum("nk,khwc->nhwc", rows, images)
+        np.testing.assert_allclose(mixed, expected, atol=1e-5)
+
+
+def test_labels_of_one_class_stay_one_hot(images):
+    labels = np.eye(3)[[1] * 40]
+    _, rows = make_batches(images=images, labels=labels)[0]
+    np.testing.assert_allclose(rows, labels[:8], atol=1e-6)
+
+
+def test_tiny_alpha_gives_plain_images_and_labels(images, labels):
+    mixed, rows = make_batches(images=images, labels=labels, alpha=1e-6)[0]
+    for image, row in zip(mixed, rows, strict=True):
+        (place,) = np.flatnonzero((images == image).all(axis=(1, 2, 3)))
+        np.testing.assert_array_equal(row, labels[place])
+
+
+def list_chosen(batches):
+    """The places of an epoch, one row for each image of a mix."""
+    rng = np.random.default_rng(0)
+    chosen = [batches.choose_images(rng, k) for k in range(len(batches))]
+    return np.concatenate(chosen, axis=1)
+
+
+def test_replacement_leaves_images_out_as_chance_has_it():
+    images = np.arange(4000, dtype="float32").reshape(-1, 1)
+    batches = MixupBatches(images, np.ones((4000, 1)), 1e-6, 50, 0)
+    drawn = np.concatenate([batch for batch, _ in batches])
+    # A draw of n of n images with replacement has 1 - 1/e of them.
+    assert len(np.unique(drawn)) / 4000 == pytest.approx(1 - math.exp(-1), abs=0.03)
+
+
+def test_shuffles_use_every_image_once_in_each_place():
+    batches = make_batches(pairing="shuffles", batch_size=16, images_per_mix=3)
+    assert [len(rows) for _, rows in batches] == [16, 16, 8]
+    for place in list_chosen(batches):
+        np.testing.assert_array_equal(np.sort(place), np.arange(40))
+
+
+def test_batch_pairing_mixes_a_batch_with_itself():
+    batches = make_batches(pairing="batch", batch_size=10)
+    seen = [set(np.flatnonzero(rows.sum(axis=0))) for _, rows in batches]
+    assert [len(places) for places in seen] == [10] * 4
+    assert set.union(*seen) == set(range(40))
+
+
+@pytest.mark.parametrize("pairing", PAIRINGS)
+def test_images_of_a_mix_are_chosen_independently(pairing):
+    batches = make_batches(pairing=pairing, batch_size=40, images_per_mix=3)
+    for one, two in itertools.combinations(list_chosen(batches), 2):
+        # The same image twice is as rare as chance has it: 1 in 40.
+        assert (one == two).mean() < 0.25
+    before = list_chosen(batches)
+    batches.on_epoch_end()
+    if pairing != "replacement":
+        assert (before[0] != list_chosen(batches)[0]).any()
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("pairing", PAIRINGS)
+def test_weights_of_batches_follow_beta_of_alpha(pairing, method):
+    """Not of 2 alpha, and not the larger one always on the first image."""
+    n = 4000
+    own = np.eye(n, dtype="float32")
+    batches = MixupBatches(own[:, :1], own, 0.7, n, 0, pairing, method=method)
+    first, second = batches.choose_images(batches.make_generator(0), 0)
+    drawn = batches[0][1][np.arange(n), first][first != second]
+    assert stats.kstest(drawn, stats.beta(0.7, 0.7).cdf).pvalue > 1e-3
+
+
+def test_lambda_per_sample_and_per_batch():
+    def count_lambdas(rows):
+        tops = rows.max(axis=1).round(5)
+        return len(np.unique(tops[tops < 1]))
+
+    _, rows = make_batches(pairing="batch", batch_size=40)[0]
+    assert count_lambdas(rows) > 30
+    batches = list(make_batches(pairing="batch", lambda_per="batch"))
+    assert [count_lambdas(rows) for _, rows in batches] == [1] * 5
+    assert count_lambdas(np.concatenate([rows for _, rows in batches])) == 5
+
+
+@pytest.mark.parametrize("pairing", PAIRINGS)
+def test_a_batch_depends_on_seed_epoch_and_index_alone(pairing):
+    def draw(seed=5, epoch=0, index=2):
+        batches = make_batches(seed=seed, pairing=pairing)
+        batches[1]
+        batches.epoch = epoch
+        return batches[index][0]
+
+    np.testing.assert_array_equal(draw(), make_batches(pairing=pairing)[2][0])
+    for other in (draw(seed=6), draw(epoch=1), draw(index=1)):
+        assert not np.array_equal(draw(), other)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
     [
-        ([np.zeros((2, 3)), np.zeros((2, 4))], np.ones(2), "one shape"),
-        ([np.zeros((2, 3)), np.zeros((2, 3))], np.ones(3), r"\(2, 2\).*\(3, 2\)"),
-        ([np.zeros((2, 3))] * 3, np.ones(2), r"\(2, 3\).*\(2, 2\)"),
-        ([np.zeros((2, 3))] * 2, np.full((2, 2), 0.6), "must sum to 1"),
-        ([np.zeros((2, 3))] * 2, np.array([0.5, np.nan]), "weights must hold finite"),
+        ("alpha", 0),
+        ("alpha", float("nan")),
+        ("alpha", 1e7),
+        ("batch_size", 41),
+        ("batch_size", 2.5),
+        ("seed", -1),
+        ("pairing", "random"),
+        ("lambda_per", "image"),
+        ("images_per_mix", 1),
+        ("method", "uniform"),
+        ("labels", np.arange(40)),
+        ("labels", np.full((40, 4), 0.5)),
+        ("labels", np.eye(4)[[0] * 39]),
+        ("images", np.zeros((40, 6, 5, 1), "uint8")),
+        ("images", np.full((40, 2), np.nan)),
     ],
 )
-def test_mix_refuses_shapes_that_disagree(arrays, weights, said):
-    with pytest.raises(ValueError, match=said):
-        mix(arrays, weights)
+def test_bad_arguments(name, value):
+    with pytest.raises(ValueError, match=name):
+        make_batches(**{name: value})
 
 
-@pytest.mark.parametrize(
-    "alpha", [0, -1, float("nan"), float("inf"), "0.1", None, True]
-)
-def test_bad_alpha(alpha):
-    with pytest.raises(ValueError, match=r"alpha must be a finite number above 0; got"):
-        sample_lambda(np.random.default_rng(0), 4, alpha)
-
-
-def test_bad_number_and_method():
-    rng = np.random.default_rng(0)
-    with pytest.raises(ValueError, match="n must be a whole number of at least 1"):
-        sample_lambda(rng, 0, 1.0)
-    with pytest.raises(
-        ValueError, match=r"images_per_mix must be .* at least 2; got 1"
-    ):
-        sample_weights(rng, 4, 1.0, 1)
-    with pytest.raises(ValueError, match="'beta', 'gamma'; got 'uniform'"):
-        sample_lambda(rng, 4, 1.0, "uniform")
+def test_gammas_that_underflow():
+    assert check_alpha(1e-3, "gamma") == 1e-3
+    with pytest.raises(ValueError, match="alpha"):
+        check_alpha(1e-4, "gamma")

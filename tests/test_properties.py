@@ -2,7 +2,6 @@
 
 import fractions
 import functools
-import math
 import re
 
 import keras
@@ -17,24 +16,17 @@ from scipy import stats
 
 from tutorials_lib.augmentation import RandomWarp, shift_channels
 from tutorials_lib.averaging import average_members, predict_draws
-from tutorials_lib.batches import MixupBatches, PartlyLabelledBatches
 from tutorials_lib.corruptions import CORRUPTIONS, corrupt_images
-from tutorials_lib.labels import choose_labelled
-from tutorials_lib.mixup import LAMBDA_PER, METHODS, PAIRINGS, mix, sample_weights
 from tutorials_lib.noise import StochasticDepth, list_survivals
-from tutorials_lib.pseudo_labels import balance_classes, keep_confident, write_labels
 from tutorials_lib.rand_augment import OPERATIONS, RandAugment
 from tutorials_lib.scores import count_confidence, measure_accuracy, measure_calibration
 from tutorials_lib.support import checks
-from tutorials_lib.support.data import fingerprint_images, load_dataset, scale_images
 from tutorials_lib.support.line_names import spread_apart
-from tutorials_lib.support.samples import draw_samples
 from tutorials_lib.support.statistics import (
     binomial_error,
     mean_interval,
     paired_difference,
 )
-from tutorials_lib.unlabelled import hash_images, hide_labels
 from tutorials_lib.vat import (
     compute_gradient,
     find_perturbation,
@@ -116,234 +108,7 @@ class TestChecks:
         assert refused or found is values
 
 
-class TestMixing:
-    @try_many(share=4, data=st.data(), k=st.integers(2, 4), n=SIZES)
-    def test_mix_is_the_weighted_sum(self, data, k, n):
-        shape = (n, *data.draw(npst.array_shapes(min_dims=0, max_dims=3, max_side=4)))
-        arrays = [data.draw(draw_floats(shape)) for _ in range(k)]
-        weights = data.draw(draw_rows(n, k))
-        mixed = mix(arrays, weights)
-        expected = np.einsum("kn...,nk->n...", np.float64(arrays), weights)
-        assert mixed.dtype == np.float32
-        np.testing.assert_allclose(mixed, expected, atol=1e-3)
-        assert (mixed <= np.max(arrays, axis=0) + 1e-3).all()
-        assert (mixed >= np.min(arrays, axis=0) - 1e-3).all()
-
-    @try_many(weight=st.floats(-3, 4))
-    def test_weights_beyond_0_to_1(self, weight):
-        arrays = [np.ones((2, 3)), np.zeros((2, 3))]
-        arguments = {"arrays": arrays, "weights": np.array([0.5, weight])}
-        refused, _ = refuses(mix, arguments, "weights")
-        assert refused == (not 0 <= np.float32(weight) <= 1)
-
-    @try_many(
-        share=4,
-        n=SIZES,
-        exponent=st.floats(-3, 6),
-        k=st.integers(2, 5),
-        method=st.sampled_from(METHODS),
-        seed=SEEDS,
-    )
-    def test_weights_are_shares(self, n, exponent, k, method, seed):
-        rng = np.random.default_rng(seed)
-        weights = sample_weights(rng, n, 10**exponent, k, method)
-        assert weights.shape == (n, k)
-        assert (weights >= 0).all()
-        np.testing.assert_allclose(weights.sum(axis=1), 1, atol=1e-9)
-
-    @try_many(exponent=st.floats(-300, -3), k=st.integers(2, 5), seed=SEEDS)
-    def test_beta_at_any_alpha(self, exponent, k, seed):
-        weights = sample_weights(np.random.default_rng(seed), 5, 10**exponent, k)
-        np.testing.assert_allclose(weights.sum(axis=1), 1, atol=1e-9)
-
-    @try_many(
-        share=4,
-        data=st.data(),
-        classes=CLASSES,
-        pairing=st.sampled_from(PAIRINGS),
-        lambda_per=st.sampled_from(LAMBDA_PER),
-        k=st.integers(2, 4),
-        method=st.sampled_from(METHODS),
-        seed=SEEDS,
-    )
-    def test_batches_mix_labels_as_images(
-        self, data, classes, pairing, lambda_per, k, method, seed
-    ):
-        n = len(classes)
-        size = data.draw(st.integers(1, n))
-        labels = np.eye(5, dtype="float32")[classes]
-        # An image that is its own place in the set shows what it was mixed from.
-        batches = MixupBatches(
-            np.eye(n, dtype="float32"),
-            labels,
-            0.5,
-            size,
-            seed,
-            pairing,
-            lambda_per,
-            k,
-            method,
-        )
-        whole = n // size if pairing == "replacement" else math.ceil(n / size)
-        assert len(batches) == whole
-        for _ in range(2):
-            parts = [batches[place] for place in range(len(batches))]
-            for images, rows in parts:
-                np.testing.assert_allclose(images @ labels, rows, atol=1e-5)
-                np.testing.assert_allclose(rows.sum(axis=1), 1, atol=1e-5)
-                assert (images > 0).sum(axis=1).max() <= k
-            if pairing != "replacement":
-                assert sum(len(images) for images, _ in parts) == n
-            batches.on_epoch_end()
-
-    @try_many(
-        share=4,
-        data=st.data(),
-        n=SIZES,
-        others=st.integers(1, 20),
-        seed=SEEDS,
-        alone=st.booleans(),
-    )
-    def test_partly_labelled(self, data, n, others, seed, alone):
-        part = data.draw(st.integers(1, others))
-        known = data.draw(st.integers(1, 9))
-        width = n + others
-        images = np.eye(width, dtype="float32")
-        labels = np.eye(3, dtype="float32")[np.arange(n) % 3]
-        batches = PartlyLabelledBatches(
-            images[:n], labels, images[n:], part + known, known, seed, alone
-        )
-        assert len(batches) == others // part
-        seen = np.zeros(width)
-        for place in range(len(batches)):
-            x, y, weights = batches[place]
-            assert len(x) == len(y) == len(weights) == known + (0 if alone else part)
-            np.testing.assert_array_equal(x[:known, :n] @ labels, y[:known])
-            assert not y[known:].any() and not weights[known:].any()
-            np.testing.assert_allclose(weights.mean(), 1, rtol=1e-6)
-            seen += x[known:].sum(axis=0)
-        assert seen.max() <= 1 and not seen[:n].any()
-
-
-class TestLabels:
-    @try_many(share=4, classes=CLASSES, each=st.integers(1, 6), seed=SEEDS)
-    def test_chosen_are_equally_many_of_each(self, classes, each, seed):
-        names, counts = np.unique(classes, return_counts=True)
-        n = each * len(names)
-        arguments = {"labels": classes, "n": n, "seed": seed}
-        refused, chosen = refuses(choose_labelled, arguments, "n")
-        assert refused == bool((counts < each).any())
-        if not refused:
-            assert (np.diff(chosen) > 0).all()
-            found = np.unique(classes[chosen], return_counts=True)
-            np.testing.assert_array_equal(found[0], names)
-            assert set(found[1]) == {each}
-        refused, parts = refuses(hide_labels, arguments, "n")
-        assert refused == bool((counts < each).any() or n == len(classes))
-        if not refused:
-            both = np.sort(np.concatenate(parts))
-            np.testing.assert_array_equal(both, np.arange(len(classes)))
-
-    @try_many(share=4, data=st.data(), n=SIZES, k=SIZES, threshold=st.floats(0, 0.99))
-    def test_confident_ones_are_kept(self, data, n, k, threshold):
-        rows = data.draw(draw_rows(n, k))
-        expected = [place for place in range(n) if max(rows[place]) > threshold]
-        arguments = {"probabilities": rows, "threshold": threshold}
-        refused, kept = refuses(keep_confident, arguments, "threshold")
-        assert refused == (not expected)
-        assert refused or kept.tolist() == expected
-
-    @try_many(share=4, labels=CLASSES, empty=st.sampled_from(("stop", "skip")))
-    def test_balanced_classes(self, labels, empty):
-        counts = np.bincount(labels, minlength=5)
-        arguments = {"labels": labels, "classes": 5, "empty": empty}
-        refused, places = refuses(balance_classes, arguments, "labels")
-        assert refused == (empty == "stop" and not counts.all())
-        if not refused:
-            after = np.bincount(labels[places], minlength=5)
-            np.testing.assert_array_equal(after, np.where(counts, counts.max(), 0))
-            # Nothing is lost, and nothing comes twice more often than another.
-            times = np.bincount(places, minlength=len(labels))
-            for each in np.flatnonzero(counts):
-                assert np.ptp(times[labels == each]) <= 1 <= times[labels == each].min()
-
-    @try_many(classes=st.integers(1, 4), labels=CLASSES)
-    def test_labels_out_of_range(self, classes, labels):
-        arguments = {"labels": labels, "classes": classes, "empty": "skip"}
-        refused, _ = refuses(balance_classes, arguments, "labels")
-        assert refused == (labels.max() >= classes)
-
-    @try_many(share=4, data=st.data(), n=st.integers(0, 7), k=SIZES)
-    def test_written_labels(self, data, n, k):
-        rows = data.draw(draw_rows(n, k))
-        np.testing.assert_array_equal(write_labels(rows), rows)
-        hard = write_labels(rows, soft=False)
-        assert hard.shape == (n, k) and (hard.sum(axis=1) == 1).all()
-        np.testing.assert_array_equal(hard.argmax(axis=1), rows.argmax(axis=1))
-
-
-class TestData:
-    @try_many(
-        share=4,
-        images=npst.arrays("uint8", npst.array_shapes(min_side=0, max_side=5)),
-        low=st.floats(-1e6, 1e6),
-        high=st.floats(-1e6, 1e6),
-    )
-    def test_scaling_is_linear(self, images, low, high):
-        scaled = scale_images(images, low, high)
-        assert (scaled.dtype, scaled.shape) == (np.float32, images.shape)
-        expected = low + (high - low) * images.astype("float64") / 255
-        np.testing.assert_allclose(
-            scaled, expected, atol=1e-6 * max(-low, low, 1, abs(high))
-        )
-
-    @try_many(train=st.integers(1, 2000), test=st.integers(1, 500))
-    def test_taken_are_the_first(self, train, test):
-        data = load_dataset("mnist", "sample")
-        taken = data.take(train, test)
-        assert len(taken.x_train) == len(taken.y_train) == train
-        np.testing.assert_array_equal(taken.y_test, data.y_test[:test])
-
-    @try_many(share=4, data=st.data(), n=st.integers(0, 6))
-    def test_fingerprints_of_any_order(self, data, n):
-        images = data.draw(npst.arrays("uint8", (n, 2, 2, 1)))
-        labels = data.draw(npst.arrays("uint8", n))
-        order = data.draw(st.permutations(range(n)))
-        found = fingerprint_images(images, labels)
-        order = np.array(order, int)
-        assert fingerprint_images(images[order], labels[order].astype(int)) == found
-        if n:
-            assert fingerprint_images(images, labels ^ 1) != found
-
-    @try_many(
-        images=npst.arrays(
-            "float32",
-            npst.array_shapes(min_dims=2, max_side=4),
-            elements=st.floats(-5, 5, width=32),
-        ),
-    )
-    def test_hash_sees_shape_and_values(self, images):
-        found = hash_images(images)
-        assert re.fullmatch("[0-9a-f]{16}", found)
-        assert hash_images(images.copy()) == found
-        assert hash_images(images[None]) != found
-        assert hash_images(np.where(images == 1, 2, 1).astype("float32")) != found
-
-    @try_many(
-        n=st.integers(1, 25),
-        height=st.integers(1, 12),
-        width=st.integers(1, 12),
-        channels=st.sampled_from((1, 3)),
-        seed=st.integers(0, 10**12),
-    )
-    def test_samples(self, n, height, width, channels, seed):
-        shape = (height, width, channels)
-        images, labels = draw_samples(n, shape, seed)
-        assert (images.dtype, images.shape) == (np.uint8, (n, *shape))
-        counts = np.bincount(labels, minlength=10)
-        assert counts.sum() == n and np.ptp(counts) <= 1
-        np.testing.assert_array_equal(draw_samples(n, shape, seed)[0], images)
-
+class TestCorruptions:
     @pytest.mark.parametrize("kind", sorted(CORRUPTIONS))
     @try_many(
         images=npst.arrays(

@@ -7,18 +7,20 @@ Minimization", arXiv:1710.09412, equation 1:
     y = lambda * y_i + (1 - lambda) * y_j,    lambda ~ Beta(alpha, alpha)
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike
 
+from tutorials_lib.support.batches import SeededBatches
 from tutorials_lib.support.checks import (
-    check_array,
-    check_arrays,
     check_choice,
-    check_count,
     check_finite,
+    check_floats,
+    check_label_rows,
     check_positive,
+    check_range,
+    check_whole,
 )
 
 METHODS = ("beta", "gamma")
@@ -27,49 +29,19 @@ LAMBDA_PER = ("sample", "batch")
 
 
 def check_alpha(alpha: float, method: str = "beta") -> float:
-    """Raises ValueError unless Beta(alpha, alpha) can be drawn from in floats.
+    """Raises ValueError unless weights can be drawn with this alpha.
 
     Args:
-        alpha: Above 0 and at most 1e6; at least 1e-3 where weights come from gamma
-            draws, most of which underflow to 0 below that.
+        alpha: Above 0 and at most 1e6; at least 1e-3 with gamma draws, which below
+            that nearly all underflow to 0.
         method: `"beta"` or `"gamma"`.
 
     Returns:
         `alpha` as a float.
     """
     check_choice("method", method, METHODS)
-    alpha = check_positive("alpha", alpha)
-    lowest = 1e-3 if method == "gamma" else 0
-    if not lowest <= alpha <= 1e6:
-        raise ValueError(
-            f"alpha must be from {lowest:g} to 1e6 where method is {method!r}; "
-            f"got {alpha!r}."
-        )
-    return alpha
-
-
-def sample_lambda(
-    rng: np.random.Generator, n: int, alpha: float, method: str = "beta"
-) -> np.ndarray:
-    """Draws n mixing weights from Beta(alpha, alpha).
-
-    Args:
-        rng: A `numpy.random.Generator`.
-        n: How many.
-        alpha: See `check_alpha`. Towards 0 the weights become 0 or 1 (no mixing).
-        method: `"beta"` draws from the distribution; `"gamma"` takes
-            g1 / (g1 + g2) of two Gamma(alpha, 1) draws, which has the same law.
-            A generator's Beta is safe at any alpha; the quotient is 0 / 0 where
-            both draws underflow, which is drawn again here.
-
-    Returns:
-        float64 array (n,) in [0, 1]. In single precision so many weights near 1
-        would round to 1 that at small alpha the law would visibly change.
-
-    Raises:
-        ValueError: n below 1, alpha not positive and finite, unknown method.
-    """
-    return sample_weights(rng, n, alpha, 2, method)[:, 0]
+    check_positive("alpha", alpha)
+    return check_range("alpha", alpha, 1e-3 if method == "gamma" else 0, 1e6)
 
 
 def sample_weights(
@@ -84,87 +56,141 @@ def sample_weights(
     For two images a row is (lambda, 1 - lambda) with lambda ~ Beta(alpha, alpha).
 
     Args:
-        rng: A `numpy.random.Generator`.
+        rng: Generator.
         n: How many rows.
-        alpha: Finite and above 0.
-        images_per_mix: Weights in a row, at least 2.
-        method: `"beta"` or `"gamma"`, see `sample_lambda`.
+        alpha: See `check_alpha`. Towards 0 one weight is 1, the others 0: no mixing.
+        images_per_mix: Weights in a row.
+        method: `"beta"` draws from the distribution itself. `"gamma"` divides
+            Gamma(alpha, 1) draws by their sum, which has the same law.
 
     Returns:
-        float64 array (n, images_per_mix), every row with sum 1.
-
-    Raises:
-        TypeError: rng is no generator.
-        ValueError: a value out of range, unknown method.
+        float64 (n, images_per_mix), rows with sum 1. In float32 so many weights near 1
+        would round to 1 that the law at small alpha would change.
     """
-    if not isinstance(rng, np.random.Generator):
-        raise TypeError(f"rng must be a numpy.random.Generator; got {rng!r}.")
-    n = check_count("n", n)
-    alpha = check_alpha(alpha, method)
-    images_per_mix = check_count("images_per_mix", images_per_mix, 2)
-    if method == "beta" and images_per_mix == 2:
-        first = rng.beta(alpha, alpha, size=n)
-        weights = np.stack([first, 1 - first], axis=1)
-    elif method == "beta":
-        weights = rng.dirichlet(np.full(images_per_mix, alpha), size=n)
-    else:
-        weights = _normalised_gammas(rng, n, alpha, images_per_mix)
-    return weights
+    if method == "gamma":
+        gammas = rng.gamma(alpha, size=(n, images_per_mix))
+        while (underflow := gammas.sum(axis=1) == 0).any():
+            gammas[underflow] = rng.gamma(alpha, size=(underflow.sum(), images_per_mix))
+        return gammas / gammas.sum(axis=1, keepdims=True)
+    if images_per_mix == 2:
+        lambdas = rng.beta(alpha, alpha, size=n)
+        return np.array([lambdas, 1 - lambdas]).T
+    return rng.dirichlet([alpha] * images_per_mix, size=n)
 
 
-def _normalised_gammas(rng, n, alpha, images_per_mix):
-    gammas = rng.gamma(alpha, size=(n, images_per_mix))
-    while (empty := gammas.sum(axis=1) == 0).any():
-        gammas[empty] = rng.gamma(alpha, size=(empty.sum(), images_per_mix))
-    return gammas / gammas.sum(axis=1, keepdims=True)
+def sample_lambda(
+    rng: np.random.Generator, n: int, alpha: float, method: str = "beta"
+) -> np.ndarray:
+    """Draws n values of lambda ~ Beta(alpha, alpha), see `sample_weights`.
+
+    Returns:
+        float64 (n,), from 0 to 1.
+    """
+    return sample_weights(rng, n, alpha, 2, method)[:, 0]
 
 
-def mix(arrays: Sequence[ArrayLike], weights: ArrayLike) -> np.ndarray:
-    """Returns the weighted mean of arrays, sample by sample.
+def mix(arrays: Sequence[np.ndarray], weights: np.ndarray) -> np.ndarray:
+    """Returns the weighted mean of arrays, sample by sample: equation 1 of the paper.
 
-    The formula of mixup; images and labels go through the same function with the
-    same weights.
+    Images and labels go through it with the same weights.
 
     Args:
-        arrays: Sequence of k arrays, each (n, ...), all of one shape.
-        weights: float array (n, k), every row with sum 1, or (n,) with the first
-            of two weights (lambda).
+        arrays: k arrays (n, ...) of one shape.
+        weights: Lambda (n,) for two arrays; or rows (n, k) with sum 1, of which a
+            single one, (1, k), is for all samples.
 
     Returns:
-        float32 array (n, ...).
+        float32 (n, ...).
+    """
+    if weights.ndim == 1:
+        weights = np.stack([weights, 1 - weights], axis=1)
+    ones = (1,) * (arrays[0].ndim - 1)
+    parts = [
+        np.multiply(weight.reshape(-1, *ones), array, dtype="float32")
+        for weight, array in zip(weights.T.astype("float32"), arrays, strict=True)
+    ]
+    mixed = parts[0]
+    for part in parts[1:]:
+        mixed += part
+    return mixed
+
+
+class MixupBatches(SeededBatches):
+    """Batches of mixed images and labels for `model.fit`.
+
+    Args:
+        images: float array (n, ...).
+        labels: float array (n, classes), one-hot rows.
+        alpha: Of Beta(alpha, alpha), see `check_alpha`.
+        batch_size: From 1 to n.
+        seed: Whole number of at least 0.
+        pairing: Which images are mixed.
+            `"replacement"`: every image of a batch is drawn from the whole set with
+            replacement; an epoch has floor(n / batch_size) batches.
+            `"shuffles"`: independent shuffles of the set are zipped, so that an epoch
+            uses every image once in each place; the last batch may be smaller.
+            `"batch"`: one shuffle; a batch is mixed with permutations of itself, as
+            by the paper's authors.
+        lambda_per: `"sample"`, or `"batch"` for one lambda a batch, as by the paper's
+            authors.
+        images_per_mix: At least 2.
+        method: `"beta"` or `"gamma"`, see `sample_weights`.
 
     Raises:
-        ValueError: shapes that do not agree, weights that are not from 0 to 1 or do
-            not sum to 1, values that are not finite in single precision.
+        ValueError: a value out of range, images that are not finite floats, labels
+            that are not one-hot, other lengths.
     """
-    arrays = check_arrays("arrays", arrays)
-    rows = check_finite("weights", check_array("weights", weights))
-    if rows.ndim == 1:
-        rows = np.stack([rows, 1 - rows], axis=1)
-    rows = rows.astype("float32")
-    shapes = {array.shape for array in arrays}
-    if len(shapes) != 1 or shapes == {()}:
-        raise ValueError(
-            f"arrays must hold at least one array (n, ...), all of one shape; got "
-            f"shapes {sorted(shapes)}."
-        )
-    (shape,) = shapes
-    if rows.shape != (shape[0], len(arrays)):
-        raise ValueError(
-            f"weights must have shape {(shape[0], len(arrays))} for {len(arrays)} "
-            f"arrays of {shape[0]} samples; got {rows.shape}."
-        )
-    right = (rows >= 0).all() and (np.abs(rows.sum(axis=1) - 1) <= 1e-3).all()
-    if not right:
-        raise ValueError("weights must sum to 1 for every sample, none below 0.")
-    ones = (1,) * (len(shape) - 1)
-    parts = (
-        np.multiply(weight.reshape(-1, *ones), array, dtype="float32")
-        for array, weight in zip(arrays, rows.T, strict=True)
-    )
-    with np.errstate(over="ignore", invalid="ignore"):
-        mixed = next(parts)
-        for part in parts:
-            mixed += part
-    # Not of every array: whatever is not finite in one of them, is not in their sum.
-    return check_finite("arrays", mixed)
+
+    def __init__(
+        self,
+        images: np.ndarray,
+        labels: np.ndarray,
+        alpha: float,
+        batch_size: int,
+        seed: int,
+        pairing: str = "replacement",
+        lambda_per: str = "sample",
+        images_per_mix: int = 2,
+        method: str = "beta",
+    ) -> None:
+        check_floats("images", images)
+        self.images = check_finite("images", images).astype("float32", copy=False)
+        self.labels = check_label_rows("labels", labels, images).astype("float32")
+        self.alpha = check_alpha(alpha, method)
+        self.batch_size = check_whole("batch_size", batch_size, 1, len(images))
+        self.pairing = check_choice("pairing", pairing, PAIRINGS)
+        self.lambda_per = check_choice("lambda_per", lambda_per, LAMBDA_PER)
+        self.images_per_mix = check_whole("images_per_mix", images_per_mix, 2)
+        self.method = method
+        shuffles = {"replacement": 0, "shuffles": images_per_mix, "batch": 1}
+        super().__init__(seed, len(images), shuffles[pairing])
+
+    def __len__(self) -> int:
+        if self.pairing == "replacement":
+            return len(self.images) // self.batch_size
+        return math.ceil(len(self.images) / self.batch_size)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """Returns batch `index` of this epoch.
+
+        Returns:
+            Images float32 (batch, ...) and labels float32 (batch, classes).
+        """
+        rng = self.make_generator(index)
+        chosen = self.choose_images(rng, index)
+        n = len(chosen[0]) if self.lambda_per == "sample" else 1
+        weights = sample_weights(rng, n, self.alpha, self.images_per_mix, self.method)
+        images = mix([self.images.take(each, axis=0) for each in chosen], weights)
+        labels = mix([self.labels.take(each, axis=0) for each in chosen], weights)
+        return images, labels
+
+    def choose_images(self, rng: np.random.Generator, index: int) -> list[np.ndarray]:
+        """Chooses places in the set: one array for each image of a mix."""
+        if self.pairing == "replacement":
+            shape = (self.images_per_mix, self.batch_size)
+            return list(rng.integers(len(self.images), size=shape))
+        batch = slice(index * self.batch_size, (index + 1) * self.batch_size)
+        chosen = [shuffle[batch] for shuffle in self.shuffles]
+        while len(chosen) < self.images_per_mix:
+            chosen.append(rng.permutation(chosen[0]))
+        return chosen

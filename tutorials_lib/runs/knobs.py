@@ -8,8 +8,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from tutorials_lib.mixup import LAMBDA_PER, PAIRINGS
-from tutorials_lib.pseudo_labels import EMPTY
 from tutorials_lib.support.checks import (
     MOST,
     PRECISIONS,
@@ -155,8 +153,8 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "precision": _one_of(*PRECISIONS),
     "seeds": _check_seeds,
     "max_minutes": partial(_check_unless_none, _check_minutes),
-    "pairing": _one_of(*PAIRINGS),
-    "lambda_per": _one_of(*LAMBDA_PER),
+    "pairing": _one_of("replacement", "shuffles", "batch"),
+    "lambda_per": _one_of("sample", "batch"),
     "alphas": partial(_check_distinct, check_positive),
     "images_per_mix": partial(_check_distinct, _from(2)),
     "labels": partial(_check_distinct, _from(1)),
@@ -189,6 +187,6 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "watch": _one_of("held out", "test"),
     "threshold": _between(0, 0.9999),
     "other_threshold": _between(0, 0.9999),
-    "empty": _one_of(*EMPTY),
+    "empty": _one_of("stop", "skip"),
     "strengths": partial(_check_distinct, _from(1, 5)),
 }

@@ -287,7 +287,7 @@ def print_gap(
     """
     published = read_published(chapter, metric)
     theirs = published[first] - published[second]
-    n = sum(SPECIFICATIONS[ARTICLES[chapter]["dataset"]].test_counts)
+    n = SPECIFICATIONS[ARTICLES[chapter]["dataset"]].test_images
     error = math.hypot(*(binomial_error(published[x], n) for x in (first, second)))
     print(f"the article's gap, {first} minus {second}: {100 * theirs:+.2f} points,")
     print(f"standard error {100 * error:.2f} if the two nets err independently")

@@ -57,7 +57,7 @@ class Row:
         if self.metric.endswith("accuracy"):
             specification = SPECIFICATIONS[ARTICLES[self.chapter]["dataset"]]
             part = self.metric.startswith("train")
-            n = sum(specification.train_counts if part else specification.test_counts)
+            n = specification.train_images if part else specification.test_images
         return find_tolerance(self.published, mean_interval(self.values), n)
 
     @property

@@ -1,58 +1,45 @@
-"""The folder of what Keras downloads: one process at a time, nothing damaged in it."""
+"""The folder of Keras' downloads: one process at a time, nothing damaged left in it."""
 
 import contextlib
 import os
 import pathlib
 import shutil
-import tempfile
 from collections.abc import Iterable, Iterator
 
-try:
-    import fcntl
-except ImportError:
-    # Windows has no such locks.
-    fcntl = None  # type: ignore[assignment]
+import filelock
 
 
 def find_downloads() -> pathlib.Path:
-    """Finds the folder where Keras keeps what it downloads, by Keras' own rules."""
-    home = pathlib.Path("~").expanduser()
-    home = (home if os.access(home, os.W_OK) else pathlib.Path("/tmp")) / ".keras"
-    home = pathlib.Path(os.environ.get("KERAS_HOME", home)).expanduser()
+    """Returns the folder where Keras keeps its downloads, by Keras' own rules."""
+    home = pathlib.Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser()
     if not os.access(home, os.W_OK):
-        home = pathlib.Path("/tmp" if os.path.isdir("/tmp") else tempfile.gettempdir())
-        home /= ".keras"
+        home = pathlib.Path("/tmp/.keras")
     return home / "datasets"
 
 
-def remove_downloads(patterns: Iterable[str]) -> None:
-    """Removes a set's files, or Keras would go on with a damaged one for ever.
+@contextlib.contextmanager
+def hold_downloads(patterns: Iterable[str]) -> Iterator[None]:
+    """Lets one process download at a time, and removes its files if it fails.
+
+    Keras takes a file that is half downloaded, or damaged, for a whole one.
 
     Args:
-        patterns: Of the names of its files and folders.
+        patterns: Of the names of the files and folders to remove.
     """
     folder = find_downloads()
-    for pattern in patterns:
-        for path in folder.glob(pattern):
+    lock = filelock.FileLock(folder / ".tutorials.lock", timeout=600)
+    # Goes on without a lock on a file system that has none, and after ten minutes.
+    with contextlib.suppress(OSError, NotImplementedError):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    try:
+        yield
+    except Exception:
+        for path in [path for pattern in patterns for path in folder.glob(pattern)]:
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
             else:
                 path.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def hold_downloads() -> Iterator[None]:
-    """Has other processes wait: Keras takes a file half downloaded for a whole one."""
-    folder = find_downloads()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / ".tutorials.lock").open("w")
-    except OSError:
-        # Keras says in its own words where it cannot write.
-        lock = None
-    with lock or contextlib.nullcontext():
-        if lock and fcntl:
-            # Some shared file systems have no locks: then as without.
-            with contextlib.suppress(OSError):
-                fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+        raise
+    finally:
+        lock.release()

@@ -1,0 +1,93 @@
+"""Folders of whatever images lie in them."""
+
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tutorials_lib.support import folder
+from tutorials_lib.support.folder import hash_images, read_folder
+
+
+def save(path, colour, size=(32, 32), mode="RGB"):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new(mode, size, colour).save(path)
+
+
+def test_in_order_of_the_path_and_below(tmp_path):
+    save(tmp_path / "b.png", (10, 20, 30))
+    save(tmp_path / "a" / "z.png", (1, 2, 3))
+    save(tmp_path / "c.bmp", (200, 210, 220))
+    images, counts = read_folder(tmp_path)
+    assert (images.shape, images.dtype) == ((3, 32, 32, 3), np.uint8)
+    assert images[:, 5, 5].tolist() == [[1, 2, 3], [10, 20, 30], [200, 210, 220]]
+    assert counts["read"] == sum(counts.values()) == 3
+
+
+def test_the_middle_of_a_wide_image(tmp_path):
+    """Thirds of red, green and blue: a square from the middle is green."""
+    image = Image.new("RGB", (192, 64), (255, 0, 0))
+    image.paste((0, 255, 0), (64, 0, 128, 64))
+    image.paste((0, 0, 255), (128, 0, 192, 64))
+    image.save(tmp_path / "flag.png")
+    images, _ = read_folder(tmp_path, size=(16, 32))
+    assert images.shape == (1, 16, 32, 3)
+    images, _ = read_folder(tmp_path)
+    assert (images[0, 4:-4, 4:-4] == (0, 255, 0)).all()
+
+
+def test_grey_transparent_palette_and_turned(tmp_path):
+    save(tmp_path / "a.png", 77, mode="L")
+    save(tmp_path / "b.png", (255, 0, 0, 0), mode="RGBA")
+    adaptive = Image.Palette.ADAPTIVE
+    coloured = Image.new("RGB", (32, 32), (9, 8, 7))
+    coloured.convert("P", palette=adaptive).save(tmp_path / "c.png")
+    # Black above white, and a note that the camera was upside down.
+    image = Image.new("L", (32, 32), 0)
+    image.paste(255, (0, 16, 32, 32))
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    image.save(tmp_path / "d.png", exif=exif)
+    grey, clear, palette, turned = read_folder(tmp_path)[0]
+    assert (grey == 77).all()
+    assert (clear == 255).all()
+    assert (palette == (9, 8, 7)).all()
+    assert (turned[2, 2] == 255).all() and (turned[-3, 2] == 0).all()
+
+
+def test_what_cannot_be_read_is_counted(tmp_path, monkeypatch):
+    save(tmp_path / "good.png", (1, 2, 3))
+    save(tmp_path / "cifar10-train-1.png", (1, 2, 3))
+    (tmp_path / "notes.txt").write_text("no image")
+    (tmp_path / "empty.jpg").write_bytes(b"")
+    # Pillow hands EPS to another program, Ghostscript.
+    save(tmp_path / "a.eps", (1, 2, 3))
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), "uint8")
+    Image.fromarray(noise).save(tmp_path / "cut.png")
+    content = (tmp_path / "cut.png").read_bytes()
+    (tmp_path / "cut.png").write_bytes(content[: len(content) // 2])
+    save(tmp_path / "large.png", (1, 2, 3), size=(300, 200))
+    monkeypatch.setattr(folder, "LARGEST", 50_000)
+    images, counts = read_folder(tmp_path, (8, 8), leave_out=["cifar10-*"])
+    assert images.shape == (1, 8, 8, 3)
+    others = {"left out": 1, "no image": 3, "damaged": 1, "too large": 1}
+    assert counts == {"read": 1, **others}
+
+
+def test_a_folder_without_images(tmp_path):
+    (tmp_path / "notes.txt").write_text("no image")
+    for path in (tmp_path, tmp_path / "none"):
+        with pytest.raises(ValueError, match="folder"):
+            read_folder(path)
+
+
+def test_hashes_tell_sets_of_images_apart():
+    images = np.random.default_rng(0).random((4, 6, 6, 3)).astype("float32")
+    name = hash_images(images)
+    assert re.fullmatch("[0-9a-f]{16}", name)
+    assert hash_images(images.copy(order="F")) == name
+    changed = images.copy()
+    changed[3, 5, 5, 2] += 1e-6
+    others = [changed, images[::-1], images[:3], images.reshape(4, 3, 12, 3)]
+    assert name not in {hash_images(each) for each in others}

@@ -1,0 +1,169 @@
+"""Which images keep their label, what a teacher writes, batches of both kinds."""
+
+import keras
+import numpy as np
+import pytest
+
+from tutorials_lib.few_labels import (
+    PartlyLabelledBatches,
+    balance_classes,
+    choose_labelled,
+    hide_labels,
+    keep_confident,
+    write_labels,
+)
+
+ROWS = np.array(
+    [[0.8, 0.1, 0.1], [0.5, 0.4, 0.1], [0.05, 0.9, 0.05], [0.1, 0.15, 0.75]]
+)
+
+
+class TestChooseLabelled:
+    def test_takes_equally_many_of_each_class(self):
+        labels = np.repeat([3, 0, 7], [50, 10, 25])
+        chosen = choose_labelled(labels, 30, seed=0)
+        assert (np.diff(chosen) > 0).all()
+        assert np.bincount(labels[chosen]).tolist() == [10, 0, 0, 10, 0, 0, 0, 10]
+
+    def test_seeds_differ_and_repeat(self):
+        labels = np.arange(1000) % 10
+        one, same, other = (choose_labelled(labels, 50, seed) for seed in (1, 1, 2))
+        np.testing.assert_array_equal(one, same)
+        # Two choices of 50 among 1,000 share 2.5 on average.
+        assert len(np.intersect1d(one, other)) < 15
+
+    def test_every_image_may_be_chosen(self):
+        labels = np.arange(40) % 4
+        seen = [choose_labelled(labels, 8, seed) for seed in range(60)]
+        assert set(np.concatenate(seen)) == set(range(40))
+
+    def test_bad_input(self):
+        labels = np.arange(40) % 4
+        for n in (0, 10):
+            with pytest.raises(ValueError, match="n must be"):
+                choose_labelled(labels, n, seed=0)
+        with pytest.raises(ValueError, match="larger sample than population"):
+            choose_labelled(labels, 44, seed=0)
+        with pytest.raises(ValueError, match="labels"):
+            choose_labelled(np.eye(4)[labels], 8, seed=0)
+
+
+def test_hidden_labels_and_kept_ones_are_all():
+    labels = np.arange(60) % 3
+    kept, hidden = hide_labels(labels, 24, seed=0)
+    assert sorted([*kept, *hidden]) == list(range(60))
+    assert (np.diff(kept) > 0).all()
+    np.testing.assert_array_equal(hidden, choose_labelled(labels, 24, seed=0))
+
+
+def test_keeps_what_is_above_and_not_at_the_threshold():
+    assert keep_confident(ROWS, 0.75).tolist() == [0, 2]
+    assert keep_confident(ROWS, 0.74).tolist() == [0, 2, 3]
+    assert keep_confident(ROWS, 0.95).tolist() == []
+    with pytest.raises(ValueError, match="probabilities"):
+        keep_confident(np.log(ROWS), 0.5)
+
+
+class TestBalanceClasses:
+    def test_by_hand(self):
+        # Class 0 at 1 and 5, class 1 at 0, 2, 3, 4, 6, class 2 at 7.
+        labels = np.array([1, 0, 1, 1, 1, 0, 1, 2])
+        expected = [1, 5, 1, 5, 1, 0, 2, 3, 4, 6, 7, 7, 7, 7, 7]
+        assert balance_classes(labels, 3).tolist() == expected
+
+    def test_equal_classes_none_lost_and_evenly_repeated(self):
+        rng = np.random.default_rng(0)
+        labels = rng.choice(6, p=[0.4, 0.3, 0.15, 0.1, 0.04, 0.01], size=500)
+        places = balance_classes(labels, 6)
+        assert set(np.bincount(labels[places])) == {np.bincount(labels).max()}
+        times = np.bincount(places, minlength=500)
+        assert times.min() >= 1
+        for each in range(6):
+            assert np.ptp(times[labels == each]) <= 1
+
+    def test_an_empty_class(self):
+        labels = np.array([0, 0, 3])
+        with pytest.raises(ValueError, match="labels"):
+            balance_classes(labels, 4)
+        assert balance_classes(labels, 4, empty="skip").tolist() == [0, 1, 2, 2]
+
+
+def test_soft_labels_stay_and_hard_ones_are_one_hot():
+    soft, hard = write_labels(ROWS), write_labels(ROWS, soft=False)
+    assert soft.dtype == hard.dtype == np.float32
+    np.testing.assert_array_equal(soft, ROWS.astype("float32"))
+    np.testing.assert_array_equal(hard, np.eye(3)[[0, 0, 1, 2]])
+
+
+class TestPartlyLabelledBatches:
+    @pytest.fixture
+    def parts(self, images, labels):
+        """Eight labelled images and the other 32."""
+        return images[:8], labels[:8], images[8:]
+
+    def test_labelled_first_then_each_unlabelled_at_most_once(self, labels):
+        own = np.eye(40, dtype="float32")
+        batches = PartlyLabelledBatches(own[:8], labels[:8], own[8:], 12, 4, seed=0)
+        assert len(batches) == 4
+        seen = np.zeros(40)
+        for x, y, weights in batches:
+            np.testing.assert_array_equal(x[:4] @ labels, y[:4])
+            assert not x[:4, 8:].any() and not y[4:].any()
+            np.testing.assert_array_equal(weights, [3] * 4 + [0] * 8)
+            seen += x[4:].sum(axis=0)
+        np.testing.assert_array_equal(seen, [0] * 8 + [1] * 32)
+
+    def test_labelled_images_are_drawn_from_all_with_replacement(self, parts):
+        batches = PartlyLabelledBatches(*parts, 12, 6, seed=0)
+        drawn = [x[:6, 0, 0, 0] for x, _, _ in batches]
+        assert set(np.ravel(drawn)) == set(np.ravel(parts[0][:, 0, 0, 0]))
+        assert any(len(set(batch)) < 6 for batch in drawn)
+
+    def test_labelled_only_keeps_the_labelled_images_and_the_number(self, parts):
+        both = PartlyLabelledBatches(*parts, 12, 4, seed=0)
+        alone = PartlyLabelledBatches(*parts, 12, 4, seed=0, labelled_only=True)
+        assert len(both) == len(alone)
+        x, y, weights = alone[2]
+        np.testing.assert_array_equal(x, both[2][0][:4])
+        np.testing.assert_array_equal(y, both[2][1][:4])
+        np.testing.assert_array_equal(weights, np.ones(4))
+
+    def test_loss_is_the_mean_over_the_labelled(self, parts):
+        x, y, weights = PartlyLabelledBatches(*parts, 12, 4, seed=0)[0]
+        layers = [keras.layers.Flatten(), keras.layers.Dense(4, activation="softmax")]
+        model = keras.Sequential([keras.Input((6, 5, 1)), *layers])
+        model.compile("sgd", "categorical_crossentropy", jit_compile=False)
+        p = model.predict(x[:4], verbose=0)
+        expected = -np.log((p * y[:4]).sum(axis=1)).mean()
+        found = np.ravel(model.train_on_batch(x, y, sample_weight=weights))[0]
+        assert found == pytest.approx(expected, rel=1e-4)
+
+    def test_a_batch_depends_on_seed_epoch_and_index_alone(self, parts):
+        def draw(seed=0, epoch=0, index=1):
+            batches = PartlyLabelledBatches(*parts, 12, 4, seed=seed)
+            batches.epoch = epoch
+            return batches[index][0]
+
+        np.testing.assert_array_equal(draw(), draw())
+        for other in (draw(seed=1), draw(epoch=1), draw(index=0)):
+            # Both the labelled and the unlabelled ones are others.
+            assert not np.array_equal(draw()[:4], other[:4])
+            assert not np.array_equal(draw()[4:], other[4:])
+
+    def test_bad_arguments(self, parts):
+        images, labels, unlabelled = parts
+        sound = {"images": images, "labels": labels, "unlabelled": unlabelled}
+        sound |= {"batch_size": 12, "labelled_per_batch": 4, "seed": 0}
+        for name, value in (
+            ("labelled_per_batch", 12),
+            ("labelled_per_batch", 0),
+            ("labels", labels[:7]),
+            ("labels", 2 * labels),
+            ("images", images.astype("uint8")),
+            ("unlabelled", unlabelled.astype("uint8")),
+            ("unlabelled", unlabelled[:7]),
+            ("unlabelled", unlabelled + np.inf),
+            ("seed", -1),
+        ):
+            with pytest.raises(ValueError, match=name):
+                PartlyLabelledBatches(**{**sound, name: value})

@@ -1,0 +1,183 @@
+"""Training with few labels: hide labels, and let a teacher write new ones.
+
+Pseudo-labels as in Xie, Luong, Hovy and Le, "Self-training with Noisy Student improves
+ImageNet classification", arXiv:1911.04252, section 2. Functions return places in an
+array, so that images need not be copied.
+"""
+
+import numpy as np
+
+from tutorials_lib.support.batches import SeededBatches
+from tutorials_lib.support.checks import (
+    check_finite,
+    check_floats,
+    check_label_rows,
+    check_whole,
+)
+
+
+def choose_labelled(labels: np.ndarray, n: int, seed: int) -> np.ndarray:
+    """Chooses images at random, equally many of each class.
+
+    Args:
+        labels: Integer array (images,).
+        n: How many, a multiple of the number of classes.
+        seed: Whole number of at least 0.
+
+    Returns:
+        Integer array (n,): their places, ascending.
+
+    Raises:
+        ValueError: n is no multiple of the classes, a class has too few images,
+            labels are not one-dimensional.
+    """
+    if labels.ndim != 1:
+        raise ValueError(f"labels must be of shape (images,); got {labels.shape}.")
+    classes = np.unique(labels)
+    if n < 1 or n % len(classes):
+        raise ValueError(f"n must be a multiple of {len(classes)} classes; got {n}.")
+    rng = np.random.default_rng(seed)
+    chosen = [
+        rng.choice(np.flatnonzero(labels == each), n // len(classes), replace=False)
+        for each in classes
+    ]
+    return np.sort(np.concatenate(chosen))
+
+
+def hide_labels(labels: np.ndarray, n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Chooses n images whose labels are hidden, as `choose_labelled` chooses.
+
+    Returns:
+        Two integer arrays, ascending: the places of the images that keep their label,
+        and of the n that do not.
+    """
+    hidden = choose_labelled(labels, n, seed)
+    return np.setdiff1d(np.arange(len(labels)), hidden), hidden
+
+
+def keep_confident(probabilities: np.ndarray, threshold: float) -> np.ndarray:
+    """Finds the images of which the teacher is sure.
+
+    Args:
+        probabilities: float array (n, classes), the teacher's predictions.
+        threshold: The greatest probability must be above it; 0.75 in the article, 0.3
+            in the paper.
+
+    Returns:
+        Integer array: the places of these images, ascending.
+    """
+    check_label_rows("probabilities", probabilities, probabilities)
+    confidence = probabilities.max(axis=1)
+    return np.flatnonzero(confidence > threshold)
+
+
+def balance_classes(
+    labels: np.ndarray, classes: int, empty: str = "stop"
+) -> np.ndarray:
+    """Repeats images until every class has as many as the largest.
+
+    Args:
+        labels: Integer array (n,), the class of each image.
+        classes: Number of classes.
+        empty: What a class without images does: `"stop"` raises, `"skip"` goes on
+            without the class.
+
+    Returns:
+        Integer array of places, class after class: all images of the class in order,
+        over and over until there are enough.
+    """
+    counts = np.bincount(labels, minlength=classes)
+    if empty != "skip" and not counts.all():
+        raise ValueError(f"labels must hold every class; counted {counts.tolist()}.")
+    repeated = [
+        np.resize(np.flatnonzero(labels == each), counts.max())
+        for each in np.flatnonzero(counts)
+    ]
+    return np.concatenate(repeated)
+
+
+def write_labels(probabilities: np.ndarray, soft: bool = True) -> np.ndarray:
+    """Turns a teacher's predictions into labels.
+
+    Args:
+        probabilities: float array (n, classes).
+        soft: Whether the labels are the probabilities themselves; otherwise they are
+            one-hot, of the most probable class.
+
+    Returns:
+        float32 (n, classes).
+    """
+    if soft:
+        return probabilities.astype("float32")
+    one_hot = np.eye(probabilities.shape[1], dtype="float32")
+    return one_hot[probabilities.argmax(axis=1)]
+
+
+class PartlyLabelledBatches(SeededBatches):
+    """Batches of labelled and unlabelled images, with sample weights.
+
+    First come labelled images, drawn with replacement, then unlabelled ones, each at
+    most once an epoch. An unlabelled image has zeros for a label and the weight 0; the
+    weights of the others make a batch's mean loss that of its labelled images.
+
+    Args:
+        images: float array (n, ...), labelled.
+        labels: float array (n, classes), one-hot rows.
+        unlabelled: float array (m, ...).
+        batch_size: Images in a batch.
+        labelled_per_batch: How many of them are labelled, 1 to batch_size - 1.
+        seed: Whole number of at least 0.
+        labelled_only: Leaves out the unlabelled images; labelled images and number of
+            batches stay as they are.
+
+    Raises:
+        ValueError: images that are not finite floats, labels that are not one-hot,
+            other lengths, a number out of range.
+    """
+
+    def __init__(
+        self,
+        images: np.ndarray,
+        labels: np.ndarray,
+        unlabelled: np.ndarray,
+        batch_size: int,
+        labelled_per_batch: int,
+        seed: int,
+        labelled_only: bool = False,
+    ) -> None:
+        for name, array in (("images", images), ("unlabelled", unlabelled)):
+            check_floats(name, array)
+            check_finite(name, array)
+        self.images = images.astype("float32", copy=False)
+        self.labels = check_label_rows("labels", labels, images).astype("float32")
+        self.unlabelled = unlabelled.astype("float32", copy=False)
+        self.labelled_per_batch = check_whole(
+            "labelled_per_batch", labelled_per_batch, 1, batch_size - 1
+        )
+        self.unlabelled_per_batch = batch_size - labelled_per_batch
+        self.labelled_only = labelled_only
+        check_whole("unlabelled images", len(unlabelled), self.unlabelled_per_batch)
+        super().__init__(seed, len(unlabelled))
+
+    def __len__(self) -> int:
+        return len(self.unlabelled) // self.unlabelled_per_batch
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Returns batch `index` of this epoch.
+
+        Returns:
+            Images float32 (batch, ...), labels float32 (batch, classes), sample
+            weights float32 (batch,).
+        """
+        rng = self.make_generator(index)
+        drawn = rng.integers(len(self.images), size=self.labelled_per_batch)
+        images, labels = self.images[drawn], self.labels[drawn]
+        weights = np.ones(len(drawn), dtype="float32")
+        if self.labelled_only:
+            return images, labels, weights
+        n = self.unlabelled_per_batch
+        others = self.shuffles[0][index * n : (index + 1) * n]
+        images = np.concatenate([images, self.unlabelled[others]])
+        labels = np.pad(labels, ((0, n), (0, 0)))
+        weights = np.pad(weights * (len(images) / len(drawn)), (0, n))
+        return images, labels, weights

@@ -1,0 +1,76 @@
+"""Images of any size and kind from a folder."""
+
+import fnmatch
+import hashlib
+import pathlib
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image, ImageOps
+
+# The formats that Pillow reads without the help of another program.
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
+# In pixels: more than most cameras take, far less than would fill the memory.
+LARGEST = 50_000_000
+
+
+def read_folder(
+    folder: str | pathlib.Path,
+    size: tuple[int, int] = (32, 32),
+    leave_out: Sequence[str] = (),
+) -> tuple[np.ndarray, dict[str, int]]:
+    """Reads every image below a folder, cropped to its middle and resized.
+
+    Files are read in order of their path. Grey images become colour, what is
+    transparent becomes white, and the orientation that a camera noted is applied.
+
+    Args:
+        folder: Path of the folder.
+        size: (height, width) of the result.
+        leave_out: Patterns of file names to leave out, for instance `"cifar10-*"` for
+            the part of CINIC-10 that is CIFAR-10.
+
+    Returns:
+        uint8 array (n, height, width, 3), and a dict of counts: `read`, `left out`,
+        `no image`, `damaged` and `too large`.
+
+    Raises:
+        ValueError: no image that can be read.
+    """
+    counts = dict.fromkeys(("read", "left out", "no image", "damaged", "too large"), 0)
+    images = []
+    for path in sorted(pathlib.Path(folder).rglob("*")):
+        if not path.is_file():
+            continue
+        if any(fnmatch.fnmatch(path.name, pattern) for pattern in leave_out):
+            counts["left out"] += 1
+            continue
+        try:
+            images.append(_read_image(path, size))
+            counts["read"] += 1
+        except Image.UnidentifiedImageError:
+            counts["no image"] += 1
+        except Image.DecompressionBombError:
+            counts["too large"] += 1
+        # A damaged file makes Pillow raise nearly anything.
+        except Exception:
+            counts["damaged"] += 1
+    if not images:
+        raise ValueError(f"folder must hold images; found in {folder}: {counts}.")
+    return np.stack(images), counts
+
+
+def _read_image(path, size):
+    with Image.open(path, formats=FORMATS) as file:
+        if file.width * file.height > LARGEST:
+            raise Image.DecompressionBombError
+        image = ImageOps.exif_transpose(file).convert("RGBA")
+    white = Image.new("RGBA", image.size, "white")
+    image = Image.alpha_composite(white, image).convert("RGB")
+    return np.asarray(ImageOps.fit(image, size[::-1], Image.Resampling.LANCZOS))
+
+
+def hash_images(images: np.ndarray) -> str:
+    """Returns sixteen hexadecimal digits that tell sets of images apart."""
+    content = str(images.shape).encode() + images.tobytes()
+    return hashlib.sha256(content).hexdigest()[:16]
