@@ -16,9 +16,9 @@ import keras
 import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
 
-from tutorials_lib.augmentation import RandomWarp
-from tutorials_lib.averaging import predict_draws
+from tutorials_lib.evaluate import predict_draws
 from tutorials_lib.mixup import MixupBatches
+from tutorials_lib.warp import RandomWarp
 from tutorials_lib.networks import (
     build_cifar10_benchmark_net,
     build_mixup_fashion_net,

@@ -6,8 +6,8 @@ import pytest
 from keras import ops
 from scipy import ndimage, stats
 
-from tutorials_lib.augmentation import RandomWarp, shift_channels
-from tutorials_lib.warps import make_matrices, warp_images
+from tutorials_lib.warp import RandomWarp, shift_channels
+from tutorials_lib.warp import make_matrices, warp_images
 
 
 @pytest.fixture

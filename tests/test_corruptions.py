@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
-from tutorials_lib.corruptions import CORRUPTIONS, corrupt_images
+from tutorials_lib.evaluate import CORRUPTIONS, corrupt_images
 
 
 @pytest.fixture(scope="module")

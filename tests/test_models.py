@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from keras.initializers import HeNormal
 
-from tutorials_lib.augmentation import RandomWarp
+from tutorials_lib.warp import RandomWarp
 from tutorials_lib.networks import (
     build_cifar10_benchmark_net,
     build_cifar10_deep_net,

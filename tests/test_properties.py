@@ -14,14 +14,13 @@ from hypothesis.extra import numpy as npst
 from keras import ops
 from scipy import stats
 
-from tutorials_lib.augmentation import RandomWarp, shift_channels
-from tutorials_lib.averaging import average_members, predict_draws
-from tutorials_lib.corruptions import CORRUPTIONS, corrupt_images
+from tutorials_lib.evaluate import CORRUPTIONS, average_members, corrupt_images, predict_draws
+from tutorials_lib.warp import RandomWarp, shift_channels
 from tutorials_lib.noise import StochasticDepth, list_survivals
 from tutorials_lib.rand_augment import OPERATIONS, RandAugment
-from tutorials_lib.scores import count_confidence, measure_accuracy, measure_calibration
+from tutorials_lib.evaluate import count_confidence, measure_accuracy, measure_calibration
 from tutorials_lib.support import checks
-from tutorials_lib.support.line_names import spread_apart
+from tutorials_lib.support.plots import spread_apart
 from tutorials_lib.support.statistics import (
     binomial_error,
     mean_interval,
@@ -34,7 +33,7 @@ from tutorials_lib.vat import (
     kl_divergence,
     normalise,
 )
-from tutorials_lib.warps import make_matrices, warp_images
+from tutorials_lib.warp import make_matrices, warp_images
 
 SEEDS = st.integers(0, 2**31 - 1)
 SIZES = st.integers(1, 7)

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from tutorials_lib.scores import (
+from tutorials_lib.evaluate import (
     ScoreEpochs,
     count_confidence,
     measure_accuracy,

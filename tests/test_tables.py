@@ -9,7 +9,7 @@ from scipy import optimize
 from stand_ins import RECORD
 
 from tutorials_lib.runs import tables
-from tutorials_lib.support.line_names import spread_apart
+from tutorials_lib.support.plots import spread_apart
 from tutorials_lib.support.plots import (
     COLOURS,
     draw_flow,

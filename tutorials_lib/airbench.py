@@ -17,6 +17,7 @@ from keras import layers, ops
 from numpy.typing import ArrayLike
 
 from tutorials_lib.noise import StochasticDepth, list_survivals
+from tutorials_lib.support.backend import Tensor
 from tutorials_lib.support.batches import SeededBatches
 from tutorials_lib.support.checks import (
     check_array,
@@ -30,7 +31,6 @@ from tutorials_lib.support.checks import (
     check_range,
     check_whole,
 )
-from tutorials_lib.support.tensors import Tensor
 
 # Of each colour over the training images, pixels from 0 to 1, as published.
 CIFAR_MEAN = (0.4914, 0.4822, 0.4465)

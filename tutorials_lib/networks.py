@@ -8,12 +8,7 @@ import keras
 from keras import Sequential, layers
 
 from tutorials_lib.noise import StochasticDepth, list_survivals
-from tutorials_lib.support.checks import (
-    PRECISIONS,
-    check_choice,
-    check_range,
-    check_whole,
-)
+from tutorials_lib.support.checks import check_choice
 
 
 def build_mixup_mnist_net() -> keras.Sequential:
@@ -21,9 +16,6 @@ def build_mixup_mnist_net() -> keras.Sequential:
 
     Two strided convolutions with LeakyReLU, one hidden dense layer, dropout 0.5;
     input (28, 28, 1), output softmax over 10 classes, 1,028,618 parameters.
-
-    Returns:
-        An uncompiled `keras.Sequential`.
     """
     return Sequential(
         [
@@ -51,9 +43,6 @@ def build_vat_mnist_net(dropout: bool) -> keras.Sequential:
     Args:
         dropout: Whether to drop a quarter of the units after pooling and half after
             the hidden layer.
-
-    Returns:
-        An uncompiled `keras.Sequential`.
     """
     return Sequential(
         [
@@ -77,9 +66,6 @@ def build_mixup_fashion_net() -> keras.Sequential:
     Two convolutions with pooling, dropout 0.2, global average pooling, one hidden
     dense layer; input (28, 28, 1), output softmax over 10 classes, 18,762
     parameters.
-
-    Returns:
-        An uncompiled `keras.Sequential`.
     """
     return Sequential(
         [
@@ -109,11 +95,7 @@ def build_cifar10_benchmark_net(
     Args:
         width: Filters of the first convolutions; all other widths follow.
         augmentation: A layer that the images go through first, or None.
-
-    Returns:
-        An uncompiled `keras.Sequential`.
     """
-    check_whole("width", width, 1)
     stack = [layers.Input((32, 32, 3)), *([augmentation] if augmentation else [])]
     for factor in (1, 2):
         stack += [_convolve(factor * width), _convolve(factor * width)]
@@ -138,11 +120,7 @@ def build_cifar10_deep_net(
     Args:
         width: Filters of the first convolutions; all other widths follow.
         augmentation: A layer that the images go through first, or None.
-
-    Returns:
-        An uncompiled `keras.Sequential`.
     """
-    check_whole("width", width, 1)
     stack = [layers.Input((32, 32, 3)), *([augmentation] if augmentation else [])]
     for factor in (1, 2):
         stack += [_convolve(factor * width), _convolve(factor * width)]
@@ -177,15 +155,10 @@ def build_cifar10_residual_net(
         augmentation: A layer that the images go through first, or None.
         weight_decay: Share of each kernel that a step at learning rate 1 takes off;
             0 for none.
-
-    Returns:
-        An uncompiled `keras.Model`.
     """
-    check_whole("width", width, 1)
-    half = check_range("weight_decay", weight_decay, 0, 1) / 2
 
     def convolve(x, filters, pool=False):
-        decay = keras.regularizers.L2(half)
+        decay = keras.regularizers.L2(weight_decay / 2)
         x = layers.Conv2D(
             filters, 3, padding="same", use_bias=False, kernel_regularizer=decay
         )(x)
@@ -230,24 +203,13 @@ def build_noisy_student_net(
         blocks: Number of blocks of each stage.
         dropout: Share of the pooled features that is dropped; 0 for none.
         last_survival: Survival of the last block's branch in stochastic depth, see
-            `stochastic_depth.list_survivals`; 1 for none.
-        dropped_per: See `stochastic_depth.StochasticDepth`.
+            `noise.list_survivals`; 1 for none.
+        dropped_per: See `noise.StochasticDepth`.
         stride_on: Which convolution of a bottleneck has the stride: `"last"`, as in
             the article, or `"middle"`, as is usual today.
         augmentation: A layer that the images go through first, or None.
-
-    Returns:
-        An uncompiled `keras.Model`.
-
-    Raises:
-        ValueError: a value out of range.
     """
-    check_whole("width", width, 2)
-    if width % 2:
-        raise ValueError(f"width must be even, for a stem half as wide; got {width}.")
     check_choice("stride_on", stride_on, ("last", "middle"))
-    check_range("dropout", dropout, 0, 0.99)
-    blocks = [check_whole("blocks", number, 1) for number in blocks]
     survivals = iter(list_survivals(sum(blocks), last_survival))
     inputs = layers.Input((32, 32, 3))
     x = augmentation(inputs) if augmentation else inputs
@@ -306,11 +268,7 @@ def use_precision(policy: str) -> Iterator[None]:
     Args:
         policy: `"float32"`, or `"mixed_bfloat16"` or `"mixed_float16"`, which compute
             in half the bits where the device is faster at that.
-
-    Raises:
-        ValueError: another policy.
     """
-    check_choice("policy", policy, PRECISIONS)
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
     try:

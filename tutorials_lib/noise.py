@@ -11,14 +11,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from tutorials_lib.support.checks import (
-    check_choice,
-    check_count,
-    check_floats,
-    check_range,
-    check_seed,
-)
-from tutorials_lib.support.tensors import Tensor
+from tutorials_lib.support.backend import Tensor
+from tutorials_lib.support.checks import check_choice, check_range
 
 DROPPED_PER = ("batch", "image")
 
@@ -27,17 +21,13 @@ def list_survivals(blocks: int, last: float = 0.8) -> list[float]:
     """Lists the survival probability of each block, falling linearly to the last.
 
     Args:
-        blocks: Number of blocks L, at least 1.
+        blocks: Number of blocks L.
         last: Probability p_L of the last block, from 0 to 1.
 
     Returns:
         List of L floats, p_l = 1 - l / L * (1 - p_L) for l = 1 to L.
-
-    Raises:
-        ValueError: a value out of range.
     """
-    blocks = check_count("blocks", blocks)
-    last = check_range("last", last, 0, 1)
+    check_range("last", last, 0, 1)
     return [1 - number / blocks * (1 - last) for number in range(1, blocks + 1)]
 
 
@@ -54,9 +44,6 @@ class StochasticDepth(keras.layers.Layer):
             does, `"image"` for each of its images.
         seed: Whole number, or None for what `keras.utils.set_random_seed` set.
         **kwargs: Passed on to `keras.layers.Layer`.
-
-    Raises:
-        ValueError: a value out of range, or a branch that is not of floats.
     """
 
     def __init__(
@@ -69,12 +56,11 @@ class StochasticDepth(keras.layers.Layer):
         super().__init__(**kwargs)
         self.survival = check_range("survival", survival, 0, 1)
         self.dropped_per = check_choice("dropped_per", dropped_per, DROPPED_PER)
-        self.seed = check_seed(seed)
+        self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
 
     def call(self, branch: Tensor, training: bool = False) -> Tensor:
         """Returns the branch (n, ...), whole, zero or scaled."""
-        check_floats("branch", branch)
         if not training:
             return branch * ops.cast(self.survival, branch.dtype)
         n = ops.shape(branch)[0] if self.dropped_per == "image" else 1
@@ -90,9 +76,5 @@ class StochasticDepth(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Returns what `from_config` needs."""
-        own = {
-            "survival": self.survival,
-            "dropped_per": self.dropped_per,
-            "seed": self.seed,
-        }
-        return {**super().get_config(), **own}
+        own = {"survival": self.survival, "dropped_per": self.dropped_per}
+        return {**super().get_config(), **own, "seed": self.seed}

@@ -2,25 +2,16 @@
 
 import sys
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tutorials_lib.support.checks import check_flag, check_numbers
-from tutorials_lib.support.line_names import name_ends
-from tutorials_lib.support.plot_checks import (
-    Curves,
-    check_bars,
-    check_curves,
-    check_figure,
-    check_flow,
-    check_intervals,
-    check_limits,
-    check_panels,
-    check_pictures,
-)
 from tutorials_lib.support.statistics import Interval
+
+# Label to a dict with `y` and, as wanted, `x`, `colour`, `style` and `width`.
+Curves = Mapping[str, Mapping[str, Any]]
 
 # Okabe and Ito's colours, told apart also by colour-blind readers.
 COLOURS = {
@@ -34,6 +25,8 @@ COLOURS = {
 SEQUENCE = ("#9ECAE1", "#4292C6", "#08519C", "#08233F")
 # Width and height in inches.
 FIGURE = (6.5, 3.6)
+# Size of the names of lines.
+POINTS = 8
 
 
 def show_images(
@@ -42,32 +35,28 @@ def show_images(
     columns: int = 8,
     size: float = 1.2,
 ) -> None:
-    """Shows images in a grid.
+    """Shows images in a grid, from their smallest to their largest value.
 
     Args:
-        images: Array (n, height, width, channels), channels 1 or 3: uint8, or floats
-            that are shown from their smallest to their largest value.
+        images: Array (n, height, width, channels), channels 1 or 3.
         titles: n strings, or None.
         columns: Images in a row.
         size: Width and height of an image, in inches.
-
-    Raises:
-        ValueError: no images, images of another shape or not finite, not one title
-            for each, a number out of range.
     """
-    pixels = check_pictures(images, titles, columns, size)
+    pixels = np.asarray(images, "float32")
     low, high = pixels.min(), pixels.max()
     pixels = (pixels - low) / max(high - low, 1e-12)
     height = size + (0.3 if titles is not None else 0)
     figure, axes = _make_grid(len(pixels), columns, size, height)
-    for place, (axis, image) in enumerate(zip(axes, pixels, strict=True)):
+    for axis, image in zip(axes, pixels, strict=True):
         axis.axis("off")
         # Pixels as they are; smoothed ones also make a file three times as large.
         axis.imshow(
             image.squeeze(), cmap="gray_r", vmin=0, vmax=1, interpolation="nearest"
         )
-        if titles is not None:
-            axis.set_title(titles[place], fontsize=8)
+    if titles is not None:
+        for axis, title in zip(axes, titles, strict=True):
+            axis.set_title(title, fontsize=8)
     figure.tight_layout()
     plt.show()
 
@@ -92,18 +81,7 @@ def show_curves(
         limits: Lowest and highest y, or None.
         xticks: Numbers to mark on the horizontal axis, or None.
         logx: Whether equal factors of x are equally far apart.
-
-    Raises:
-        ValueError: curves without numbers to draw or with those of another length, a
-            look that Matplotlib does not know, limits or ticks that are no numbers.
     """
-    check_flag("logx", logx)
-    curves = check_curves("curves", curves, logx)
-    check_figure(size)
-    if limits is not None:
-        check_limits(limits)
-    if xticks is not None:
-        check_numbers("xticks", xticks)
     figure, axis = plt.subplots(figsize=size)
     _draw_curves(axis, curves)
     if logx:
@@ -114,7 +92,7 @@ def show_curves(
     _style(axis, xlabel, ylabel)
     if limits is not None:
         axis.set_ylim(limits)
-    name_ends(figure, axis)
+    _name_ends(figure, axis)
     _show_drawing(figure)
 
 
@@ -124,11 +102,7 @@ def show_panels(panels: Mapping[str, Curves], xlabel: str) -> None:
     Args:
         panels: Dict of title to curves, see `show_curves`; all have the same labels.
         xlabel: Label of the horizontal axes, with its unit.
-
-    Raises:
-        ValueError: no panels, or curves that `show_curves` refuses.
     """
-    panels = check_panels(panels)
     figure, axes = _make_grid(len(panels), 2, 3.4, 2.3)
     for axis, (title, curves) in zip(axes, panels.items(), strict=True):
         _draw_curves(axis, curves)
@@ -140,22 +114,15 @@ def show_panels(panels: Mapping[str, Curves], xlabel: str) -> None:
 
 
 def show_bars(
-    bars: Mapping[str, Sequence[float]],
-    labels: Sequence[str],
-    ylabel: str,
+    bars: Mapping[str, Sequence[float]], labels: Sequence[str], ylabel: str
 ) -> None:
     """Draws groups of bars.
 
     Args:
-        bars: Dict of name to numbers, as many as there are labels.
+        bars: Dict of name to numbers, as many as there are labels; up to three.
         labels: Label of each group.
         ylabel: Label of the vertical axis, with its unit.
-
-    Raises:
-        ValueError: no bars or more than three of a group, not a finite number for
-            each label.
     """
-    check_bars(bars, labels)
     figure, axis = plt.subplots(figsize=(6.5, 3.2))
     colours = (COLOURS["baseline"], COLOURS["method"], COLOURS["variant"])
     places, width = np.arange(len(labels)), 0.8 / len(bars)
@@ -175,12 +142,7 @@ def draw_flow(
     Args:
         boxes: Dict of text to (x, y), in steps of one box.
         arrows: Sequence of (text of one box, text of another, label).
-
-    Raises:
-        ValueError: no boxes, a place that is no pair of numbers, an arrow that is not
-            between two boxes.
     """
-    check_flow(boxes, arrows)
     figure, axis = plt.subplots(figsize=(7.0, 2.8))
     style = {"boxstyle": "round,pad=0.5", "facecolor": "white"}
     drawn = {
@@ -215,45 +177,20 @@ def show_intervals(
             the interval's too.
         xlabel: Label of the horizontal axis, with its unit.
         published: Dict of label to the article's value, or None.
-
-    Raises:
-        ValueError: rows that are not pairs of finite numbers and an `Interval`,
-            published values that are not finite.
     """
-    published = {} if published is None else published
-    check_intervals(rows, published)
     figure, axis = plt.subplots(figsize=FIGURE)
-    for place, (label, (values, interval)) in enumerate(rows.items()):
-        last = place == len(rows) - 1
-        axis.plot(
-            values,
-            [place] * len(values),
-            "o",
-            color=COLOURS["method"],
-            alpha=0.35,
-            markersize=4,
-            label="one seed" if last else None,
-        )
-        axis.errorbar(
-            interval.mean,
-            place,
-            xerr=interval.half_width,
-            fmt="|",
-            markersize=12,
-            capsize=3,
-            color=COLOURS["method"],
-            label="mean, 95% interval" if last else None,
-        )
-        if label in published:
-            labelled = any(line.get_marker() == "D" for line in axis.lines)
-            axis.plot(
-                published[label],
-                place,
-                "D",
-                color=COLOURS["article"],
-                markersize=5,
-                label=None if labelled else "article, one run",
-            )
+    colour = {"color": COLOURS["method"]}
+    for place, (values, interval) in enumerate(rows.values()):
+        dots = {"alpha": 0.35, "markersize": 4, "label": "one seed"}
+        axis.plot(values, [place] * len(values), "o", **colour, **dots)
+        mean = {"fmt": "|", "markersize": 12, "capsize": 3}
+        mean["label"] = "mean, 95% interval"
+        axis.errorbar(interval.mean, place, xerr=interval.half_width, **colour, **mean)
+    for place, label in enumerate(rows):
+        if label in (published or {}):
+            diamond = {"color": COLOURS["article"], "markersize": 5}
+            diamond["label"] = "article, one run"
+            axis.plot(published[label], place, "D", **diamond)
     axis.set_yticks(range(len(rows)), list(rows))
     axis.invert_yaxis()
     _finish(figure, axis, xlabel, "")
@@ -273,13 +210,66 @@ def _make_grid(n, columns, width, height):
 def _draw_curves(axis, curves):
     for label, curve in curves.items():
         axis.plot(
-            curve["x"],
+            curve.get("x", range(1, len(curve["y"]) + 1)),
             curve["y"],
-            color=curve["colour"],
-            linestyle=curve["style"],
-            linewidth=curve["width"],
+            color=curve.get("colour"),
+            linestyle=curve.get("style", "-"),
+            linewidth=curve.get("width", 1.6),
             label=label,
         )
+
+
+def _name_ends(figure, axis):
+    """Names each line at its right end; names that would overlap are moved apart."""
+    # Until it is asked for them, an axis has not yet set its limits to its lines.
+    axis.autoscale_view()
+    to_share = axis.transData + axis.transAxes.inverted()
+    named = [line for line in axis.lines if not str(line.get_label()).startswith("_")]
+    ends = []
+    for line in named:
+        points = np.asarray(line.get_xydata())
+        # A training that diverged ends with NaN.
+        last = points[np.isfinite(points).all(axis=1)][-1]
+        ends.append(float(to_share.transform(last)[1]))
+    # Axes take about three quarters of a figure's height; a line of text a bit more
+    # than its letters.
+    step = 1.25 * POINTS / 72 / (0.75 * figure.get_figheight())
+    off = {"transform": axis.transAxes, "clip_on": False}
+    places = spread_apart(np.clip(ends, 0, 1), step)
+    for line, place in zip(named, places, strict=True):
+        look = {"color": line.get_color(), "linestyle": line.get_linestyle()}
+        axis.plot([1.01, 1.04], [place, place], **look, **off)
+        name = str(line.get_label())
+        axis.text(1.05, place, name, fontsize=POINTS, va="center", **off)
+
+
+def spread_apart(places: Sequence[float] | np.ndarray, step: float) -> np.ndarray:
+    """Moves places apart until neighbours are at least a step from each other.
+
+    Args:
+        places: Sequence of n numbers.
+        step: Least distance of two places.
+
+    Returns:
+        float array (n,), in the order of `places` and sorted alike; a crowd spreads
+        about its middle.
+    """
+    wished = np.asarray(places, "float64")
+    # Each crowd: its members' wishes, less what lies below them in it.
+    crowds = []
+    for number in np.argsort(wished, kind="stable"):
+        crowds.append([[wished[number]], [number]])
+        while len(crowds) > 1:
+            (low, first), (high, second) = crowds[-2:]
+            reach = np.mean(low) + step * len(low) / 2 + step * len(high) / 2
+            if np.mean(high) >= reach:
+                break
+            crowds[-2:] = [[low + high, first + second]]
+    moved = np.empty(len(wished))
+    for wishes, members in crowds:
+        offsets = step * (np.arange(len(members)) - (len(members) - 1) / 2)
+        moved[members] = np.mean(wishes) + offsets
+    return moved
 
 
 def _style(axis, xlabel, ylabel):
@@ -290,11 +280,12 @@ def _style(axis, xlabel, ylabel):
 
 
 def _finish(figure, axis, xlabel, ylabel):
+    """Styles a figure, with each kind of mark once in a legend above the axes."""
     _style(axis, xlabel, ylabel)
-    if axis.get_legend_handles_labels()[0]:
-        # Above the axes, where it covers nothing.
+    handles, labels = axis.get_legend_handles_labels()
+    if marks := dict(zip(labels, handles, strict=True)):
         above = {"loc": "lower left", "bbox_to_anchor": (0, 1), "ncols": 3}
-        axis.legend(fontsize=8, frameon=False, **above)
+        axis.legend(marks.values(), marks, fontsize=8, frameon=False, **above)
     _show_drawing(figure)
 
 

@@ -1,21 +1,15 @@
 """Pillow's operations on the values of pixels, for whole batches.
 
 Pixels are int32 (n, height, width, 3) from 0 to 255. A table is int32 (n, 256, 3), or
-broadcasts to it: what becomes of each value in each image and channel. `RandAugment`
-has checked what it hands over.
+broadcasts to it: what becomes of each value in each image and channel.
 """
 
 import numpy as np
 from keras import ops
 
-from tutorials_lib.support.tensors import Tensor
+from tutorials_lib.support.backend import Tensor
 
 VALUES = np.arange(256, dtype="int32").reshape(1, 256, 1)
-
-
-def make_identity(n: int | Tensor) -> Tensor:
-    """Makes n tables that change nothing."""
-    return ops.broadcast_to(VALUES, (n, 256, 3))
 
 
 def look_up(pixels: Tensor, tables: Tensor) -> Tensor:
@@ -83,7 +77,8 @@ def smooth(pixels: Tensor) -> Tensor:
     height, width = pixels.shape[1:3]
     rows = pixels[:, :-2] + pixels[:, 1:-1] + pixels[:, 2:]
     squares = rows[:, :, :-2] + rows[:, :, 1:-1] + rows[:, :, 2:]
-    inner = (2 * (squares + 4 * pixels[:, 1:-1, 1:-1]) + 13) // 26
+    # Rounded: a thirteenth is never half way between two whole numbers.
+    inner = ops.cast((squares + 4 * pixels[:, 1:-1, 1:-1]) / 13 + 0.5, "int32")
     # Pillow leaves the border as it is.
     border = np.ones((height, width, 1), dtype=bool)
     border[1:-1, 1:-1] = False
@@ -91,33 +86,20 @@ def smooth(pixels: Tensor) -> Tensor:
     return ops.where(border, pixels, inner)
 
 
-def list_products(factors: np.ndarray) -> np.ndarray:
-    """Lists what each factor makes of every difference between two values.
-
-    Multiplied and added in one go, as XLA does it, some sums would be another whole
-    number than Pillow's.
-
-    Returns:
-        float32 array (..., 511), for differences from -255 to 255.
-    """
-    return factors[..., None] * np.arange(-255, 256, dtype="float32")
-
-
-def mix(one: Tensor, other: Tensor, products: Tensor) -> Tensor:
+def mix(one: Tensor, other: Tensor, factor: Tensor) -> Tensor:
     """Blends: one + factor * (other - one), cut to whole values in range.
 
     Args:
         one: Pixels, or a value for each image.
         other: Pixels, or a table.
-        products: See `list_products`, of each image's factor, (n, 511).
+        factor: float32 (n,).
 
     Returns:
         int32 tensor shaped as both together.
     """
-    start = ops.reshape(
-        511 * ops.arange(ops.shape(products)[0], dtype="int32"), (-1, 1)
-    )
-    places = ops.reshape(start, (-1,) + (1,) * (len(other.shape) - 1)) + 255
-    product = ops.take(ops.reshape(products, (-1,)), places + other - one)
-    total = ops.cast(one, "float32") + product
+    factor = ops.reshape(factor, (-1,) + (1,) * (len(other.shape) - 1))
+    product = factor * ops.cast(other - one, "float32")
+    # The bounds change nothing, but keep XLA from multiplying and adding in one go:
+    # without the product's rounding some sums are another whole number than Pillow's.
+    total = ops.cast(one, "float32") + ops.clip(product, -1e3, 1e3)
     return ops.cast(ops.clip(total, 0, 255), "int32")

@@ -1,8 +1,4 @@
-"""RandAugment: operations drawn at random for each image, equal to Pillow's.
-
-Cubuk, Zoph, Shlens and Le, "RandAugment: Practical automated data augmentation with a
-reduced search space", arXiv:1909.13719, as the article "Noisy Student on CIFAR-10" has
-it and as the paper does.
+"""The layer, and the passes over a batch that its operations share.
 
 Thirteen operations need three passes over a batch, not thirteen: six are a table of
 256 values for each image and channel, five a warp, two a blend with another image. Each
@@ -21,59 +17,34 @@ import keras
 import numpy as np
 from keras import ops
 
-from tutorials_lib.pillow_values import (
-    VALUES,
-    autocontrast,
-    equalize,
-    list_products,
-    look_up,
-    make_grey,
-    make_identity,
-    mean_grey,
-    mix,
-    posterize,
-    smooth,
-    solarize,
+from tutorials_lib.rand_augment.policies import (
+    LEVELS,
+    OPERATIONS,
+    POLICIES,
+    list_magnitudes,
 )
-from tutorials_lib.pillow_warps import (
+from tutorials_lib.rand_augment.transforms import (
     make_matrix,
     read_taps,
     tap_bicubic,
     tap_bilinear,
     tap_nearest,
 )
-from tutorials_lib.support.checks import (
-    check_batch,
-    check_choice,
-    check_count,
-    check_finite,
-    check_flag,
-    check_floats,
-    check_images,
-    check_seed,
-    check_whole,
-    read_values,
+from tutorials_lib.rand_augment.values import (
+    VALUES,
+    autocontrast,
+    equalize,
+    look_up,
+    make_grey,
+    mean_grey,
+    mix,
+    posterize,
+    smooth,
+    solarize,
 )
-from tutorials_lib.support.tensors import Tensor
-from tutorials_lib.warps import fuse
+from tutorials_lib.support.backend import Tensor, fuse
+from tutorials_lib.support.checks import check_choice, check_floats, check_whole
 
-OPERATIONS = (
-    "autocontrast",
-    "equalize",
-    "rotate",
-    "solarize",
-    "color",
-    "posterize",
-    "contrast",
-    "brightness",
-    "sharpness",
-    "shear_x",
-    "shear_y",
-    "translate_x",
-    "translate_y",
-)
-POLICIES = ("article", "paper")
-LEVELS = 10
 TABLES = (
     "autocontrast",
     "equalize",
@@ -84,43 +55,6 @@ TABLES = (
 )
 WARPS = ("rotate", "shear_x", "shear_y", "translate_x", "translate_y")
 BLENDS = ("color", "sharpness")
-
-
-def list_magnitudes(policy: str) -> dict[str, list]:
-    """Lists what each operation does at each level.
-
-    Args:
-        policy: `"article"` or `"paper"`. The article turns by up to 360 degrees,
-            solarizes next to nothing, and its equalize leaves the image as it is; it
-            fills with black, and with grey where it turns. `"paper"` has ranges like
-            the paper's, which are AutoAugment's, and fills with grey; the operation
-            that does nothing is not among these thirteen.
-
-    Returns:
-        Dict of operation to a list of ten numbers: degrees, shares of the image's
-        size, what a factor differs from 1 by, bits kept, or the threshold. An
-        operation without strength has None.
-
-    Raises:
-        ValueError: another policy.
-    """
-    check_choice("policy", policy, POLICIES)
-    article = policy == "article"
-    ends = {
-        "rotate": (0, 360 if article else 30),
-        "solarize": (256, 231 if article else 0),
-        "color": (0, 0.9),
-        "contrast": (0, 0.5 if article else 0.9),
-        "brightness": (0, 0.3 if article else 0.9),
-        "sharpness": (0, 0.9),
-        "shear_x": (0, 0.3),
-        "shear_y": (0, 0.3),
-        "translate_x": (0, 0.2 if article else 0.33),
-        "translate_y": (0, 0.2 if article else 0.33),
-    }
-    values = {name: np.linspace(*pair, LEVELS).tolist() for name, pair in ends.items()}
-    values["posterize"] = np.round(np.linspace(8, 4, LEVELS)).tolist()
-    return {name: values.get(name, [None] * LEVELS) for name in OPERATIONS}
 
 
 def stretch_images(images: Tensor) -> Tensor:
@@ -151,8 +85,9 @@ def stretch_images(images: Tensor) -> Tensor:
 class RandAugment(keras.layers.Layer):
     """Applies operations to images in training, drawn anew for each image.
 
-    The layer runs inside jit on TensorFlow and JAX. Images are rounded to the 256 grey
-    values that Pillow knows, and so is what each operation makes of them.
+    The layer runs inside jit on TensorFlow and JAX. It takes floats from 0 to 1, rounds
+    them to the 256 grey values that Pillow knows, and so is what each operation makes
+    of them.
 
     Args:
         policy: `"article"` or `"paper"`, see `list_magnitudes`.
@@ -166,9 +101,7 @@ class RandAugment(keras.layers.Layer):
         **kwargs: Passed on to `keras.layers.Layer`.
 
     Raises:
-        TypeError: images that are no array.
-        ValueError: a value out of range, or images that are not floats from 0 to 1
-            of shape (n, height, width, 3).
+        ValueError: a value out of range, or images that are not floats.
     """
 
     def __init__(
@@ -182,10 +115,9 @@ class RandAugment(keras.layers.Layer):
     ) -> None:
         super().__init__(**{"dtype": "float32", **kwargs})
         self.policy = check_choice("policy", policy, POLICIES)
-        self.operations = check_count("operations", operations)
+        self.operations = check_whole("operations", operations, 1)
         self.level = level if level is None else check_whole("level", level, 0, 9)
-        self.seed = check_seed(seed)
-        self.stretch = check_flag("stretch", stretch)
+        self.seed, self.stretch = seed, stretch
         self.seed_generator = keras.random.SeedGenerator(seed)
 
     def draw(self, n: int | Tensor) -> dict[str, Tensor]:
@@ -196,7 +128,6 @@ class RandAugment(keras.layers.Layer):
             `OPERATIONS`; `level`; `sign`, 0 or 1, the side to which an operation with
             two goes.
         """
-        check_batch("n", n)
 
         def draw(high):
             return keras.random.randint((n,), 0, high, seed=self.seed_generator)
@@ -216,9 +147,6 @@ class RandAugment(keras.layers.Layer):
         Returns:
             float32 tensor shaped as images.
         """
-        _check_images(images)
-        _check_drawn(drawn, images.shape[0])
-        drawn = {name: ops.cast(values, "int32") for name, values in drawn.items()}
         return _fuse_passes(self.policy)(images, drawn)
 
     def call(self, images: Tensor, training: bool = False) -> Tensor:
@@ -241,49 +169,35 @@ class RandAugment(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         """Returns what `from_config` needs."""
         names = ("policy", "operations", "level", "seed", "stretch")
-        own = {name: getattr(self, name) for name in names}
-        return {**super().get_config(), **own}
-
-
-def _check_images(images):
-    check_images("images", images, channels=3)
-    check_finite("images", images)
-    found = read_values("images", images)
-    # Half a grey value to either side is rounded away.
-    slack = 0.5 / 255
-    if found is not None and ((found < -slack) | (found > 1 + slack)).any():
-        raise ValueError(
-            f"images must be from 0 to 1; got {found.min()} to {found.max()}."
-        )
-
-
-def _check_drawn(drawn, n):
-    most = {"operation": len(OPERATIONS) - 1, "level": LEVELS - 1, "sign": 1}
-    if not isinstance(drawn, dict) or set(drawn) != set(most):
-        raise ValueError(f"drawn must be a dict of {', '.join(most)}; got {drawn!r}.")
-    for name, high in most.items():
-        found = read_values(f"drawn[{name!r}]", drawn[name])
-        if found is None:
-            continue
-        whole = np.issubdtype(found.dtype, np.integer) and found.shape == (n,)
-        if not whole or not ((found >= 0) & (found <= high)).all():
-            raise ValueError(
-                f"drawn[{name!r}] must be whole numbers from 0 to {high}, one "
-                f"for each of {n} images; got {found}."
-            )
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 
 @functools.cache
 def _fuse_passes(policy):
     """What applies an operation to each image, compiled once for all layers."""
-    return fuse(functools.partial(_apply_passes, policy, _list_steps(policy)))
+    return fuse(functools.partial(apply_passes, policy, _list_steps(policy)))
 
 
-def _apply_passes(policy, steps, images, drawn):
+def apply_passes(
+    policy: str,
+    steps: Mapping[str, np.ndarray],
+    images: Tensor,
+    drawn: Mapping[str, Tensor],
+) -> Tensor:
+    """Applies the table, the warp or the blend that each image drew.
+
+    Args:
+        policy: See `list_magnitudes`.
+        steps: What tables and blends take, a row for each operation, level and sign.
+        images: float array (n, height, width, 3), from 0 to 1.
+        drawn: See `RandAugment.draw`.
+
+    Returns:
+        float32 tensor shaped as images.
+    """
     values = ops.cast(ops.round(255 * ops.cast(images, "float32")), "int32")
     pixels = ops.clip(values, 0, 255)
     operation = drawn["operation"]
-    # A row for each operation, level and sign.
     place = 2 * (operation * LEVELS + drawn["level"]) + drawn["sign"]
     step = {name: ops.take(rows, place, axis=0) for name, rows in steps.items()}
 
@@ -293,14 +207,13 @@ def _apply_passes(policy, steps, images, drawn):
         drew = ops.any(ops.take(np.isin(OPERATIONS, names), operation))
         return ops.cond(drew, lambda: change(values), lambda: values)
 
+    table = ops.broadcast_to(VALUES, (ops.shape(pixels)[0], 256, 3))
     table = skip_unless(
-        TABLES,
-        lambda table: _fill_tables(policy, table, pixels, operation, step),
-        make_identity(ops.shape(pixels)[0]),
+        TABLES, lambda x: fill_tables(policy, x, pixels, operation, step), table
     )
     pixels = skip_unless(TABLES, lambda x: look_up(x, table), pixels)
-    pixels = skip_unless(WARPS, lambda x: _warp(policy, x, place), pixels)
-    pixels = skip_unless(BLENDS, lambda x: _blend(x, operation, step), pixels)
+    pixels = skip_unless(WARPS, lambda x: warp(policy, x, place), pixels)
+    pixels = skip_unless(BLENDS, lambda x: blend(x, operation, step), pixels)
     return ops.cast(pixels, "float32") / 255
 
 
@@ -320,7 +233,7 @@ def _list_steps(policy):
     return {
         "threshold": threshold.reshape(-1),
         "grain": grain.reshape(-1),
-        "products": list_products(factor.reshape(-1)),
+        "factor": factor.reshape(-1),
     }
 
 
@@ -329,10 +242,16 @@ def _is(operation, name):
     return ops.reshape(operation == OPERATIONS.index(name), (-1, 1, 1))
 
 
-def _fill_tables(policy, table, pixels, operation, step):
-    """What becomes of each value, where an image drew an operation that is a table."""
+def fill_tables(
+    policy: str,
+    table: Tensor,
+    pixels: Tensor,
+    operation: Tensor,
+    step: Mapping[str, Tensor],
+) -> Tensor:
+    """Makes each image's table: what becomes of each value, int32 (n, 256, 3)."""
     mean = ops.where(_is(operation, "contrast"), mean_grey(pixels), 0)
-    mixed = mix(mean, VALUES, step["products"])
+    mixed = mix(mean, VALUES, step["factor"])
     tables = {
         "autocontrast": autocontrast(pixels),
         "solarize": solarize(step["threshold"]),
@@ -348,11 +267,10 @@ def _fill_tables(policy, table, pixels, operation, step):
     return table
 
 
-def _warp(policy, pixels, place):
+def warp(policy: str, pixels: Tensor, place: Tensor) -> Tensor:
     """Takes each pixel from the places that its image's warp names."""
     number, *maps = _make_maps(policy, tuple(pixels.shape[1:3]))
-    number = ops.take(number, place)
-    return read_taps(pixels, *(ops.take(each, number, axis=0) for each in maps))
+    return read_taps(pixels, ops.take(number, place), maps)
 
 
 @functools.cache
@@ -361,7 +279,7 @@ def _make_maps(policy, size):
 
     Returns:
         Arrays: the number of the warp of each operation, level and sign, 0 for none;
-        then places, weights and fill of each warp, see `Taps`.
+        then places, weights and fill of each warp, see `transforms.Taps`.
     """
     article = policy == "article"
     magnitudes = list_magnitudes(policy)
@@ -383,15 +301,15 @@ def _make_maps(policy, size):
     places, weights, fills = (np.stack(each) for each in zip(*maps, strict=True))
     return (
         number.reshape(-1),
-        places.astype("int32"),
-        weights.astype("float32"),
+        places.astype("int32").swapaxes(0, 1),
+        weights.astype("float32").swapaxes(0, 1),
         fills.astype("int32"),
     )
 
 
-def _blend(pixels, operation, step):
+def blend(pixels: Tensor, operation: Tensor, step: Mapping[str, Tensor]) -> Tensor:
     """Mixes an image with its grey one (color) or its smoothed one (sharpness)."""
     color, sharpness = (_is(operation, name)[..., None] for name in BLENDS)
     other = ops.where(color, make_grey(pixels), smooth(pixels))
-    mixed = mix(other, pixels, step["products"])
+    mixed = mix(other, pixels, step["factor"])
     return ops.where(color | sharpness, mixed, pixels)

@@ -9,9 +9,9 @@ import math
 import numpy as np
 from keras import ops
 
-from tutorials_lib.support.tensors import Tensor
+from tutorials_lib.support.backend import Tensor
 
-# Places in the flattened image and their weights, both (pixels, 4), and the fill of
+# Places in the flattened image and their weights, both (4, pixels), and the fill of
 # pixels from beyond the border, (pixels,), -1 for others.
 Taps = tuple[np.ndarray, np.ndarray, np.ndarray]
 
@@ -110,36 +110,37 @@ def _is_beyond(x, y, size):
 
 def _list_taps(taps, beyond, size, fill):
     height, width = size
-    places, weights = np.zeros((2, height * width, 4))
+    places, weights = np.zeros((2, 4, height * width))
     for number, (row, column, weight) in enumerate(taps):
         row, column = np.clip(row, 0, height - 1), np.clip(column, 0, width - 1)
-        places[:, number] = row * width + column
-        weights[:, number] = weight
+        places[number] = row * width + column
+        weights[number] = weight
     return places, weights, np.where(beyond, fill, -1)
 
 
-def read_taps(pixels: Tensor, places: Tensor, weights: Tensor, fill: Tensor) -> Tensor:
+def read_taps(pixels: Tensor, warp: Tensor, maps: tuple[np.ndarray, ...]) -> Tensor:
     """Computes each pixel from the four that its image's taps name.
 
     Args:
         pixels: int32 (n, height, width, 3), from 0 to 255.
-        places: int32 (n, height * width, 4), see `Taps`.
-        weights: float32, the same shape.
-        fill: int32 (n, height * width).
+        warp: int32 (n,), the number of each image's warp.
+        maps: `Taps` of all warps: places, int32, and weights, float32, both
+            (4, warps, height * width), and fill, int32 (warps, height * width).
 
     Returns:
         int32 tensor shaped as pixels.
     """
-    height, width = pixels.shape[1:3]
-    flat = ops.cast(ops.reshape(pixels, (-1, height * width, 3)), "float32")
-    # One tap after the other: taken by image, JAX is three times as fast.
+    n, (height, width) = ops.shape(pixels)[0], pixels.shape[1:3]
+    flat = ops.cast(ops.reshape(pixels, (-1, 3)), "float32")
+    first = ops.arange(n, dtype="int32")[:, None] * (height * width)
+    places, weights, fill = maps
     warped = sum(
-        ops.take_along_axis(flat, places[..., k : k + 1], axis=1)
-        * weights[..., k : k + 1]
-        for k in range(4)
+        ops.take(flat, first + ops.take(place, warp, axis=0), axis=0)
+        * ops.take(weight, warp, axis=0)[..., None]
+        for place, weight in zip(places, weights, strict=True)
     )
     # Pillow cuts off what is behind the point; weights that sum to 1 but for their
     # rounding must not cost a whole value.
     warped = ops.cast(ops.clip(warped + 1e-3, 0, 255), "int32")
-    fill = ops.expand_dims(fill, -1)
+    fill = ops.take(fill, warp, axis=0)[..., None]
     return ops.reshape(ops.where(fill >= 0, fill, warped), (-1, height, width, 3))

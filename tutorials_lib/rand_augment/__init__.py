@@ -1,0 +1,28 @@
+"""RandAugment: operations drawn at random for each image, equal to Pillow's.
+
+Cubuk, Zoph, Shlens and Le, "RandAugment: Practical automated data augmentation with a
+reduced search space", arXiv:1909.13719, as the article "Noisy Student on CIFAR-10" has
+it and as the paper does.
+
+    layer       RandAugment and the three passes of its operations
+    policies    what each operation does at each level
+    values      Pillow's operations on values: tables and blends
+    transforms  Pillow's affine transforms: what to read, and with which weights
+"""
+
+from tutorials_lib.rand_augment.layer import RandAugment, stretch_images
+from tutorials_lib.rand_augment.policies import (
+    LEVELS,
+    OPERATIONS,
+    POLICIES,
+    list_magnitudes,
+)
+
+__all__ = [
+    "LEVELS",
+    "OPERATIONS",
+    "POLICIES",
+    "RandAugment",
+    "list_magnitudes",
+    "stretch_images",
+]

@@ -1,0 +1,73 @@
+"""What each operation of RandAugment does at each level, in the article and elsewhere.
+
+The paper gives no ranges; its authors' code does. They are AutoAugment's:
+
+| range (level 10 of 10) | models/.../autoaugment for CIFAR-10 | tpu/.../efficientnet |
+|---|---|---|
+| rotate | 30 degrees, fill black | 30 degrees, fill 128 |
+| shear | 0.3 | 0.3 |
+| translate | 10 of 32 pixels | 100 pixels (of 224: 0.45) |
+| posterize | 4 to 0 bits | 0 to 4 bits |
+| solarize | threshold 256 to 0 | threshold 0 to 256 |
+| color, contrast, brightness, sharpness | factor 0.1 to 1.9 | factor 0.1 to 1.9 |
+
+(github.com/tensorflow/models, research/autoaugment/augmentation_transforms.py, and
+github.com/tensorflow/tpu, models/official/efficientnet/autoaugment.py, `level_to_arg`
+and `distort_image_with_randaugment`, translate_const 100.)
+"""
+
+import numpy as np
+
+from tutorials_lib.support.checks import check_choice
+
+OPERATIONS = (
+    "autocontrast",
+    "equalize",
+    "rotate",
+    "solarize",
+    "color",
+    "posterize",
+    "contrast",
+    "brightness",
+    "sharpness",
+    "shear_x",
+    "shear_y",
+    "translate_x",
+    "translate_y",
+)
+POLICIES = ("article", "paper")
+LEVELS = 10
+
+
+def list_magnitudes(policy: str) -> dict[str, list]:
+    """Lists what each operation does at each level.
+
+    Args:
+        policy: `"article"` or `"paper"`. The article turns by up to 360 degrees,
+            solarizes next to nothing, and its equalize leaves the image as it is; it
+            fills with black, and with grey where it turns. `"paper"` has ranges like
+            the paper's, which are AutoAugment's, and fills with grey; the operation
+            that does nothing is not among these thirteen.
+
+    Returns:
+        Dict of operation to a list of ten numbers: degrees, shares of the image's
+        size, what a factor differs from 1 by, bits kept, or the threshold. An
+        operation without strength has None.
+    """
+    check_choice("policy", policy, POLICIES)
+    article = policy == "article"
+    ends = {
+        "rotate": (0, 360 if article else 30),
+        "solarize": (256, 231 if article else 0),
+        "color": (0, 0.9),
+        "contrast": (0, 0.5 if article else 0.9),
+        "brightness": (0, 0.3 if article else 0.9),
+        "sharpness": (0, 0.9),
+        "shear_x": (0, 0.3),
+        "shear_y": (0, 0.3),
+        "translate_x": (0, 0.2 if article else 0.33),
+        "translate_y": (0, 0.2 if article else 0.33),
+    }
+    values = {name: np.linspace(*pair, LEVELS).tolist() for name, pair in ends.items()}
+    values["posterize"] = np.round(np.linspace(8, 4, LEVELS)).tolist()
+    return {name: values.get(name, [None] * LEVELS) for name in OPERATIONS}
