@@ -438,8 +438,7 @@ class Lookahead(keras.callbacks.Callback):
 
     def _pull(self, decay):
         pairs = zip(self.slow, self._copy_weights(), strict=True)
-        share = np.float32(1 - decay)
-        self.slow = [slow + share * (fast - slow) for slow, fast in pairs]
+        self.slow = [slow + (1 - decay) * (fast - slow) for slow, fast in pairs]
         # Copies here too, for a backend may keep the memory that it is handed.
         self.model.set_weights([slow.copy() for slow in self.slow])
 
@@ -513,13 +512,14 @@ class AirbenchBatches(_SeededBatches):
         rng = self._make_generator(index)
         batch = slice(index * self.batch_size, (index + 1) * self.batch_size)
         chosen = self._shuffles[0][batch]
-        shifts = rng.integers(-self.shift, self.shift + 1, (2, len(chosen)))
+        down, right = rng.integers(-self.shift, self.shift + 1, (2, len(chosen)))
         mirrored = np.zeros(len(chosen), bool)
         if self.flip == "random":
             mirrored = rng.random(len(chosen)) < 0.5
         elif self.flip == "alternating":
             mirrored = (self._mirrored[chosen] < 0.5) ^ (self.epoch % 2 == 1)
-        return shift_images(self.images, *shifts, mirrored, chosen), self.labels[chosen]
+        images = shift_images(self.images, down, right, mirrored, chosen)
+        return images, self.labels[chosen]
 
 
 def shift_images(
