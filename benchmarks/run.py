@@ -18,7 +18,6 @@ from PIL import Image, ImageEnhance, ImageOps
 
 from tutorials_lib.evaluate import predict_draws
 from tutorials_lib.mixup import MixupBatches
-from tutorials_lib.warp import RandomWarp
 from tutorials_lib.networks import (
     build_cifar10_benchmark_net,
     build_mixup_fashion_net,
@@ -29,6 +28,7 @@ from tutorials_lib.rand_augment import OPERATIONS, RandAugment, list_magnitudes
 from tutorials_lib.runs.environment import count_cores, describe_device
 from tutorials_lib.support.data import load_dataset, scale_images
 from tutorials_lib.vat import VatModel
+from tutorials_lib.warp import RandomWarp
 
 
 def measure(function):

@@ -6,8 +6,7 @@ import pytest
 from keras import ops
 from scipy import ndimage, stats
 
-from tutorials_lib.warp import RandomWarp, shift_channels
-from tutorials_lib.warp import make_matrices, warp_images
+from tutorials_lib.warp import RandomWarp, make_matrices, shift_channels, warp_images
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from tutorials_lib.warp import RandomWarp
 from tutorials_lib.evaluate import average_members, predict_draws
+from tutorials_lib.warp import RandomWarp
 
 
 @keras.saving.register_keras_serializable("tests")

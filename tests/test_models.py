@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from keras.initializers import HeNormal
 
-from tutorials_lib.warp import RandomWarp
 from tutorials_lib.networks import (
     build_cifar10_benchmark_net,
     build_cifar10_deep_net,
@@ -22,6 +21,7 @@ from tutorials_lib.networks import (
 )
 from tutorials_lib.noise import StochasticDepth
 from tutorials_lib.runs.environment import find_version
+from tutorials_lib.warp import RandomWarp
 
 # On a CPU XLA hands sums to YNNPACK, and in JAX 0.12.0 some of bfloat16 come out as
 # NaN; not so with XLA_FLAGS=--xla_cpu_experimental_ynn_fusion_type=-reduce.

@@ -14,11 +14,17 @@ from hypothesis.extra import numpy as npst
 from keras import ops
 from scipy import stats
 
-from tutorials_lib.evaluate import CORRUPTIONS, average_members, corrupt_images, predict_draws
-from tutorials_lib.warp import RandomWarp, shift_channels
+from tutorials_lib.evaluate import (
+    CORRUPTIONS,
+    average_members,
+    corrupt_images,
+    count_confidence,
+    measure_accuracy,
+    measure_calibration,
+    predict_draws,
+)
 from tutorials_lib.noise import StochasticDepth, list_survivals
 from tutorials_lib.rand_augment import OPERATIONS, RandAugment
-from tutorials_lib.evaluate import count_confidence, measure_accuracy, measure_calibration
 from tutorials_lib.support import checks
 from tutorials_lib.support.plots import spread_apart
 from tutorials_lib.support.statistics import (
@@ -33,7 +39,7 @@ from tutorials_lib.vat import (
     kl_divergence,
     normalise,
 )
-from tutorials_lib.warp import make_matrices, warp_images
+from tutorials_lib.warp import RandomWarp, make_matrices, shift_channels, warp_images
 
 SEEDS = st.integers(0, 2**31 - 1)
 SIZES = st.integers(1, 7)

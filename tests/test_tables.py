@@ -9,7 +9,6 @@ from scipy import optimize
 from stand_ins import RECORD
 
 from tutorials_lib.runs import tables
-from tutorials_lib.support.plots import spread_apart
 from tutorials_lib.support.plots import (
     COLOURS,
     draw_flow,
@@ -18,6 +17,7 @@ from tutorials_lib.support.plots import (
     show_images,
     show_intervals,
     show_panels,
+    spread_apart,
 )
 from tutorials_lib.support.statistics import mean_interval
 

@@ -1,10 +1,9 @@
-"""The parts of airbench: CIFAR-10 to 94% in ten epochs.
+"""The parts of airbench: 94% on CIFAR-10 in ten epochs.
 
 Jordan, "94% on CIFAR-10 in 3.29 Seconds on a Single GPU", arXiv:2404.00498, and its
-code, https://github.com/KellerJordan/cifar10-airbench: `airbench94.py` and its larger
-variants `airbench95.py` and `airbench96.py`. The published code is PyTorch in half
-precision; where Keras computes something else by default, this module follows PyTorch
-and says so.
+code, https://github.com/KellerJordan/cifar10-airbench: `airbench94.py`, and the larger
+`airbench95.py` and `airbench96.py`. That code is PyTorch in half precision; where Keras
+computes something else by default, this module follows PyTorch and says so.
 """
 
 import math
@@ -23,12 +22,11 @@ from tutorials_lib.support.checks import (
     check_array,
     check_choice,
     check_count,
-    check_finite,
-    check_flag,
     check_images,
     check_label_rows,
     check_positive,
     check_range,
+    check_samples,
     check_whole,
 )
 
@@ -36,34 +34,26 @@ from tutorials_lib.support.checks import (
 CIFAR_MEAN = (0.4914, 0.4822, 0.4465)
 CIFAR_STD = (0.2470, 0.2435, 0.2616)
 FLIPS = ("alternating", "random", "none")
-# Shift down, shift right, mirrored, weight.
+# Pixels down and to the right, and the weight of that shift.
 VIEWS = {
-    "plain": [(0, 0, False, 1.0)],
-    "mirror": [(0, 0, mirrored, 0.5) for mirrored in (False, True)],
-    "multi-crop": [
-        (shift, shift, mirrored, weight)
-        for shift, weight in ((0, 0.25), (1, 0.125), (-1, 0.125))
-        for mirrored in (False, True)
-    ],
+    "plain": [(0, 1.0)],
+    "mirror": [(0, 1.0)],
+    "multi-crop": [(0, 0.5), (1, 0.25), (-1, 0.25)],
 }
 
 
 def normalise_images(images: ArrayLike) -> np.ndarray:
-    """Subtracts the mean of each colour and divides by its standard deviation.
+    """Subtracts each colour's mean, then divides by its standard deviation.
 
     Args:
         images: float array (n, height, width, 3), from 0 to 1.
 
     Returns:
         float32 array of the same shape.
-
-    Raises:
-        ValueError: images of another shape or dtype.
     """
     images = check_array("images", images)
     check_images("images", images, 3)
-    mean, std = np.array(CIFAR_MEAN), np.array(CIFAR_STD)
-    return ((images - mean) / std).astype("float32")
+    return ((images - np.array(CIFAR_MEAN)) / np.array(CIFAR_STD)).astype("float32")
 
 
 def whiten_patches(
@@ -71,22 +61,19 @@ def whiten_patches(
 ) -> np.ndarray:
     """Computes the kernel of a convolution that whitens small patches of images.
 
-    Each filter is an eigenvector of the patches' second-moment matrix, divided by the
-    root of its eigenvalue plus epsilon, so that the filters' outputs are uncorrelated
-    and of equal size. Each comes a second time with its sign turned, because the GELU
-    that follows would lose the negative half of the output. The published recipe takes
-    the first 5,000 training images: `whiten_patches(normalise_images(x[:5000]))`.
+    A filter is an eigenvector of the patches' second-moment matrix over the root of
+    (its eigenvalue + epsilon), so that the outputs are uncorrelated and of equal size.
+    Each comes with its negative, for GELU lets little of a negative output through.
+    Published: `whiten_patches(normalise_images(x_train[:5000]))`.
 
     Args:
-        images: float array (n, height, width, channels), normalised as the net's
-            convolution will see them.
-        size: Height and width of a patch, at least 1.
-        epsilon: Added to each eigenvalue, so that faint directions, which are mostly
-            noise, are not blown up; at least 0.
+        images: float array (n, height, width, channels), normalised.
+        size: Height and width of a patch.
+        epsilon: Keeps faint directions, mostly noise, from being blown up.
 
     Returns:
-        float32 array (size, size, channels, 2 * size * size * channels), the
-        largest eigenvalue first, the negatives in the second half.
+        float32 array (size, size, channels, 2 * size * size * channels), the filter
+        of the largest eigenvalue first, all negatives last.
 
     Raises:
         ValueError: images that are not finite floats of that shape, or fewer patches
@@ -94,39 +81,37 @@ def whiten_patches(
     """
     images = check_array("images", images)
     check_images("images", images)
-    check_finite("images", images)
+    check_samples("images", images)
     size = check_whole("size", size, 1, min(images.shape[1:3]))
-    epsilon = check_range("epsilon", epsilon, 0, math.inf)
     length = size * size * images.shape[-1]
     moment, patches = np.zeros((length, length)), 0
-    # Some images at a time: the patches are `size` squared times as large as these.
+    # Some images at a time: their patches take up eight times the memory.
     for first in range(0, len(images), 500):
         few = images[first : first + 500].astype("float64")
         windows = np.lib.stride_tricks.sliding_window_view(few, (size, size), (1, 2))
         rows = windows.transpose(0, 1, 2, 4, 5, 3).reshape(-1, length)
-        moment += rows.T @ rows
-        patches += len(rows)
+        moment, patches = moment + rows.T @ rows, patches + len(rows)
     if patches < length:
         raise ValueError(
-            f"images must hold at least {length} patches of {size}x{size}, as many as "
-            f"a patch has numbers; got {patches}."
+            f"images must hold at least {length} patches, as many as a patch has "
+            f"numbers; got {patches}."
         )
     values, vectors = np.linalg.eigh(moment / patches)
-    # Rounding can put an eigenvalue of 0 just below it.
-    scales = np.sqrt(np.maximum(values, 0) + epsilon)
-    if not scales.all():
-        raise ValueError("images must differ more, or epsilon be above 0.")
-    filters = (vectors / scales)[:, ::-1]
+    filters = (vectors / np.sqrt(values + epsilon))[:, ::-1]
     filters = np.concatenate([filters, -filters], axis=1)
     return filters.reshape(size, size, -1, 2 * length).astype("float32")
 
 
+def _torch_default(seed=None):
+    """PyTorch's start of weights: uniform within 1 / sqrt(inputs of a unit)."""
+    return keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform", seed)
+
+
 @keras.saving.register_keras_serializable("tutorials_lib")
 class IdentityStart(keras.initializers.Initializer):
-    """Starts a convolution by passing its input on in the first filters.
+    """Starts a convolution so that its first filters pass its input on.
 
-    The filters above the number of input channels are drawn as PyTorch draws a
-    convolution's: uniformly within 1 / sqrt(inputs of a filter).
+    The filters above the number of input channels start as PyTorch's do.
 
     Args:
         seed: Whole number, or None for what `keras.utils.set_random_seed` set.
@@ -150,7 +135,6 @@ class IdentityStart(keras.initializers.Initializer):
             )
         identity = np.zeros((height, width, channels, channels), "float32")
         identity[height // 2, width // 2] = np.eye(channels)
-        # Drawn whole and then cut, for the limit depends on the shape.
         rest = self._rest(shape, dtype)[..., channels:]
         return ops.concatenate([ops.cast(identity, rest.dtype), rest], axis=-1)
 
@@ -159,19 +143,13 @@ class IdentityStart(keras.initializers.Initializer):
         return {"seed": self.seed}
 
 
-def _torch_default(seed=None):
-    """PyTorch's start of weights: uniform within 1 / sqrt(inputs of a unit)."""
-    return keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform", seed)
-
-
 @keras.saving.register_keras_serializable("tutorials_lib")
 class ScaledBias(layers.Layer):
     """Adds a bias that learns `scale` times as fast as the other weights.
 
-    The layer learns v and adds sqrt(scale) * v. The gradient by v is sqrt(scale) times
-    that by the bias, and the bias moves sqrt(scale) times as far as v: under SGD,
-    with or without momentum, that makes `scale`. An L2 penalty on v shrinks the bias
-    at the plain rate, as published.
+    The layer learns v and adds sqrt(scale) * v. By the chain rule v's gradient is
+    sqrt(scale) times the bias's, and the bias moves sqrt(scale) times as far as v, so
+    under SGD it learns `scale` times as fast. L2 on v shrinks it at the plain rate.
 
     Args:
         scale: Number above 0; 1 makes a plain bias.
@@ -188,7 +166,7 @@ class ScaledBias(layers.Layer):
 
     def call(self, inputs: Tensor) -> Tensor:
         """Returns the inputs (..., channels) plus the bias."""
-        return inputs + ops.cast(math.sqrt(self.scale), self.v.dtype) * self.v
+        return inputs + math.sqrt(self.scale) * self.v
 
     def get_config(self) -> dict[str, Any]:
         """Returns what `from_config` needs."""
@@ -208,71 +186,58 @@ def build_airbench_net(
     normalise: bool = True,
     norm_momentum: float = 0.6,
 ) -> keras.Model:
-    """Builds the network of airbench: one 2x2 convolution, three blocks, one layer.
+    """Builds the network of airbench: a 2x2 convolution, three blocks, a dense layer.
 
-    A block is convolution, max pooling, batch norm, GELU, then one or two times
-    convolution, batch norm, GELU. Input (32, 32, 3) from 0 to 1, output logits over
-    10 classes. By default, with `whitening` given, it is airbench94's network of
-    1,971,640 parameters, not counting the batch norms' moving statistics.
-
-    PyTorch's batch norm keeps the unbiased variance, n / (n - 1) times what Keras'
-    keeps; with thousands of pixels a channel nothing depends on it.
+    A block is convolution, max pooling, batch norm, GELU, then once or twice
+    convolution, batch norm, GELU. With `whitening` it is airbench94's network of
+    1,971,640 parameters (moving statistics not counted). PyTorch's moving variance is
+    n / (n - 1) times Keras' for n pixels; at n of thousands that changes nothing.
 
     Args:
-        widths: Filters of the three blocks; airbench95 has (128, 384, 384).
+        widths: Filters of the blocks; airbench95 has (128, 384, 384).
         convolutions: In a block: 2, or 3 as in airbench96, whose last two make a
-            residual branch around which its input is added.
-        whitening: float array (2, 2, 3, 24) from `whiten_patches`, which stays as it
-            is, only its bias learns. None: the first convolution learns as the others.
-        identity: Whether convolutions start by passing their input on.
+            residual branch.
+        whitening: float array (2, 2, 3, 24) from `whiten_patches`; it stays as it is.
+            None: the first convolution learns as the others do.
+        identity: Whether convolutions have `IdentityStart`.
         bias_scale: How many times as fast the batch norms' biases learn.
         residual: Whether the second of two convolutions is a residual branch.
-        dropout: Share of the last layer's inputs left out in training, from 0, below 1.
-        last_survival: Probability that the last block's residual branch survives a
-            training step, see `list_survivals`; above 0.
+        dropout: Share of the dense layer's inputs left out in training.
+        last_survival: Survival of the last residual branch, see `list_survivals`.
         augmentation: A layer that sees the images first.
         normalise: Whether the net normalises images as `normalise_images` does.
-        norm_momentum: Share of the old in the batch norms' moving statistics;
-            airbench96 has 0.9.
+        norm_momentum: Of the moving statistics; airbench96 has 0.9.
 
     Returns:
-        An uncompiled `keras.Model`, float32 logits under any precision. The bias after
-        the first convolution is the layer "whitening_bias".
+        An uncompiled `keras.Model` from images (n, 32, 32, 3), 0 to 1, to float32
+        logits (n, 10), under any precision. "whitening_bias" is the first bias.
 
     Raises:
-        ValueError: a value out of range, or a whitening kernel of another shape.
+        ValueError: a value out of range, a whitening kernel of another shape.
     """
-    if len(widths) != 3:
-        raise ValueError(f"widths must be three numbers; got {widths!r}.")
     check_choice("convolutions", convolutions, (2, 3))
-    check_flag("identity", identity)
-    residual = check_flag("residual", residual) or convolutions == 3
-    survivals = list_survivals(3, check_range("last_survival", last_survival, 0, 1))
+    residual = residual or convolutions == 3
     if last_survival < 1 and not residual:
         raise ValueError("last_survival must be 1 without residual branches.")
+    start = IdentityStart if identity else _torch_default
 
     def convolve(x, filters, size=3, padding="same", **kwargs):
-        start = IdentityStart() if identity else _torch_default()
-        kwargs = {"use_bias": False, "kernel_initializer": start, **kwargs}
+        kwargs |= {"use_bias": False, "kernel_initializer": start()}
         return layers.Conv2D(filters, size, padding=padding, **kwargs)(x)
 
     def norm(x):
-        batch_norm = layers.BatchNormalization(
-            momentum=norm_momentum, epsilon=1e-12, center=False, scale=False
-        )
-        return ScaledBias(bias_scale)(batch_norm(x))
+        fixed = {"epsilon": 1e-12, "center": False, "scale": False}
+        x = layers.BatchNormalization(momentum=norm_momentum, **fixed)(x)
+        return ScaledBias(bias_scale)(x)
 
     def block(x, width, survival):
-        x = layers.MaxPooling2D(2)(convolve(x, width))
-        x = shortcut = gelu(norm(x))
-        for number in range(2, convolutions + 1):
-            x = norm(convolve(x, width))
-            if number < convolutions:
-                x = gelu(x)
-        if residual:
-            x = x if survival == 1 else StochasticDepth(survival)(x)
-            x = layers.Add()([shortcut, x])
-        return gelu(x)
+        x = shortcut = gelu(norm(layers.MaxPooling2D(2)(convolve(x, width))))
+        if convolutions == 3:
+            x = gelu(norm(convolve(x, width)))
+        x = norm(convolve(x, width))
+        if survival < 1:
+            x = StochasticDepth(survival)(x)
+        return gelu(layers.Add()([shortcut, x]) if residual else x)
 
     def gelu(x):
         return layers.Activation("gelu")(x)
@@ -280,30 +245,26 @@ def build_airbench_net(
     x = inputs = keras.Input((32, 32, 3))
     if augmentation is not None:
         x = augmentation(x)
-    # The first layers cost little and stay in float32: whitening multiplies the
-    # differences of neighbours, and so rounding errors, by up to 45.
-    if check_flag("normalise", normalise):
+    # Beginning and end cost little and stay in float32; whitening multiplies the
+    # difference of two pixels, and with it their rounding errors, by up to 12.
+    single: dict[str, Any] = {"dtype": "float32"}
+    if normalise:
         scale = [1 / std for std in CIFAR_STD]
         offset = [-m / std for m, std in zip(CIFAR_MEAN, CIFAR_STD, strict=True)]
-        x = layers.Rescaling(scale, offset, dtype="float32", name="normalise")(x)
-    first = {"name": "whitening", "dtype": "float32", "trainable": whitening is None}
-    x = convolve(x, 24, 2, "valid", **first)
-    x = gelu(ScaledBias(1.0, name="whitening_bias", dtype="float32")(x))
+        x = layers.Rescaling(scale, offset, name="normalise", **single)(x)
+    learns = whitening is None
+    x = convolve(x, 24, 2, "valid", name="whitening", trainable=learns, **single)
+    x = gelu(ScaledBias(1.0, name="whitening_bias", **single)(x))
+    survivals = list_survivals(3, last_survival)
     for width, survival in zip(widths, survivals, strict=True):
-        x = block(x, check_count("width", width), survival)
+        x = block(x, width, survival)
     x = layers.Flatten()(layers.MaxPooling2D(3)(x))
     x = layers.Dropout(dropout)(x) if dropout else x
-    start = _torch_default()
-    last = {"use_bias": False, "kernel_initializer": start, "dtype": "float32"}
-    logits = layers.Rescaling(1 / 9, dtype="float32")(layers.Dense(10, **last)(x))
-    model = keras.Model(inputs, logits, name="airbench_net")
+    single |= {"use_bias": False, "kernel_initializer": _torch_default()}
+    x = layers.Rescaling(1 / 9, dtype="float32")(layers.Dense(10, **single)(x))
+    model = keras.Model(inputs, x, name="airbench_net")
     if whitening is not None:
-        whitening = check_finite("whitening", check_array("whitening", whitening))
-        if whitening.shape != (2, 2, 3, 24):
-            raise ValueError(
-                f"whitening must have shape (2, 2, 3, 24); got {whitening.shape}."
-            )
-        model.get_layer("whitening").set_weights([whitening])
+        model.get_layer("whitening").set_weights([np.asarray(whitening)])
     return model
 
 
@@ -312,11 +273,11 @@ class Triangle(keras.optimizers.schedules.LearningRateSchedule):
     """A learning rate that rises in a straight line to its peak, then falls in one.
 
     Args:
-        peak: Highest rate, above 0.
+        peak: Highest rate.
         steps: Training steps T.
         start: Rate of the first step, in parts of the peak.
         end: Rate after the last step, in parts of the peak.
-        peak_at: Where the peak is, in parts of T; its step is rounded down.
+        peak_at: Where the peak is, in parts of T.
     """
 
     def __init__(
@@ -329,19 +290,15 @@ class Triangle(keras.optimizers.schedules.LearningRateSchedule):
     ) -> None:
         self.peak = check_positive("peak", peak)
         self.steps = check_count("steps", steps)
-        self.start = check_range("start", start, 0, 1)
-        self.end = check_range("end", end, 0, 1)
+        self.start, self.end = start, end
         self.peak_at = check_range("peak_at", peak_at, 0, 1)
 
     def __call__(self, step: Tensor) -> Tensor:
-        """Returns the rate of a step, from 0; a float32 scalar."""
-        step = ops.cast(step, "float32")
-        rise = int(self.steps * self.peak_at)
-        up = step / max(rise, 1)
-        down = ops.minimum((step - rise) / max(self.steps - rise, 1), 1.0)
-        rising = self.start + (1 - self.start) * up
-        falling = 1 + (self.end - 1) * down
-        return self.peak * ops.where(step < rise, rising, falling)
+        """Returns the rate of a step, counted from 0; a float32 scalar."""
+        step, top = ops.cast(step, "float32"), int(self.steps * self.peak_at)
+        rising = self.start + (1 - self.start) * step / max(top, 1)
+        falling = 1 - (1 - self.end) * (step - top) / max(self.steps - top, 1)
+        return self.peak * ops.where(step < top, rising, falling)
 
     def get_config(self) -> dict[str, Any]:
         """Returns what `from_config` needs."""
@@ -354,13 +311,13 @@ def convert_rates(
 ) -> tuple[float, float]:
     """Converts the published rate and weight decay to those of `AirbenchSGD`.
 
-    The published code states them for 1,024 images at a constant gradient, for which
-    Nesterov momentum takes 1 + 1 / (1 - momentum) times the plain step, and sums the
-    loss over a batch; Keras takes the mean. airbench94 has (11.5, 0.0153), which makes
-    (1.5, 0.00133), airbench95 (10, 0.0153), airbench96 (9, 0.012).
+    The published ones are for the sum of the loss over 1,024 images, and the rate is
+    that of the whole step, 1 + 1 / (1 - momentum) times the plain one where the
+    gradient stays the same. airbench94 has (11.5, 0.0153), which makes (1.5, 0.00133),
+    airbench95 (10, 0.0153), airbench96 (9, 0.012).
 
     Returns:
-        Learning rate and L2 coefficient.
+        Learning rate and L2 coefficient, for the mean of the loss.
     """
     return rate / (1 + 1 / (1 - momentum)), decay / rate
 
@@ -370,21 +327,21 @@ class AirbenchSGD(keras.optimizers.SGD):
     """SGD with Nesterov momentum and an L2 penalty, as PyTorch computes it.
 
     With g the gradient plus `l2` times the variable: m <- momentum * m + g, variable
-    <- variable - rate * (g + momentum * m). Keras' own SGD keeps the rate inside m,
-    which differs while the rate changes, and its weight decay bypasses the momentum.
-    The penalty is in the gradient alone, so the loss reported is without it.
+    <- variable - rate * (g + momentum * m). Keras' own SGD has the rate inside m, which
+    differs while the rate changes, and its weight decay stays out of the momentum. The
+    loss reported is without the penalty.
 
     Args:
         learning_rate: Number or schedule.
-        momentum: From 0, below 1.
+        momentum: From 0 to 1.
         l2: Coefficient of the penalty's gradient, at least 0.
-        frozen_after: Layer or variable name -> number of steps after which its
-            variables keep their value, whatever the penalty and the momentum.
+        frozen_after: Name of a layer or variable -> steps after which it stops
+            learning, momentum and penalty included.
         **kwargs: Passed on to `keras.optimizers.SGD`.
 
     Raises:
         ValueError: a value out of range; when training starts, a name that no
-            trainable variable has in its path.
+            trainable variable has.
     """
 
     def __init__(
@@ -395,47 +352,37 @@ class AirbenchSGD(keras.optimizers.SGD):
         frozen_after: Mapping[str, int] | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(learning_rate, float(momentum), nesterov=True, **kwargs)
+        super().__init__(learning_rate, momentum, nesterov=True, **kwargs)
         self.l2 = check_range("l2", l2, 0, math.inf)
-        self.frozen_after = {
-            name: check_whole("frozen_after", step, 0)
-            for name, step in (frozen_after or {}).items()
-        }
+        self.frozen_after = dict(frozen_after or {})
 
     def build(self, variables: Sequence[keras.Variable]) -> None:
         """Creates the momenta, and finds the variables that stop learning."""
         super().build(variables)
-        paths = [variable.path.split("/") for variable in variables]
-        for name in self.frozen_after:
-            if not any(name in path for path in paths):
+        self._last_steps: dict[int, int] = {}
+        for name, step in self.frozen_after.items():
+            found = [i for i, v in enumerate(variables) if name in v.path.split("/")]
+            if not found:
                 raise ValueError(f"frozen_after names no trainable variable: {name!r}.")
-        self._last_steps = [
-            min(
-                (self.frozen_after[name] for name in path if name in self.frozen_after),
-                default=None,
-            )
-            for path in paths
-        ]
+            self._last_steps.update(dict.fromkeys(found, step))
 
     def update_step(
         self, gradient: Tensor, variable: Tensor, learning_rate: Tensor
     ) -> None:
         """Moves one variable."""
         index = self._get_variable_index(variable)
-        dtype = variable.dtype
-        gradient = ops.cast(gradient, dtype) + ops.cast(self.l2, dtype) * variable
-        step = gradient
-        last, learns = self._last_steps[index], True
+        rate = ops.cast(learning_rate, variable.dtype)
+        gradient = ops.cast(gradient, variable.dtype) + self.l2 * variable
+        last = self._last_steps.get(index)
         if last is not None:
-            learns = self.iterations < last
+            # At a rate of 0 the variable stays; its momentum no longer matters.
+            rate = ops.where(self.iterations < last, rate, 0)
+        step = gradient
         if self.momentum:
-            momentum = ops.cast(self.momentum, dtype)
-            velocity = self.momentums[index]
-            moved = momentum * velocity + gradient
-            step = gradient + momentum * moved
-            self.assign(velocity, ops.where(learns, moved, velocity))
-        step = ops.cast(learning_rate, dtype) * step
-        self.assign_sub(variable, ops.where(learns, step, ops.zeros_like(step)))
+            velocity = self.momentum * self.momentums[index] + gradient
+            self.assign(self.momentums[index], velocity)
+            step = gradient + self.momentum * velocity
+        self.assign_sub(variable, rate * step)
 
     def get_config(self) -> dict[str, Any]:
         """Returns what `from_config` needs."""
@@ -447,19 +394,18 @@ class AirbenchSGD(keras.optimizers.SGD):
 class Lookahead(keras.callbacks.Callback):
     """Pulls the weights back to slowly moving ones every few steps.
 
-    Every `every` steps: slow <- decay * slow + (1 - decay) * fast, fast <- slow, with
-    decay = strength * (step / steps)^3, and after the last step fast <- slow. Like the
-    published code it moves all weights, the batch norms' moving statistics with them.
+    Every `every` steps: slow <- slow + (1 - decay) * (fast - slow), fast <- slow, with
+    decay = strength * (step / steps)^3, and after the last step fast <- slow. As in the
+    published code, these are all weights, the batch norms' moving statistics too.
 
     Args:
         steps: Training steps T.
         every: Steps between two pulls.
-        strength: Decay at step T; the default is the published 0.95^5.
+        strength: Decay at step T, from 0 to 1.
 
     Attributes:
-        slow: Slow weights, float arrays in the order of `model.weights`; empty before
-            training starts. A training run that goes on from a checkpoint sets both.
-        step: Training steps done.
+        slow: Slow weights, in the order of `model.weights`; empty before training.
+        step: Training steps done. To go on from a checkpoint, set both.
     """
 
     def __init__(self, steps: int, every: int = 5, strength: float = 0.95**5) -> None:
@@ -470,16 +416,13 @@ class Lookahead(keras.callbacks.Callback):
         self.step = 0
         self.slow: list[np.ndarray] = []
 
-    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+    def on_train_begin(self, logs: Any = None) -> None:
         """Takes the weights as they are for the slow ones, unless there are some."""
         if self.model.steps_per_execution != 1:
             raise ValueError("Lookahead must see each step: steps_per_execution 1.")
-        if not self.slow:
-            self.slow = self._read_weights()
+        self.slow = self.slow or self._copy_weights()
 
-    def on_train_batch_end(
-        self, batch: int, logs: dict[str, Any] | None = None
-    ) -> None:
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Counts the step, and pulls where it is time."""
         self.step += 1
         if self.step % self.every == 0 and self.step <= self.steps:
@@ -487,43 +430,35 @@ class Lookahead(keras.callbacks.Callback):
         if self.step == self.steps:
             self._pull(1.0)
 
-    def _read_weights(self):
-        # On JAX the weights are with the training loop until it is asked for them.
+    def _copy_weights(self):
+        # On JAX the training loop holds the weights until it is asked for them.
         if keras.backend.backend() == "jax":
             self.model.jax_state_sync()
-        # Copies: a backend may hand out, and take, its own memory.
-        return [np.array(weight) for weight in self.model.weights]
+        return [np.array(weight) for weight in self.model.get_weights()]
 
     def _pull(self, decay):
-        fast = self._read_weights()
-        self.slow = [
-            slow + np.float32(1 - decay) * (new - slow)
-            for slow, new in zip(self.slow, fast, strict=True)
-        ]
-        for weight, slow in zip(self.model.weights, self.slow, strict=True):
-            weight.assign(slow.copy())
+        pairs = zip(self.slow, self._copy_weights(), strict=True)
+        self.slow = [slow + (1 - decay) * (fast - slow) for slow, fast in pairs]
+        # Copies here too, for a backend may keep the memory that it is handed.
+        self.model.set_weights([slow.copy() for slow in self.slow])
 
 
 class StopAfter(keras.callbacks.Callback):
     """Ends training after a number of steps, within an epoch: 9.9 epochs.
 
     Args:
-        steps: Training steps, counted from epoch 0, so that a run that goes on from
-            a checkpoint with `initial_epoch` ends where a whole one does.
+        steps: Training steps since epoch 0, also where `initial_epoch` is later.
     """
 
     def __init__(self, steps: int) -> None:
         super().__init__()
         self.steps = check_count("steps", steps)
-        self._before = 0
 
-    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Counts the steps of the epochs before."""
         self._before = epoch * self.params["steps"]
 
-    def on_train_batch_end(
-        self, batch: int, logs: dict[str, Any] | None = None
-    ) -> None:
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Ends training where it is time."""
         if self._before + batch + 1 >= self.steps:
             self.model.stop_training = True
@@ -538,17 +473,16 @@ class AirbenchBatches(SeededBatches):
     Args:
         images: float array (n, height, width, channels).
         labels: float array (n, classes), one-hot rows.
-        batch_size: From 1 to n; published is 1,024.
+        batch_size: From 1 to n.
         seed: Whole number of at least 0.
-        flip: `"alternating"` draws once which images are mirrored, then mirrors
-            the others in every other epoch; `"random"` draws anew for each batch;
+        flip: `"alternating"` draws once which images are mirrored, and mirrors the
+            others instead in every other epoch; `"random"` draws for each batch;
             `"none"`.
-        shift: Largest shift in pixels, down and across; what comes in at the border is
-            the image reflected there, without its outermost row.
+        shift: Largest shift in pixels; what comes in is reflected at the border.
 
     Raises:
-        ValueError: a value out of range, images that are not finite floats, labels
-            that are not one-hot, lengths that differ.
+        ValueError: a value out of range, images that are not floats, labels that are
+            not one-hot, lengths that differ.
     """
 
     def __init__(
@@ -560,9 +494,8 @@ class AirbenchBatches(SeededBatches):
         flip: str = "alternating",
         shift: int = 2,
     ) -> None:
-        images = check_array("images", images)
         check_images("images", images)
-        self.images = check_finite("images", images).astype("float32", copy=False)
+        self.images = images.astype("float32", copy=False)
         self.labels = check_label_rows("labels", labels, images).astype("float32")
         self.batch_size = check_whole("batch_size", batch_size, 1, len(images))
         self.flip = check_choice("flip", flip, FLIPS)
@@ -575,25 +508,18 @@ class AirbenchBatches(SeededBatches):
         return len(self.images) // self.batch_size
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """Returns batch `index` of this epoch.
-
-        Returns:
-            Images float32 (batch, ...) and labels float32 (batch, classes).
-
-        Raises:
-            IndexError: index not from 0 to the number of batches less 1.
-            TypeError: index that is no whole number.
-        """
+        """Returns batch `index`: images, labels, float32 (batch_size, ...)."""
         rng = self.make_generator(index)
         batch = slice(index * self.batch_size, (index + 1) * self.batch_size)
         chosen = self.shuffles[0][batch]
-        shifts = rng.integers(-self.shift, self.shift + 1, (2, len(chosen)))
-        mirrored = rng.random(len(chosen)) < 0.5
-        if self.flip == "alternating":
+        down, right = rng.integers(-self.shift, self.shift + 1, (2, len(chosen)))
+        mirrored = np.zeros(len(chosen), bool)
+        if self.flip == "random":
+            mirrored = rng.random(len(chosen)) < 0.5
+        elif self.flip == "alternating":
             mirrored = (self._mirrored[chosen] < 0.5) ^ (self.epoch % 2 == 1)
-        elif self.flip == "none":
-            mirrored[:] = False
-        return shift_images(self.images, *shifts, mirrored, chosen), self.labels[chosen]
+        images = shift_images(self.images, down, right, mirrored, chosen)
+        return images, self.labels[chosen]
 
 
 def shift_images(
@@ -603,14 +529,14 @@ def shift_images(
     mirrored: ArrayLike,
     chosen: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Shifts each image, reflects it at its border, then mirrors some of them.
+    """Shifts images, reflects them at their border, then mirrors some left to right.
 
     Args:
         images: Array (n, height, width, channels).
-        down: Pixels, one whole number or one for each image; negative is up.
+        down: Pixels, a whole number or an array (m,); negative is up.
         right: Likewise; negative is left.
-        mirrored: Whether to mirror left and right, one or one for each image.
-        chosen: Positions of the images to take, (m,); all without it.
+        mirrored: True, False or a bool array (m,).
+        chosen: Which images to take, (m,); all in their order without it.
 
     Returns:
         Array (m, height, width, channels).
@@ -618,8 +544,8 @@ def shift_images(
     chosen = np.arange(len(images)) if chosen is None else chosen
     height, width = images.shape[1:3]
 
-    def reflect(positions, size):
-        return size - 1 - np.abs(size - 1 - np.abs(positions))
+    def reflect(at, size):
+        return size - 1 - np.abs(size - 1 - np.abs(at))
 
     rows = reflect(np.arange(height) - np.reshape(down, (-1, 1)), height)
     columns = reflect(np.arange(width) - np.reshape(right, (-1, 1)), width)
@@ -638,22 +564,22 @@ def predict_views(
     Args:
         model: Network from images to logits.
         images: float array (n, height, width, channels), as the network takes them.
-        views: `"plain"`: the image; `"mirror"`: the image and its mirror image;
-            `"multi-crop"`, the published one: half the weight on these, half on both
-            of them shifted by one pixel up and left, and down and right.
+        views: `"plain"`: the image; `"mirror"`: it and its mirror image;
+            `"multi-crop"`: half the weight on these, half on both of them shifted by
+            a pixel up and left, and down and right.
         batch_size: Images predicted at once.
 
     Returns:
         float32 array (n, classes).
-
-    Raises:
-        ValueError: another name of views, images that are not floats of that shape.
     """
     check_choice("views", views, VIEWS)
     images = check_array("images", images)
     check_images("images", images)
-    logits: Any = 0.0
-    for down, right, mirrored, weight in VIEWS[views]:
-        view = shift_images(images, down, right, mirrored)
-        logits += weight * model.predict(view, batch_size=batch_size, verbose=0)
-    return logits
+    turns = (False,) if views == "plain" else (False, True)
+    total: Any = 0.0
+    for shift, weight in VIEWS[views]:
+        for mirrored in turns:
+            view = shift_images(images, shift, shift, mirrored)
+            logits = model.predict(view, batch_size=batch_size, verbose=0)
+            total += weight / len(turns) * logits
+    return total

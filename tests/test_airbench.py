@@ -1,0 +1,329 @@
+"""The parts of airbench against NumPy, against loops, and what PyTorch would do."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from tutorials_lib import airbench
+from tutorials_lib.airbench import (
+    AirbenchBatches,
+    AirbenchSGD,
+    IdentityStart,
+    Lookahead,
+    ScaledBias,
+    StopAfter,
+    Triangle,
+)
+
+SMALL = {"widths": (24, 24, 24)}
+
+
+def make_net(*layers, **compiled):
+    """A network with moving statistics and a bias, that trains in an instant."""
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [
+            keras.Input((32, 32, 3)),
+            keras.layers.AveragePooling2D(8),
+            keras.layers.Conv2D(4, 2, use_bias=False),
+            keras.layers.BatchNormalization(momentum=0.6),
+            ScaledBias(name="first_bias"),
+            *layers,
+            keras.layers.Flatten(),
+            keras.layers.Dense(10),
+        ]
+    )
+    loss = keras.losses.CategoricalCrossentropy(from_logits=True)
+    model.compile(loss=loss, **compiled)
+    return model
+
+
+@pytest.fixture
+def pictures():
+    return np.random.default_rng(0).random((12, 32, 32, 3)).astype("float32")
+
+
+@pytest.fixture
+def rows():
+    return np.eye(10, dtype="float32")[np.arange(12) % 10]
+
+
+def test_whitened_patches_have_the_identity_as_covariance(pictures):
+    images = airbench.normalise_images(pictures)
+    kernel = airbench.whiten_patches(images, epsilon=0.0)
+    assert (kernel.shape, kernel.dtype) == ((2, 2, 3, 24), np.float32)
+    patches = np.concatenate(
+        [images[:, y : y + 31, x : x + 31] for y in (0, 1) for x in (0, 1)], axis=-1
+    ).reshape(-1, 12)
+    np.testing.assert_array_equal(kernel[..., :12], -kernel[..., 12:])
+    found = (patches @ kernel.reshape(12, 24)[:, :12]).astype("float64")
+    np.testing.assert_allclose(found.T @ found / len(found), np.eye(12), atol=1e-4)
+    # With an epsilon each filter is shorter, and the brightest direction comes first.
+    values = np.linalg.eigvalsh(patches.T.astype("float64") @ patches / len(patches))
+    damped = airbench.whiten_patches(images, epsilon=0.1).reshape(12, 24)[:, :12]
+    lengths = (damped**2).sum(axis=0)
+    np.testing.assert_allclose(lengths, 1 / (values[::-1] + 0.1), rtol=1e-4)
+
+
+@pytest.mark.parametrize("size", [2, 3])
+def test_identity_start_passes_its_input_on(size):
+    keras.utils.set_random_seed(0)
+    images = np.random.default_rng(0).normal(size=(2, 5, 5, 3)).astype("float32")
+    layer = keras.layers.Conv2D(
+        400, size, padding="valid", kernel_initializer=IdentityStart()
+    )
+    found = ops.convert_to_numpy(layer(images))
+    np.testing.assert_array_equal(found[..., :3], images[:, 1 : 7 - size, 1 : 7 - size])
+    rest, limit = ops.convert_to_numpy(layer.kernel)[..., 3:], (3 * size**2) ** -0.5
+    assert 0.99 * limit < rest.max() <= limit
+    assert -limit <= rest.min() < -0.99 * limit
+    np.testing.assert_allclose(rest.std(), limit / 3**0.5, rtol=0.05)
+
+
+def test_bias_learns_64_times_as_fast_and_shrinks_at_the_plain_rate():
+    """Against PyTorch's rule for two groups of parameters, written out in NumPy."""
+    momentum, l2, rate = 0.85, 0.01, Triangle(0.002, 6, peak_at=0.5)
+    target = np.array([[1.0, -2.0, 0.5]], "float32")
+    layer = ScaledBias(64.0)
+    model = keras.Sequential([keras.Input((3,)), layer])
+    model.compile(AirbenchSGD(rate, momentum, l2), "mse")
+    start = np.array([0.1, 0.2, -0.3], "float32")
+    layer.v.assign(start / 8)
+    model.fit(np.zeros((6, 3)), target.repeat(6, 0), batch_size=1, verbose=0)
+    bias, velocity = start.astype("float64"), 0.0
+    for step in range(6):
+        fast = 64 * float(ops.convert_to_numpy(rate(step)))
+        gradient = 2 / 3 * (bias - target[0]) + l2 / 64 * bias
+        velocity = momentum * velocity + gradient
+        bias -= fast * (gradient + momentum * velocity)
+    np.testing.assert_allclose(8 * ops.convert_to_numpy(layer.v), bias, rtol=1e-5)
+
+
+def test_a_frozen_bias_keeps_its_value(pictures, rows):
+    """Not even the momentum and the penalty move it, inside of jit."""
+    optimizer = AirbenchSGD(0.1, l2=0.1, frozen_after={"first_bias": 2})
+    model = make_net(optimizer=optimizer, jit_compile=True)
+    bias = model.get_layer("first_bias").v
+    seen = []
+
+    def keep(batch, logs):
+        if keras.backend.backend() == "jax":
+            model.jax_state_sync()
+        seen.append(ops.convert_to_numpy(bias).copy())
+
+    keep_bias = keras.callbacks.LambdaCallback(on_train_batch_end=keep)
+    model.fit(pictures, rows, batch_size=3, verbose=0, callbacks=[keep_bias])
+    assert (seen[0] != seen[1]).all()
+    np.testing.assert_array_equal(seen[1], seen[3])
+    again = AirbenchSGD.from_config(optimizer.get_config())
+    assert again.get_config() == optimizer.get_config()
+    wrong = AirbenchSGD(frozen_after={"first": 2})
+    with pytest.raises(ValueError, match="frozen_after names no trainable variable"):
+        wrong.build([bias])
+
+
+def test_triangle():
+    rate = Triangle(2.0, 476)
+    found = [float(ops.convert_to_numpy(rate(s))) for s in (0, 54, 109, 475, 476)]
+    rise, fall = 109, 476 - 109
+    np.testing.assert_allclose(
+        found,
+        [0.4, 2 * (0.2 + 0.8 * 54 / rise), 2, 2 * (0.07 + 0.93 / fall), 0.14],
+        rtol=1e-5,
+    )
+    assert Triangle.from_config(rate.get_config()).get_config() == rate.get_config()
+    assert airbench.convert_rates(11.5, 0.0153) == pytest.approx((1.5, 0.00133), 1e-3)
+    assert airbench.convert_rates(10, 0.0153) == pytest.approx((1.304, 0.00153), 1e-3)
+
+
+def test_lookahead_against_a_loop_over_all_weights(pictures, rows):
+    """One network trains in pieces, and the pulls between are made here."""
+
+    def compiled():
+        return make_net(optimizer=AirbenchSGD(0.05))
+
+    def fit(model, batch, *callbacks):
+        x, y = pictures[batch], rows[batch]
+        options = {"batch_size": 3, "shuffle": False, "verbose": 0}
+        model.fit(x, y, callbacks=list(callbacks), **options)
+
+    model, lookahead = compiled(), Lookahead(4, every=2, strength=0.9)
+    fit(model, slice(0, 6), lookahead)
+    assert lookahead.step == 2
+    fit(model, slice(6, 12), lookahead)
+    by_hand = compiled()
+    slow = by_hand.get_weights()
+    moving = {"moving_mean", "moving_variance"}
+    assert moving <= {weight.name for weight in by_hand.weights}
+    for batch, decay in ((slice(0, 6), 0.9 / 8), (slice(6, 12), 0.9)):
+        fit(by_hand, batch)
+        pairs = zip(slow, by_hand.get_weights(), strict=True)
+        slow = [decay * old + (1 - decay) * new for old, new in pairs]
+        by_hand.set_weights(slow)
+    for found, right in zip(model.get_weights(), slow, strict=True):
+        np.testing.assert_allclose(found, right, rtol=1e-4, atol=1e-6)
+    # One step more than T: only counted. At step T itself the slow ones win.
+    last = compiled()
+    start, end = last.get_weights(), Lookahead(1, every=5)
+    fit(last, slice(0, 6), end)
+    assert end.step == 2
+    np.testing.assert_array_equal(end.slow[0], start[0])
+
+
+def test_training_ends_within_an_epoch(pictures, rows):
+    batches = AirbenchBatches(pictures, rows, 5, seed=0)
+    model = keras.Sequential([keras.Input((32, 32, 3)), keras.layers.Flatten()])
+    model.add(keras.layers.Dense(10))
+    model.compile("sgd", "mse")
+    for first in (0, 2):
+        model.fit(
+            batches, epochs=9, initial_epoch=first, verbose=0, callbacks=[StopAfter(5)]
+        )
+    assert int(model.optimizer.iterations.numpy()) == 5 + 1
+
+
+@pytest.mark.parametrize("flip", airbench.FLIPS)
+def test_flips_over_epochs(pictures, rows, flip):
+    batches = AirbenchBatches(pictures, rows, 4, seed=0, flip=flip, shift=0)
+    mirrored = []
+    for _ in range(8):
+        seen = {}
+        for batch in range(3):
+            for image, row in zip(*batches[batch], strict=True):
+                plain = np.flatnonzero((image == pictures).all(axis=(1, 2, 3)))
+                turned = (image == pictures[:, :, ::-1]).all(axis=(1, 2, 3))
+                (place,) = plain if len(plain) else np.flatnonzero(turned)
+                np.testing.assert_array_equal(row, rows[place])
+                seen[place] = not len(plain)
+        assert len(seen) == 12
+        mirrored.append([seen[place] for place in range(12)])
+        batches.on_epoch_end()
+    mirrored = np.array(mirrored)
+    if flip == "none":
+        assert not mirrored.any()
+    else:
+        assert 0 < mirrored[0].sum() < 12
+        alternates = (mirrored[0::2] != mirrored[1::2]).all()
+        assert alternates == (flip == "alternating")
+
+
+def test_batches_depend_on_seed_epoch_and_number_alone(pictures, rows):
+    one, other = (AirbenchBatches(pictures, rows, 5, seed=3) for _ in range(2))
+    assert len(one) == 2
+    later = [one[1][0], one[0][0]]
+    np.testing.assert_array_equal(other[0][0], later[1])
+    np.testing.assert_array_equal(other[1][0], later[0])
+    one.on_epoch_end()
+    assert not np.array_equal(one[0][0], later[1])
+
+
+def test_shifts_have_a_reflected_border(pictures, rows):
+    batches = AirbenchBatches(pictures, rows, 12, seed=0, flip="none", shift=2)
+    padded = np.pad(pictures, ((0, 0), (2, 2), (2, 2), (0, 0)), mode="reflect")
+    crops = {
+        (y, x): padded[:, y : y + 32, x : x + 32] for y in range(5) for x in range(5)
+    }
+    seen = set()
+    for _ in range(20):
+        for image in batches[0][0]:
+            seen |= {
+                at for at, crop in crops.items() if (crop == image).all((1, 2, 3)).any()
+            }
+        batches.on_epoch_end()
+    assert seen == set(crops)
+    found = airbench.shift_images(pictures, 1, -2, True)
+    np.testing.assert_array_equal(found, crops[1, 4][:, :, ::-1])
+
+
+def test_views_against_a_loop(pictures):
+    model = make_net()
+
+    def predict(images):
+        return model.predict(images, verbose=0)
+
+    def both(images):
+        return (predict(images) + predict(images[:, :, ::-1])) / 2
+
+    padded = np.pad(pictures, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="reflect")
+    shifted = both(padded[:, :32, :32]) / 2 + both(padded[:, 2:, 2:]) / 2
+    right = {
+        "plain": predict(pictures),
+        "mirror": both(pictures),
+        "multi-crop": (both(pictures) + shifted) / 2,
+    }
+    for views, logits in right.items():
+        found = airbench.predict_views(model, pictures, views, batch_size=5)
+        np.testing.assert_allclose(found, logits, atol=1e-6)
+        assert found.dtype == np.float32
+
+
+def test_parameters_as_published(pictures):
+    kernel = np.random.default_rng(0).normal(size=(2, 2, 3, 24)).astype("float32")
+    model = airbench.build_airbench_net(whitening=kernel)
+    moving = 2 * 2 * (64 + 256 + 256)
+    assert model.count_params() - moving == 1_971_640
+    learned = sum(np.prod(weight.shape) for weight in model.trainable_weights)
+    assert learned == 1_971_640 - kernel.size
+    (found,) = model.get_layer("whitening").get_weights()
+    np.testing.assert_array_equal(found, kernel)
+    # airbench96's blocks have three convolutions, the last two with a way around.
+    free = airbench.build_airbench_net(**SMALL, convolutions=3)
+    assert len(free.get_layer("whitening").trainable_weights) == 1
+    kinds = [type(layer).__name__ for layer in free.layers]
+    assert (kinds.count("Conv2D"), kinds.count("Add")) == (1 + 9, 3)
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+def test_network_in_any_precision(pictures, policy):
+    """The order of its parts, too: the augmentation sees raw images."""
+    keras.config.set_dtype_policy(policy)
+    try:
+        model = airbench.build_airbench_net(
+            **SMALL,
+            residual=True,
+            dropout=0.5,
+            last_survival=0.4,
+            augmentation=keras.layers.RandomFlip(),
+        )
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert keras.backend.standardize_dtype(model(pictures).dtype) == "float32"
+    kinds = [type(layer).__name__ for layer in model.layers]
+    assert kinds[1:4] == ["RandomFlip", "Rescaling", "Conv2D"]
+    assert kinds[-4:] == ["Flatten", "Dropout", "Dense", "Rescaling"]
+    survivals = [x.survival for x in model.layers if hasattr(x, "survival")]
+    np.testing.assert_allclose(survivals, [0.8, 0.6, 0.4])
+    normalised = ops.convert_to_numpy(model.get_layer("normalise")(pictures))
+    right = (pictures - airbench.CIFAR_MEAN) / airbench.CIFAR_STD
+    np.testing.assert_allclose(normalised, right, atol=1e-5)
+    np.testing.assert_allclose(airbench.normalise_images(pictures), right, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda x, y: airbench.whiten_patches(x.astype("uint8")), "must be floats"),
+        (lambda x, y: airbench.whiten_patches(x[0]), "must have shape"),
+        (lambda x, y: airbench.whiten_patches(x[:1, :3, :3]), "at least 12 patches"),
+        (lambda x, y: IdentityStart()((3, 3, 24, 8)), "at least the 24 input channels"),
+        (lambda x, y: ScaledBias(0), "scale must be a finite number above 0"),
+        (lambda x, y: airbench.build_airbench_net((24, 24)), "argument"),
+        (
+            lambda x, y: airbench.build_airbench_net(last_survival=0.5),
+            "without residual branches",
+        ),
+        (
+            lambda x, y: airbench.build_airbench_net(**SMALL, whitening=np.eye(3)),
+            "not compatible",
+        ),
+        (lambda x, y: AirbenchSGD(0.1, l2=-1), "l2 must be from 0"),
+        (lambda x, y: AirbenchBatches(x, y, 13, 0), "batch_size must be a whole"),
+        (lambda x, y: AirbenchBatches(x, y, 4, 0, flip="up"), "flip must be one of"),
+        (lambda x, y: AirbenchBatches(x, y, 4, 0, shift=32), "shift must be a whole"),
+        (lambda x, y: airbench.predict_views(None, x, "all"), "views must be one of"),
+    ],
+)
+def test_bad_input(pictures, rows, call, said):
+    with pytest.raises(ValueError, match=said):
+        call(pictures, rows)
