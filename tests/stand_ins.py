@@ -14,7 +14,7 @@ import sys, time
 import numpy as np
 from tutorials_lib.support.data import Dataset
 from tutorials_lib.runs.grid import plan_run, run_grid
-from tutorials_lib.runs.profiles import choose_settings
+from tutorials_lib.runs.settings import choose_settings
 from tutorials_lib.runs.records import read_arrays
 
 images = np.zeros((4, 28, 28, 1), "uint8")

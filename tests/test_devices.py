@@ -20,7 +20,7 @@ SCRIPT = """
     import numpy as np
     from tutorials_lib.support.data import Dataset
     from tutorials_lib.runs.grid import plan_run, run_grid
-    from tutorials_lib.runs.profiles import choose_settings
+    from tutorials_lib.runs.settings import choose_settings
 
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, ({images}, 8, 8, 1)).astype("uint8")

@@ -20,12 +20,11 @@ from stand_ins import (
 
 from tutorials_lib.runs import cli
 from tutorials_lib.runs.chapters import ChapterError
-from tutorials_lib.runs.files import WriteError
-from tutorials_lib.runs.folders import runs_folder
 from tutorials_lib.runs.grid import plan_run, run_grid
 from tutorials_lib.runs.notebooks import run_notebook
-from tutorials_lib.runs.profiles import choose_settings
 from tutorials_lib.runs.records import read_arrays, write_arrays, write_record
+from tutorials_lib.runs.settings import choose_settings
+from tutorials_lib.runs.storage import WriteError, runs_folder
 
 
 @pytest.fixture

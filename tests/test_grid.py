@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 from stand_ins import STAND_IN
 
-from tutorials_lib.runs.folders import runs_folder
 from tutorials_lib.runs.grid import plan_run, run_grid
-from tutorials_lib.runs.profiles import choose_settings
 from tutorials_lib.runs.records import RecordError, find_path, read_arrays, read_records
+from tutorials_lib.runs.settings import choose_settings
+from tutorials_lib.runs.storage import runs_folder
 from tutorials_lib.support.data import Dataset
 
 
@@ -214,7 +214,7 @@ def test_a_file_system_without_locks(stand_in, tmp_path, monkeypatch):
     def refuse(*_):
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr("tutorials_lib.runs.claims.fcntl.flock", refuse)
+    monkeypatch.setattr("tutorials_lib.runs.storage.fcntl.flock", refuse)
     settings = choose_settings("mixup_mnist", "full", seeds=1)
     plan = [plan_run("one", 0, slow=0)]
     (record,) = run_grid(settings, stand_in["data"], plan, stand_in["train"])

@@ -17,7 +17,6 @@ import pytest
 from stand_ins import make_notebook
 
 from tutorials_lib.runs.chapters import ChapterError, find_parameters
-from tutorials_lib.runs.folders import runs_folder
 from tutorials_lib.runs.notebooks import (
     check_chapters,
     check_notebooks,
@@ -25,6 +24,7 @@ from tutorials_lib.runs.notebooks import (
     run_notebook,
 )
 from tutorials_lib.runs.profiles import CHAPTERS, TABLE
+from tutorials_lib.runs.storage import runs_folder
 
 BOOK = pathlib.Path(__file__).resolve().parents[1] / "book"
 IGNORE = "nbval-ignore-output"

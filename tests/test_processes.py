@@ -24,12 +24,11 @@ from stand_ins import (
 
 from tutorials_lib.runs import cli, files, site
 from tutorials_lib.runs.chapters import ChapterError
-from tutorials_lib.runs.files import write_text
-from tutorials_lib.runs.folders import runs_folder
 from tutorials_lib.runs.grid import plan_run, run_grid
 from tutorials_lib.runs.notebooks import run_notebook
-from tutorials_lib.runs.profiles import choose_settings
 from tutorials_lib.runs.records import read_record
+from tutorials_lib.runs.settings import choose_settings
+from tutorials_lib.runs.storage import runs_folder, write_text
 
 
 def start(tmp_path, source, *arguments, code=RUN_NOTEBOOK, **environment):

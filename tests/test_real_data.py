@@ -9,8 +9,8 @@ import os
 
 import pytest
 
-from tutorials_lib.runs.folders import runs_folder
 from tutorials_lib.runs.records import read_records
+from tutorials_lib.runs.storage import runs_folder
 from tutorials_lib.runs.tables import group_records
 from tutorials_lib.support.data import SPECIFICATIONS, load_dataset
 

@@ -8,8 +8,7 @@ import pytest
 from stand_ins import RECORD
 
 from tutorials_lib.runs.articles import ARTICLES, read_published
-from tutorials_lib.runs.folders import find_checkout
-from tutorials_lib.runs.profiles import CHAPTERS, choose_settings
+from tutorials_lib.runs.profiles import CHAPTERS
 from tutorials_lib.runs.records import (
     SCHEMA,
     RecordError,
@@ -21,6 +20,8 @@ from tutorials_lib.runs.records import (
     read_records,
     write_record,
 )
+from tutorials_lib.runs.settings import choose_settings
+from tutorials_lib.runs.storage import find_checkout
 from tutorials_lib.support.data import SPECIFICATIONS
 
 # The project at 32b3576 with records added, on the machine that ran it alone.

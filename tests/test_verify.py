@@ -11,8 +11,8 @@ import pytest
 from tutorials_lib.runs import scripts
 from tutorials_lib.runs.cli import main
 from tutorials_lib.runs.grid import plan_run, run_grid
-from tutorials_lib.runs.profiles import choose_settings
 from tutorials_lib.runs.records import RecordError, read_record, write_arrays
+from tutorials_lib.runs.settings import choose_settings
 from tutorials_lib.runs.verify import choose_knobs, verify_record
 from tutorials_lib.support.data import load_dataset
 

@@ -6,9 +6,9 @@ import nbformat
 import yaml
 
 from tutorials_lib.runs.chapters import ChapterError, book_folder
-from tutorials_lib.runs.files import write_text
 from tutorials_lib.runs.notebooks import read_notebook
 from tutorials_lib.runs.profiles import CHAPTERS
+from tutorials_lib.runs.storage import write_text
 
 INSTALL_ADDRESS = re.compile(r'"(git\+https://[^"]*)"')
 

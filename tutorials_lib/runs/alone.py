@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 from unittest import mock
 
-from tutorials_lib.runs.files import write_bytes
 from tutorials_lib.runs.records import read_record
+from tutorials_lib.runs.storage import write_bytes
 
 
 def run_alone(

@@ -6,8 +6,9 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
-from tutorials_lib.runs.folders import find_checkout, runs_folder
-from tutorials_lib.runs.profiles import CHAPTERS, choose_settings
+from tutorials_lib.runs.profiles import CHAPTERS
+from tutorials_lib.runs.settings import choose_settings
+from tutorials_lib.runs.storage import find_checkout, runs_folder
 from tutorials_lib.support.checks import check_choice
 
 # Errors of this package whose message says all: no traceback is shown with them.

@@ -17,8 +17,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from tutorials_lib.runs.files import WriteError, write_bytes
 from tutorials_lib.runs.records import RecordError
+from tutorials_lib.runs.storage import WriteError, write_bytes
 
 # What Keras sets on every callback; not part of a callback's own state.
 KERAS_ATTRIBUTES = ("model", "_model", "params", "validation_data")
@@ -39,6 +39,8 @@ class ResumableFit:
 
     Attributes:
         seconds: Wall-clock seconds that went into the run before this process.
+        images: How many images went through training so far, as far as that is known.
+        sessions: How many processes worked on the run, this one included.
     """
 
     def __init__(
@@ -51,9 +53,13 @@ class ResumableFit:
         self.identity = json.loads(json.dumps(identity))
         self.callbacks = list(callbacks)
         self.start = time.perf_counter()
+        self.images = 0
         self.histories: list[dict[str, list[float]]] = []
         self.saved = _read(path, self.identity) if path and path.exists() else None
         self.seconds = self.saved[0]["seconds"] if self.saved else 0.0
+        self.sessions = 1
+        if self.saved:
+            self.sessions = self.saved[0].get("sessions", 1) + 1
 
     def __call__(
         self,
@@ -86,6 +92,7 @@ class ResumableFit:
         if self.saved and part < self.saved[0]["part"]:
             # This fit had ended, and a later one was under way.
             self.histories.append(self.saved[0]["histories"][part])
+            self.images += _count_images(x) * len(self.histories[part]["loss"])
             return self.histories[part]
         if self.saved and part == self.saved[0]["part"]:
             saved, self.saved = self.saved, None
@@ -107,6 +114,7 @@ class ResumableFit:
             verbose=0,
             **options,
         )
+        self.images += _count_images(x) * len(self.histories[part].get("loss", ()))
         return self.histories[part]
 
     def remove(self) -> None:
@@ -165,6 +173,7 @@ class _Keeper(keras.callbacks.Callback):
             "callbacks": states,
             "random": random.getstate(),
             "seconds": self.fit.seconds + elapsed,
+            "sessions": self.fit.sessions,
         }
         try:
             _write(self.fit.path, state, arrays)
@@ -173,6 +182,11 @@ class _Keeper(keras.callbacks.Callback):
                 f"no checkpoint of epoch {epoch + 1}: {error} Training goes on.",
                 file=sys.stderr,
             )
+
+
+def _count_images(x):
+    """How many images an epoch on arrays or batches has."""
+    return len(getattr(x, "images", x))
 
 
 def _list_variables(model):

@@ -6,8 +6,8 @@ from typing import Any
 
 from tutorials_lib.runs.alone import gather_beside, run_apart
 from tutorials_lib.runs.chapters import ChapterError, check_run, find_parameters
-from tutorials_lib.runs.files import write_bytes
 from tutorials_lib.runs.profiles import Settings
+from tutorials_lib.runs.storage import write_bytes
 
 # Seconds to wait for a scheduler to answer.
 PATIENCE = 30

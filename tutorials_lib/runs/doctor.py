@@ -10,7 +10,7 @@ from tutorials_lib.runs.environment import (
     describe_versions,
     find_version,
 )
-from tutorials_lib.runs.folders import find_checkout, published_folder, runs_folder
+from tutorials_lib.runs.storage import find_checkout, published_folder, runs_folder
 from tutorials_lib.support.data import DataError, load_dataset
 from tutorials_lib.support.downloads import find_downloads
 

@@ -11,8 +11,8 @@ import time
 from typing import Any
 
 from tutorials_lib import __version__
-from tutorials_lib.runs.folders import find_checkout
-from tutorials_lib.runs.profiles import Settings
+from tutorials_lib.runs.settings import Settings
+from tutorials_lib.runs.storage import find_checkout
 from tutorials_lib.support.data import Dataset
 
 VERSIONED = ("keras", "tensorflow", "jax", "numpy")
@@ -72,17 +72,12 @@ def describe_device() -> str:
     return describe_processor()
 
 
-def describe_environment(devices: int = 1) -> dict[str, Any]:
-    """Returns the record's `environment`: device, cores, backend, versions.
-
-    Args:
-        devices: How many devices of the kind share the batches.
-    """
+def describe_environment() -> dict[str, Any]:
+    """Returns the record's `environment`: device, cores, backend, versions."""
     import keras
 
-    device = describe_device()
     return {
-        "device": device if devices == 1 else f"{devices} x {device}",
+        "device": describe_device(),
         "cores": count_cores(),
         "backend": keras.backend.backend(),
         "versions": describe_versions(),

@@ -1,11 +1,9 @@
-"""Runs a chapter's grid of variants and seeds, each ending in its record."""
+"""Makes the runs that a chapter plans, each ending in its record."""
 
 import contextlib
+import dataclasses
 import datetime
-import hashlib
-import inspect
 import json
-import os
 import pathlib
 import shutil
 import tempfile
@@ -16,155 +14,413 @@ from typing import Any
 import keras
 
 from tutorials_lib.runs.checkpoints import ResumableFit
-from tutorials_lib.runs.claims import claim_run
-from tutorials_lib.runs.cluster import run_on_cluster
-from tutorials_lib.runs.devices import spread_batches
 from tutorials_lib.runs.environment import (
     describe_commit,
     describe_environment,
     describe_versions,
 )
-from tutorials_lib.runs.files import WriteError, remove_partials
-from tutorials_lib.runs.folders import may_publish, published_folder, runs_folder
-from tutorials_lib.runs.profiles import PUBLISHED, Settings
+from tutorials_lib.runs.profiles import PUBLISHED
 from tutorials_lib.runs.records import (
     SCHEMA,
     Record,
     RecordError,
     identify_run,
     name_record,
+    name_run,
     read_record,
     write_arrays,
     write_record,
 )
+from tutorials_lib.runs.settings import Options, Settings
+from tutorials_lib.runs.storage import (
+    WriteError,
+    check_writable,
+    claim_run,
+    may_publish,
+    published_folder,
+    remove_partials,
+    runs_folder,
+)
 from tutorials_lib.support.data import Dataset
 
-# Bytes that must be free where records go before a run of hours is begun.
-ROOM = 2**20
+# Seconds between two looks at what other processes have finished.
+PAUSE = 5
+
+Parameters = Mapping[str, Any]
 
 
-def plan_run(variant: str, seed: int, **parameters: Any) -> dict[str, Any]:
-    """Describes one run of a grid.
+class NotDoneError(LookupError):
+    """A run that another one builds on has no record yet."""
 
-    Args:
+
+class OnlyDone(Exception):  # noqa: N818
+    """The one run that was asked for is done; the rest of the chapter is skipped."""
+
+
+@dataclasses.dataclass
+class Run:
+    """One planned run.
+
+    Attributes:
         variant: Name of the variant, the same for all its seeds.
         seed: Whole number.
-        **parameters: All that the training function is called with.
-
-    Returns:
-        A dict for `run_grid`.
+        parameters: All that decides the result apart from seed and data; or a function
+            that returns them, and raises `NotDoneError` while a run that this one
+            builds on has no record.
     """
-    return {"variant": variant, "seed": seed, "parameters": parameters}
+
+    variant: str
+    seed: int
+    parameters: Parameters | Callable[[], Parameters]
+
+    @property
+    def name(self) -> str:
+        """The run's name, such as `alpha 0.1, seed 0`."""
+        return name_run(self.variant, self.seed)
+
+    def resolve(self) -> Parameters:
+        """The run's parameters."""
+        if callable(self.parameters):
+            self.parameters = self.parameters()
+        return self.parameters
+
+
+# Trains a run: called with it, its parameters and what trains in place of `model.fit`.
+Train = Callable[[Run, Parameters, ResumableFit], Mapping[str, Any]]
+
+
+class Grid:
+    """The runs of a chapter: which there are, where their records stand, what is done.
+
+    Runs of a published profile on real data and with the profile's own settings are
+    written to the folder of published records, where the options do not say otherwise;
+    with changed settings, to a folder of these settings' own among the runs. A run that
+    has its record there is read, not repeated. So a grid that was killed goes on where
+    it was, from its last finished epoch, and several processes may work on one grid:
+    each claims a run before it starts it. Other runs are always made anew, in the runs
+    folder.
+
+    Args:
+        settings: The chapter's `Settings`.
+        data: The `Dataset` that the runs use.
+        options: How to run it.
+
+    Attributes:
+        finished: Dict of (variant, seed) to record, of all that was run or read.
+        planned: Dict of the name of each run to whether it is done.
+    """
+
+    def __init__(
+        self, settings: Settings, data: Dataset, options: Options | None = None
+    ) -> None:
+        keras_floats, layout = keras.config.floatx(), keras.config.image_data_format()
+        if (keras_floats, layout) != ("float32", "channels_last"):
+            raise ValueError(
+                f"Keras must be set to floatx float32 and channels_last, as every "
+                f"record is; got {keras_floats} and {layout} (see ~/.keras/keras.json)."
+            )
+        self.settings, self.data = settings, data
+        self.options = options or Options()
+        self.finished: dict[tuple[str, int], Record] = {}
+        self.planned: dict[str, bool] = {}
+        chapter, own = settings.chapter, not settings.changed
+        lasting = settings.profile in PUBLISHED and data.origin != "sample"
+        published = published_folder() / chapter
+        self.folder = runs_folder() / settings.profile / chapter
+        self.others: list[pathlib.Path] = []
+        if self.options.into:
+            self.folder = pathlib.Path(self.options.into)
+        elif lasting and not own:
+            self.folder = runs_folder() / settings.protocol / chapter
+        elif lasting and not self.options.retrain:
+            if may_publish():
+                self.folder = published
+            else:
+                self.others = [published]
+        # Whether a run that has its record is read.
+        self.resumes = lasting or bool(self.options.only or self.options.scheduler)
+        self.commit = describe_commit()
+
+    def run(self, runs: Sequence[Run], train: Train) -> list[Record]:
+        """Makes every run that is not done yet.
+
+        Args:
+            runs: Planned runs, in the order to make them.
+            train: See `Train`. It returns a dict with `metrics` (name to number),
+                `history` (name to list), `images` (how many images training has seen;
+                0 for a run that trains nothing, as an ensemble) and, as wanted,
+                `arrays` (name to array).
+
+        Returns:
+            Records, in the order of the runs; runs not done are left out.
+
+        Raises:
+            ValueError: two runs of one name, or training without `fit`.
+            OSError: the folder for records cannot be written to. Where it could when
+                the run began, the finished run is kept elsewhere, and the message says
+                where.
+            RecordError: a record that stands there is damaged or is of another run, or
+                a run's own numbers are not finite.
+            OnlyDone: the one run that was asked for is done.
+            ChapterError: a run failed on the cluster.
+        """
+        names = [run.name for run in runs]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"each run must be planned once; got {twice[0]} twice.")
+        if not self.options.listing:
+            check_writable(self.folder)
+        pending = self._read_done(runs)
+        if self.options.listing:
+            return self._gather(runs)
+        if self.options.scheduler:
+            self._run_on_cluster(runs)
+            pending = self._read_done(runs)
+        while pending and not self.settings.is_late:
+            before = len(pending)
+            elsewhere = self._pass_over(pending, len(runs), train)
+            if pending and not elsewhere and len(pending) == before:
+                break
+            if elsewhere and len(pending) == before:
+                time.sleep(PAUSE)
+        self._tell_what_is_missing(pending)
+        if self.options.only in names:
+            raise OnlyDone(self.options.only)
+        return self._gather(runs)
+
+    def _gather(self, runs):
+        found = [self.finished.get((run.variant, run.seed)) for run in runs]
+        return [record for record in found if record]
+
+    def _read_done(self, runs):
+        """Reads the records that are there; returns the other runs by name."""
+        pending = {}
+        for run in runs:
+            done = False
+            if self.resumes:
+                with contextlib.suppress(NotDoneError):
+                    done = self._read(run) is not None
+            self.planned[run.name] = done
+            if not done:
+                pending[run.name] = run
+        if done := len(runs) - len(pending):
+            print(f"{done} of {len(runs)} runs are recorded already", flush=True)
+        return pending
+
+    def _pass_over(self, pending, total, train):
+        """Makes the pending runs that can be made; returns how many others work on."""
+        elsewhere = 0
+        for name, run in list(pending.items()):
+            if self.options.only not in (None, name):
+                continue
+            if self.settings.is_late:
+                return 0
+            with contextlib.suppress(NotDoneError):
+                record = self._make(run, train)
+                if record is None:
+                    elsewhere += 1
+                    continue
+                del pending[name]
+                self.planned[name] = True
+                _tell(total - len(pending), total, record)
+        return elsewhere
+
+    def _make(self, run, train):
+        """Makes a run, or reads its record; None while another process works on it."""
+        path = self.folder / self._name_file(run)
+        with claim_run(path) as claimed:
+            if not claimed:
+                return None
+            record = self._read(run) if self.resumes else None
+            if record is None:
+                remove_partials(path)
+                fit = self._prepare_fit(run, path)
+                record, arrays = self._train(run, train, fit)
+                _keep(record, arrays, path)
+                fit.remove()
+                self.finished[run.variant, run.seed] = record
+            return record
+
+    def _name_file(self, run):
+        parameters, sha256 = run.resolve(), self.data.sha256
+        chapter = self.settings.chapter
+        identity = identify_run(chapter, run.variant, run.seed, parameters, sha256)
+        return name_record(run.variant, run.seed, identity)
+
+    def _read(self, run):
+        """Reads the record of a run; one that was moved or edited is refused."""
+        name = self._name_file(run)
+        paths = [folder / name for folder in (self.folder, *self.others)]
+        path = next((path for path in paths if path.is_file()), None)
+        if path is None:
+            return None
+        record = read_record(path)
+        planned = {
+            "chapter": self.settings.chapter,
+            "variant": run.variant,
+            "seed": run.seed,
+            # As JSON has it: a tuple comes back as a list.
+            "parameters": json.loads(json.dumps(run.resolve())),
+            "data": self.data.sha256,
+        }
+        found = {name: record[name] for name in planned}
+        found["data"] = record["data"]["sha256"]
+        if differs := list_differences(planned, found):
+            raise RecordError(
+                f"{path}: holds another run than its name says; what differs: "
+                f"{'; '.join(differs)}."
+            )
+        self.finished[run.variant, run.seed] = record
+        return record
+
+    def _prepare_fit(self, run, path):
+        """What trains a run; with a checkpoint, named as the record, if it resumes."""
+        chapter = self.settings.chapter
+        log = runs_folder() / "progress" / f"{chapter}.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        versions = describe_versions()
+        backend = keras.backend.backend()
+        identity = {
+            "chapter": chapter,
+            "variant": run.variant,
+            "seed": run.seed,
+            "parameters": run.resolve(),
+            "data": self.data.sha256,
+            "backend": backend,
+            "versions": {name: versions.get(name) for name in ("keras", backend)},
+        }
+        checkpoint = None
+        if self.resumes:
+            folder = runs_folder() / "checkpoints" / chapter
+            if self.options.into:
+                folder = self.folder / "checkpoints"
+            folder.mkdir(parents=True, exist_ok=True)
+            checkpoint = folder / f"{path.stem}.npz"
+            remove_partials(checkpoint)
+        return ResumableFit(checkpoint, identity, [WatchEpochs(log, run.name)])
+
+    def _train(self, run, train, fit):
+        (watch,) = fit.callbacks
+        date = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        start = time.perf_counter()
+        result = train(run, run.resolve(), fit)
+        wall = fit.seconds + time.perf_counter() - start
+        if result["images"] and not watch.seconds:
+            raise ValueError(
+                "train must train by fit(model, ...), or hand its callbacks to "
+                "model.fit; no epoch was seen."
+            )
+        history = {
+            name: [float(value) for value in values]
+            for name, values in result["history"].items()
+        }
+        speed = result["images"] / max(sum(watch.seconds), 1e-9)
+        data, settings = self.data, self.settings
+        record = {
+            "schema": SCHEMA,
+            "chapter": settings.chapter,
+            "variant": run.variant,
+            "seed": run.seed,
+            "profile": settings.profile,
+            "settings": settings.record(),
+            "parameters": run.resolve(),
+            "data": {
+                "name": data.name,
+                "origin": data.origin,
+                "sha256": data.sha256,
+                "train_images": len(data.x_train),
+                "test_images": len(data.x_test),
+            },
+            "metrics": {name: float(x) for name, x in result["metrics"].items()},
+            "history": {**history, "seconds": [round(s, 3) for s in watch.seconds]},
+            "timing": {
+                "wall_seconds": round(wall, 3),
+                "images_per_second": round(speed, 1),
+                "sessions": fit.sessions,
+            },
+            "environment": describe_environment(),
+            "git": self.commit,
+            "date": date,
+        }
+        return record, result.get("arrays")
+
+    def _run_on_cluster(self, runs):
+        """Has a cluster's workers make what is missing, and then what builds on it."""
+        from tutorials_lib.runs.cluster import run_on_cluster
+
+        tried = set()
+        while True:
+            missing = {}
+            for run in runs:
+                with contextlib.suppress(NotDoneError):
+                    if run.name not in tried and self._read(run) is None:
+                        missing[run.name] = (
+                            self.folder / self._name_file(run),
+                            run.resolve(),
+                        )
+            if not missing:
+                return
+            tried |= missing.keys()
+            total = len(runs)
+            for path in run_on_cluster(
+                self.options.scheduler, self.settings, missing, self.folder
+            ):
+                _tell(len(list(self.folder.glob("*.json"))), total, read_record(path))
+
+    def _tell_what_is_missing(self, pending):
+        blocked = []
+        for run in pending.values():
+            try:
+                run.resolve()
+            except NotDoneError as error:
+                blocked.append(f"{run.name} ({error})")
+        if blocked and not self.options.only:
+            print(f"not run: {'; '.join(blocked)}", flush=True)
+        if self.options.only in pending and not self.settings.is_late:
+            raise RecordError(f"cannot be run: {'; '.join(blocked)}.")
+
+
+def list_differences(planned: Any, found: Any, name: str = "") -> list[str]:
+    """Says where two values of JSON differ, down through the dicts they hold."""
+    if not (isinstance(planned, dict) and isinstance(found, dict)):
+        return [] if planned == found else [f"{name} {found!r}, not {planned!r}"]
+    differences = []
+    for key in sorted(planned.keys() | found.keys()):
+        differences += list_differences(planned.get(key), found.get(key), key)
+    return differences
+
+
+def plan_run(variant: str, seed: int, **parameters: Any) -> Run:
+    """Plans one run by its variant, seed and parameters."""
+    return Run(variant, seed, parameters)
 
 
 def run_grid(
     settings: Settings,
     data: Dataset,
-    grid: Sequence[Mapping[str, Any]],
+    grid: Sequence[Run],
     train: Callable[..., Mapping[str, Any]],
 ) -> list[Record]:
-    """Runs every planned run that is not done yet and returns all records.
-
-    Runs of profiles `laptop` and `full` on real data and with the profile's own
-    protocol are written to the folder of published records (the runs folder where the
-    package is installed apart from its project); with a changed protocol, to a folder
-    of that protocol's own among the runs. One that stands there is read instead of
-    run again. So a grid that was killed goes on where it was, from its last finished
-    epoch, and several processes may work on one grid: each claims a run before it
-    starts it. Runs of other profiles are always run and written to the runs folder.
-    Where TUTORIALS_SCHEDULER names a Dask scheduler, its workers run them.
+    """Makes planned runs without a `Study`, see `Grid.run`.
 
     Args:
-        settings: The chapter's `Settings`. `max_minutes` starts no new run that
-            long after they were chosen; 0 only reads what is there.
+        settings: The chapter's `Settings`.
         data: The `Dataset` that the runs use.
-        grid: Planned runs, from `plan_run`, in the order to run them.
-        train: Function called as `train(seed=..., fit=..., **parameters)`. It trains by
-            `fit(model, batches, ...)`, see `checkpoints.ResumableFit`; one that has an
-            argument `callbacks` instead hands these to `model.fit`. It returns a dict
-            with `metrics` (name to number), `history` (name to list), `images` (how
-            many images training has seen; 0 for a run that trains nothing, as an
-            ensemble) and, as wanted, `arrays` (name to array, see
-            `records.read_arrays`).
+        grid: Planned runs, from `plan_run`.
+        train: Function called as `train(seed=..., fit=..., **parameters)`, or with
+            `callbacks` for `model.fit` in place of `fit`.
 
     Returns:
         Records, in the order of the grid; runs not done are left out.
-
-    Raises:
-        ValueError: two planned runs of one variant and seed, Keras set to other floats
-            or another image layout than the book's, training that keeps its callbacks
-            from `fit`, or what `cluster.run_on_cluster` and `devices.spread_batches`
-            refuse.
-        OSError: the folder for records cannot be written to. Where it could when the
-            run began, the finished run is kept elsewhere, and the message says where.
-        RecordError: a record that stands there is damaged or is of another run, or a
-            run's own numbers are not finite.
-        ChapterError: a run failed on the cluster.
     """
-    _check_grid(grid)
-    # The one run that is asked for; what it builds on is read where it stands.
-    only = os.environ.get("TUTORIALS_ONLY")
-    lasting = settings.profile in PUBLISHED and data.origin != "sample"
-    folder = _choose_folder(settings, lasting, only)
-    _check_writable(folder)
-    commit = describe_commit()
-    planned = {_place(settings.chapter, folder, data, run): run for run in grid}
-    resumable = lasting or bool(only)
-    if scheduler := os.environ.get("TUTORIALS_SCHEDULER"):
-        _run_elsewhere(scheduler, settings, planned, resumable, folder)
-        resumable = True
-    wanted = {path for path in planned if not only or path.name == only}
-    done: dict[pathlib.Path, Record] = {}
-    waiting = 0
-    while len(done) < len(planned):
-        late = _is_late(settings)
-        for path, run in planned.items():
-            if path in done:
-                continue
-            if resumable and path.exists():
-                done[path] = _read_planned(settings.chapter, data, run, path)
-            elif path in wanted and not (late := late or _is_late(settings)):
-                with claim_run(path) as claimed:
-                    # The holder of a claim may have finished since the first look.
-                    if claimed and resumable and path.exists():
-                        done[path] = _read_planned(settings.chapter, data, run, path)
-                    elif claimed:
-                        remove_partials(path)
-                        fit = _prepare_fit(settings, data, run, resumable and path)
-                        record, arrays = _run_once(
-                            settings, data, run, train, commit, fit
-                        )
-                        _keep(record, arrays, path)
-                        fit.remove()
-                        done[path] = record
-                        _say(len(done), len(planned), record)
-        before, waiting = waiting, len(wanted - done.keys())
-        if not waiting or late:
-            break
-        if waiting != before:
-            print(f"waiting for {waiting} runs that other processes work on")
-        time.sleep(5)
-    return [done[path] for path in planned if path in done]
+    import inspect
 
+    takes_fit = "fit" in inspect.signature(train).parameters
 
-def _choose_folder(settings, lasting, only):
-    """Chooses where records go, by whether they last and are the profile's own."""
-    home = runs_folder() / settings.profile
-    if lasting and not settings.changed and may_publish():
-        home = published_folder()
-    elif lasting and settings.changed and not only:
-        home = home.with_name(f"{settings.profile}-{_name_protocol(settings)}")
-    return home / settings.chapter
+    def call(run, parameters, fit):
+        how = {"fit": fit} if takes_fit else {"callbacks": fit.callbacks}
+        return train(seed=run.seed, **how, **parameters)
 
-
-def _run_elsewhere(scheduler, settings, planned, resumable, folder):
-    """Has a cluster's workers leave the records that are missing in the folder."""
-    missing = {
-        path: run for path, run in planned.items() if not (resumable and path.exists())
-    }
-    paths = run_on_cluster(scheduler, settings, missing, folder)
-    for number, path in enumerate(paths, len(planned) - len(missing) + 1):
-        _say(number, len(planned), read_record(path))
+    return Grid(settings, data).run(grid, call)
 
 
 def _keep(record, arrays, path):
@@ -193,137 +449,14 @@ def _write(record, arrays, path):
     write_record(record, path)
 
 
-def _name_protocol(settings):
-    """Names what was changed, of which a run's own parameters need not tell."""
-    changes = {name: settings.values[name] for name in settings.changed}
-    text = json.dumps(changes, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:10]
-
-
-def _place(chapter, folder, data, run):
-    identity = identify_run(
-        chapter, run["variant"], run["seed"], run["parameters"], data.sha256
-    )
-    return folder / name_record(run["variant"], run["seed"], identity)
-
-
-def _check_grid(grid):
-    keras_floats, layout = keras.config.floatx(), keras.config.image_data_format()
-    if (keras_floats, layout) != ("float32", "channels_last"):
-        raise ValueError(
-            f"Keras must be set to floatx float32 and channels_last, as every record "
-            f"is; got {keras_floats} and {layout} (see ~/.keras/keras.json)."
-        )
-    runs = [(run["variant"], run["seed"]) for run in grid]
-    if twice := sorted({run for run in runs if runs.count(run) > 1}):
-        raise ValueError(f"grid must hold each variant and seed once; got {twice[0]}.")
-
-
-def _read_planned(chapter, data, run, path):
-    """Reads the record of a planned run; one that was moved or edited is refused."""
-    record = read_record(path)
-    found = {name: record[name] for name in ("variant", "seed", "parameters")}
-    # As JSON has it: a tuple comes back as a list.
-    planned = json.loads(json.dumps(run))
-    same = record["chapter"] == chapter and record["data"]["sha256"] == data.sha256
-    if not same or found != planned:
-        differs = _list_differences(planned, found) or ["chapter or data"]
-        raise RecordError(
-            f"{path}: holds another run than its name says; what differs: "
-            f"{'; '.join(differs)}."
-        )
-    return record
-
-
-def _list_differences(planned, found, name=""):
-    """Says where two values differ, down through the dicts they hold."""
-    if not (isinstance(planned, dict) and isinstance(found, dict)):
-        return [] if planned == found else [f"{name} {found!r}, not {planned!r}"]
-    differences = []
-    for key in sorted(planned.keys() | found.keys()):
-        differences += _list_differences(planned.get(key), found.get(key), key)
-    return differences
-
-
-def _is_late(settings):
-    minutes = settings.max_minutes
-    return minutes is not None and time.monotonic() - settings.started >= 60 * minutes
-
-
-def _prepare_fit(settings, data, run, path):
-    """What trains a run; it has a checkpoint, named as the record, if it may resume."""
-    log = runs_folder() / "progress" / f"{settings.chapter}.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    watch = WatchEpochs(log, f"{run['variant']}, seed {run['seed']}")
-    versions = describe_versions()
-    backend = keras.backend.backend()
-    identity = {
-        **{name: run[name] for name in ("variant", "seed", "parameters")},
-        "data": data.sha256,
-        "backend": backend,
-        "versions": {name: versions.get(name) for name in ("keras", backend)},
-    }
-    if path:
-        path = runs_folder() / "checkpoints" / settings.chapter / f"{path.stem}.npz"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        remove_partials(path)
-    identity["chapter"] = settings.chapter
-    return ResumableFit(path or None, identity, [watch])
-
-
-def _run_once(settings, data, run, train, commit, fit):
-    (watch,) = fit.callbacks
-    date = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    # A function that calls `model.fit` itself takes callbacks, and cannot resume.
-    takes_fit = "fit" in inspect.signature(train).parameters
-    how = {"fit": fit} if takes_fit else {"callbacks": fit.callbacks}
-    start = time.perf_counter()
-    with spread_batches() as devices:
-        result = train(seed=run["seed"], **how, **run["parameters"])
-    wall = fit.seconds + time.perf_counter() - start
-    if result["images"] and not watch.seconds:
-        raise ValueError("train must hand its callbacks to fit; no epoch was seen.")
-    history = {
-        name: [float(value) for value in values]
-        for name, values in result["history"].items()
-    }
-    record = {
-        "schema": SCHEMA,
-        "chapter": settings.chapter,
-        "variant": run["variant"],
-        "seed": run["seed"],
-        "profile": settings.profile,
-        "parameters": run["parameters"],
-        "data": {
-            "name": data.name,
-            "origin": data.origin,
-            "sha256": data.sha256,
-            "train_images": len(data.x_train),
-            "test_images": len(data.x_test),
-        },
-        "metrics": {name: float(value) for name, value in result["metrics"].items()},
-        "history": {**history, "seconds": [round(s, 3) for s in watch.seconds]},
-        "timing": {
-            "wall_seconds": round(wall, 3),
-            "images_per_second": round(
-                result["images"] / max(sum(watch.seconds), 1e-9), 1
-            ),
-        },
-        "environment": describe_environment(devices),
-        "git": commit,
-        "date": date,
-    }
-    return record, result.get("arrays")
-
-
-def _say(number, total, record):
+def _tell(number, total, record):
     scores = ", ".join(
         f"{name.replace('_', ' ')} {value:.4f}"
         for name, value in record["metrics"].items()
         if name.endswith("accuracy")
     )
     print(
-        f"[{number}/{total}] {record['variant']}, seed {record['seed']}: {scores} "
+        f"[{number}/{total}] {name_run(record['variant'], record['seed'])}: {scores} "
         f"({record['timing']['wall_seconds']:.0f} s)",
         flush=True,
     )
@@ -360,16 +493,3 @@ class WatchEpochs(keras.callbacks.Callback):
         # A line that finds no room is not worth the run.
         with contextlib.suppress(OSError), self.log.open("a", encoding="utf-8") as log:
             log.write(line)
-
-
-def _check_writable(folder):
-    """Raises OSError, before any work, where `folder` cannot be written to."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder) as file:
-            file.write(bytes(ROOM))
-    except OSError as error:
-        raise WriteError(
-            f"records cannot be written to {folder} ({error}). Set TUTORIALS_RECORDS "
-            f"(full runs) or TUTORIALS_RUNS (other runs) to a folder that can be."
-        ) from error

@@ -25,9 +25,8 @@ from tutorials_lib.runs.chapters import (
     explain_failure,
     quote_start,
 )
-from tutorials_lib.runs.files import WriteError, write_text
-from tutorials_lib.runs.folders import runs_folder
 from tutorials_lib.runs.scoreboard import write_pages
+from tutorials_lib.runs.storage import WriteError, runs_folder, write_text
 
 # Time limit of a cell in seconds; a full grid takes what it takes.
 CELL_TIMEOUTS = {"smoke": 600, "quick": 1800, "laptop": None, "full": None}

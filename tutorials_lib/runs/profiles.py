@@ -1,12 +1,6 @@
 """The one table of what each profile means for each chapter."""
 
-import dataclasses
-import time
-import types
 from typing import Any
-
-from tutorials_lib.runs.knobs import CHECKS, CHOOSING
-from tutorials_lib.support.checks import check_choice
 
 PROFILES = ("smoke", "quick", "laptop", "full")
 # Profiles whose runs on real images leave records that are published.
@@ -140,79 +134,32 @@ TABLE: dict[str, dict[str, dict[str, Any]]] = {
 # fmt: on
 CHAPTERS = tuple(TABLE)
 
-
-@dataclasses.dataclass(frozen=True)
-class Settings:
-    """A profile's values for one chapter, after the reader's own.
-
-    Every value is an attribute too: `settings.epochs` is `settings.values["epochs"]`.
-
-    Attributes:
-        chapter: Name of the chapter.
-        profile: `"smoke"`, `"quick"`, `"laptop"` or `"full"`.
-        values: All knobs and their values.
-        changed: Names of knobs that make a run differ from the profile's own.
-        started: When they were chosen, in seconds of `time.monotonic`: `max_minutes`
-            counts from here, over all grids of the chapter.
-    """
-
-    chapter: str
-    profile: str
-    values: types.MappingProxyType[str, Any]
-    changed: tuple[str, ...]
-    started: float
-
-    def __getattr__(self, name: str) -> Any:
-        try:
-            return self.__dict__["values"][name]
-        except KeyError:
-            raise AttributeError(name) from None
-
-    def describe(self) -> str:
-        """Says in a few words which profile this is and what was changed in it."""
-        said = f"profile {self.profile}"
-        if self.changed:
-            changes = ", ".join(
-                f"{name} = {self.values[name]}" for name in self.changed
-            )
-            said += f", changed: {changes}"
-        if self.profile != "full" or self.changed:
-            said += " (not the article's protocol: no score below is a finding)"
-        return said
-
-
-def choose_settings(chapter: str, profile: str, **knobs: Any) -> Settings:
-    """Looks up a chapter's profile and lays the reader's own values over it.
-
-    Args:
-        chapter: One of `CHAPTERS`.
-        profile: `"smoke"`, `"quick"`, `"laptop"` or `"full"`.
-        **knobs: Values by name; None keeps the profile's own.
-
-    Returns:
-        A `Settings`.
-
-    Raises:
-        ValueError: unknown chapter, profile or knob, or a value out of range.
-    """
-    check_choice("chapter", chapter, CHAPTERS)
-    check_choice("profile", profile, PROFILES)
-    if profile == "laptop" and TABLE[chapter]["laptop"] == TABLE[chapter]["full"]:
-        profile = "full"
-    defaults = {
-        "max_minutes": None,
-        **TABLE[chapter]["protocol"],
-        **TABLE[chapter][profile],
-    }
-    for name in knobs:
-        check_choice("parameter", name, tuple(defaults))
-    given = {name: value for name, value in knobs.items() if value is not None}
-    values = {
-        name: CHECKS[name](name, value) for name, value in {**defaults, **given}.items()
-    }
-    own = {name: CHECKS[name](name, value) for name, value in defaults.items()}
-    changed = tuple(
-        name for name in given if name not in CHOOSING and values[name] != own[name]
-    )
-    fixed = types.MappingProxyType(values)
-    return Settings(chapter, profile, fixed, changed, time.monotonic())
+# Settings that every run of a chapter has among its parameters. Others either choose
+# runs (`settings.CHOOSING`), or the data, or enter the parameters of some runs.
+SHARED: dict[str, tuple[str, ...]] = {
+    "mixup_mnist": (
+        "pairing",
+        "lambda_per",
+        "epochs",
+        "batch_size",
+        "learning_rate",
+        "decay",
+    ),
+    "vat_mnist": ("epochs", "batch_size", "learning_rate"),
+    "cifar10_95": (
+        "width",
+        "epochs",
+        "batch_size",
+        "learning_rate",
+        "precision",
+        "score_every",
+    ),
+    "mixup_fashion_mnist": (
+        "pairing",
+        "lambda_per",
+        "epochs",
+        "batch_size",
+        "validation_images",
+    ),
+    "noisy_student": ("weights", "strengths"),
+}

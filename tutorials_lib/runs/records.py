@@ -13,15 +13,24 @@ import os
 import pathlib
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tutorials_lib.runs.files import write_bytes, write_text
-from tutorials_lib.runs.folders import published_folder, runs_folder
+from tutorials_lib.runs.profiles import PUBLISHED
+from tutorials_lib.runs.settings import choose_settings
+from tutorials_lib.runs.storage import (
+    published_folder,
+    runs_folder,
+    write_bytes,
+    write_text,
+)
 
-SCHEMA = 1
+if TYPE_CHECKING:
+    import pandas
+
+SCHEMA = 2
 # As JSON has it; `check_record` says what it holds.
 Record = dict[str, Any]
 
@@ -32,6 +41,7 @@ FIELDS: dict[str, Any] = {
     "variant": _TEXT,
     "seed": _WHOLE,
     "profile": _TEXT,
+    "settings": _MAPPING,
     "parameters": _MAPPING,
     "data": {
         "name": _TEXT,
@@ -42,7 +52,12 @@ FIELDS: dict[str, Any] = {
     },
     "metrics": _MAPPING,
     "history": _MAPPING,
-    "timing": {"wall_seconds": _NUMBER, "images_per_second": _NUMBER},
+    "timing": {
+        "wall_seconds": _NUMBER,
+        "images_per_second": _NUMBER,
+        # Processes that the run took: more than 1 where it was killed and resumed.
+        "sessions": _WHOLE,
+    },
     "environment": {
         "device": _TEXT,
         "cores": _WHOLE,
@@ -79,6 +94,11 @@ def name_record(variant: str, seed: int, identity: str) -> str:
     return f"{write_words(variant)}_seed-{seed}_{identity}.json"
 
 
+def name_run(variant: str, seed: int) -> str:
+    """Names a run as it is shown and asked for: `alpha 0.1, seed 0`."""
+    return f"{variant}, seed {seed}"
+
+
 def write_words(name: str) -> str:
     """Writes a name in small letters and hyphens, for files and addresses."""
     return re.sub(r"[^a-z0-9.]+", "-", name.lower()).strip("-")
@@ -97,14 +117,16 @@ def check_record(record: Any, origin: str = "record") -> Record:
     """Raises RecordError unless `record` follows the schema.
 
     Args:
-        record: The parsed JSON.
+        record: The parsed JSON. A record of schema 1 becomes one of schema 2.
         origin: Where it comes from, for the message.
 
     Returns:
-        `record`, unchanged.
+        `record`.
     """
     if not isinstance(record, dict):
         raise RecordError(f"{origin}: expected an object, got {type(record).__name__}.")
+    if record.get("schema") == 1:
+        record = _upgrade(record)
     schema = record.get("schema")
     if schema != SCHEMA:
         raise RecordError(
@@ -134,6 +156,28 @@ def check_record(record: Any, origin: str = "record") -> Record:
         for epoch, value in enumerate(values, start=1):
             _check_number(value, f"{origin}: history.{name} of epoch {epoch}")
     return record
+
+
+def _upgrade(record):
+    """Makes a record of schema 1 one of schema 2.
+
+    Those that were published had their profile's own settings, save that seeds may
+    have been added; whether a run was resumed is not known, and seldom was the case.
+    """
+    try:
+        settings = choose_settings(record["chapter"], record["profile"]).record()
+        if record["seed"] not in settings["seeds"]:
+            settings["seeds"] = [*settings["seeds"], record["seed"]]
+        timing = {**record["timing"], "sessions": 1}
+    except (KeyError, TypeError, ValueError):
+        # Damaged: what is wrong with it is said by the checks.
+        settings, timing = {}, record.get("timing")
+    upgraded = {}
+    for name, value in {**record, "schema": SCHEMA, "timing": timing}.items():
+        upgraded[name] = value
+        if name == "profile":
+            upgraded["settings"] = settings
+    return upgraded
 
 
 def _check_number(value, name):
@@ -211,11 +255,14 @@ def write_arrays(
     return {"file": path.name, "sha256": hashlib.sha256(content).hexdigest()}
 
 
-def read_arrays(record: Record) -> dict[str, np.ndarray]:
+def read_arrays(
+    record: Record, folder: pathlib.Path | None = None
+) -> dict[str, np.ndarray]:
     """Reads the arrays that a run left.
 
     Args:
-        record: A record, from `run_grid` or `published_records`.
+        record: A record, from `Study.run` or `published_records`.
+        folder: Where to look first, before the usual folders.
 
     Returns:
         Dict of name to array.
@@ -223,13 +270,14 @@ def read_arrays(record: Record) -> dict[str, np.ndarray]:
     Raises:
         RecordError: the run left none, or their file is missing or another one.
     """
-    name = f"{record['variant']}, seed {record['seed']}"
+    name = name_run(record["variant"], record["seed"])
     if "arrays" not in record:
         raise RecordError(f"the run {name} left no arrays.")
     # A changed protocol has a folder of its own; the hash says whose arrays they are.
     homes = [published_folder(), *runs_folder().glob(f"{record['profile']}*")]
-    for home in homes:
-        path = home / record["chapter"] / record["arrays"]["file"]
+    folders = [home / record["chapter"] for home in homes]
+    for home in [folder, *folders] if folder else folders:
+        path = home / record["arrays"]["file"]
         if not path.is_file():
             continue
         content = path.read_bytes()
@@ -272,8 +320,12 @@ def read_records(folder: str | pathlib.Path) -> list[Record]:
     return [read_record(path) for path in sorted(pathlib.Path(folder).glob("*.json"))]
 
 
-def published_records(chapter: str, profile: str = "full") -> list[Record]:
-    """Reads the records of a chapter's runs at `full`, or at `laptop`.
+def published_records(chapter: str, profile: str | None = None) -> list[Record]:
+    """Reads the published records of a chapter.
+
+    Args:
+        chapter: Name of the chapter.
+        profile: `"laptop"` or `"full"`; None takes the one that has more records.
 
     Returns:
         A list of records.
@@ -288,11 +340,59 @@ def published_records(chapter: str, profile: str = "full") -> list[Record]:
     records = read_records(home / chapter)
     for record in records:
         real = record["data"]["origin"] != "sample"
-        lasts = record["profile"] in ("laptop", "full") and real
-        if record["chapter"] != chapter or not lasts:
+        if (
+            record["chapter"] != chapter
+            or record["profile"] not in PUBLISHED
+            or not real
+        ):
             raise RecordError(
-                f"{home / chapter}: the record of {record['variant']!r}, seed "
-                f"{record['seed']}, is no run of {chapter} at laptop or full on real "
-                f"data."
+                f"{home / chapter}: the record of "
+                f"{name_run(record['variant'], record['seed'])} is no run of {chapter} "
+                f"at {' or '.join(PUBLISHED)} on real data."
             )
-    return [record for record in records if record["profile"] == profile]
+    groups = {
+        each: [record for record in records if record["profile"] == each]
+        for each in PUBLISHED
+    }
+    if profile is None:
+        # Of two that have as many, the article's own.
+        return max(reversed(groups.values()), key=len)
+    return groups.get(profile, [])
+
+
+def load_records(chapter: str, profile: str | None = None) -> "pandas.DataFrame":
+    """Loads the published records of a chapter as a table to play with.
+
+    Args:
+        chapter: Name of the chapter.
+        profile: As for `published_records`.
+
+    Returns:
+        A `pandas.DataFrame` with a row for each run: `variant`, `seed`, `profile`, each
+        metric by its name, then `parameters.*`, `settings.*`, `timing.*`,
+        `environment.*`, the date and the commit. What a run does not have is missing.
+
+    Example:
+        >>> runs = load_records("mixup_mnist")  # doctest: +SKIP
+        >>> runs.groupby("variant").test_accuracy.agg(["mean", "std", "count"])
+    """
+    import pandas
+
+    rows = []
+    for record in published_records(chapter, profile):
+        row = {name: record[name] for name in ("variant", "seed", "profile")}
+        row |= record["metrics"]
+        for part in ("parameters", "settings", "timing", "environment"):
+            row |= _flatten(record[part], part)
+        row |= {"date": record["date"], "commit": record["git"]["commit"]}
+        rows.append(row)
+    return pandas.DataFrame(rows)
+
+
+def _flatten(values, prefix):
+    """Values of nested dicts under names with dots."""
+    flat = {}
+    for name, value in values.items():
+        name = f"{prefix}.{name}"
+        flat |= _flatten(value, name) if isinstance(value, dict) else {name: value}
+    return flat

@@ -14,8 +14,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from tutorials_lib.runs.articles import ARTICLES, read_published
 from tutorials_lib.runs.chapters import book_folder
 from tutorials_lib.runs.error_plot import place_errors
-from tutorials_lib.runs.files import write_text
 from tutorials_lib.runs.records import Record, find_path, published_records, write_words
+from tutorials_lib.runs.storage import write_text
 from tutorials_lib.runs.tables import (
     group_records,
     join_values,

@@ -7,8 +7,8 @@ import json
 import pathlib
 
 from tutorials_lib.runs.chapters import ChapterError, book_folder, executed_path
-from tutorials_lib.runs.files import write_text
 from tutorials_lib.runs.profiles import CHAPTERS
+from tutorials_lib.runs.storage import write_text
 
 # What `show_environment` prints, a line each.
 NAMES = ("run", "date", "time", "device", "commit", "versions")

@@ -11,7 +11,6 @@ import numpy as np
 
 from tutorials_lib.runs.alone import gather_beside, run_alone
 from tutorials_lib.runs.environment import describe_processor
-from tutorials_lib.runs.knobs import SCHEDULES
 from tutorials_lib.runs.profiles import TABLE
 from tutorials_lib.runs.records import (
     Record,
@@ -21,6 +20,7 @@ from tutorials_lib.runs.records import (
     read_record,
     unpack_arrays,
 )
+from tutorials_lib.runs.settings import SCHEDULES
 from tutorials_lib.support.checks import check_choice
 from tutorials_lib.support.statistics import binomial_error
 

@@ -1,0 +1,156 @@
+"""Where files stand, how they are written, and who may write them.
+
+A file is written atomically: to a temporary file beside it, then renamed. A run that a
+process works on is claimed by a lock, which the system lifts when the process ends.
+"""
+
+import contextlib
+import os
+import pathlib
+import tempfile
+from collections.abc import Iterator
+
+import filelock
+
+# How the name of a file begins while it is written.
+PARTIAL = ".partial-"
+# Bytes that must be free where records go before a run of hours is begun.
+ROOM = 2**20
+
+
+class WriteError(OSError):
+    """A file cannot be written; what stood in its place is left as it was."""
+
+
+def published_folder() -> pathlib.Path:
+    """Finds the folder that holds the published records.
+
+    That is TUTORIALS_RECORDS where it is set, `book/records` in a checkout, and
+    the copy inside the package elsewhere.
+    """
+    if chosen := os.environ.get("TUTORIALS_RECORDS"):
+        return pathlib.Path(chosen)
+    if checkout := find_checkout():
+        return checkout / "book" / "records"
+    return pathlib.Path(__file__).resolve().parents[1] / "published_records"
+
+
+def may_publish() -> bool:
+    """Tells whether records may be added to the folder of published records.
+
+    They may where the user named that folder and in a checkout, not in an installed
+    package.
+    """
+    return bool(os.environ.get("TUTORIALS_RECORDS")) or find_checkout() is not None
+
+
+def runs_folder() -> pathlib.Path:
+    """Finds the folder for what a run leaves behind, apart from published records.
+
+    That is TUTORIALS_RUNS where it is set, `_runs` in a checkout, and
+    `tutorials_runs` in the working directory elsewhere.
+    """
+    if chosen := os.environ.get("TUTORIALS_RUNS"):
+        return pathlib.Path(chosen)
+    if checkout := find_checkout():
+        return checkout / "_runs"
+    return pathlib.Path.cwd() / "tutorials_runs"
+
+
+def find_checkout() -> pathlib.Path | None:
+    """Finds the root of the project that this package is imported from.
+
+    Returns:
+        A path, or None where the package is installed apart from its project.
+    """
+    root = pathlib.Path(__file__).resolve().parents[2]
+    return root if (root / "book" / "_toc.yml").is_file() else None
+
+
+def write_text(path: str | pathlib.Path, text: str) -> None:
+    """Writes a text file atomically, as `write_bytes` does."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: str | pathlib.Path, content: bytes) -> None:
+    """Writes a file atomically.
+
+    Raises:
+        WriteError: the disk is full, or the folder is not there or read-only.
+    """
+    path = pathlib.Path(path)
+    partial = None
+    try:
+        handle, partial = tempfile.mkstemp(
+            dir=path.parent, prefix=f"{PARTIAL}{path.stem}-"
+        )
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        os.chmod(partial, 0o644)
+        os.replace(partial, path)
+    except OSError as error:
+        raise WriteError(
+            f"{path} cannot be written ({error.strerror or error}); what stood there, "
+            f"if anything, is left as it was."
+        ) from error
+    finally:
+        if partial:
+            pathlib.Path(partial).unlink(missing_ok=True)
+
+
+def remove_partials(path: pathlib.Path) -> None:
+    """Removes what a killed process left of a file that it was writing.
+
+    Args:
+        path: Path of the file; no other process may be writing it.
+    """
+    for partial in path.parent.glob(f"{PARTIAL}{path.stem}-*"):
+        partial.unlink(missing_ok=True)
+
+
+def check_writable(folder: pathlib.Path) -> None:
+    """Makes a folder for records and tries it, before any work is done.
+
+    Raises:
+        WriteError: it cannot be made or written to, or its disk is full.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(ROOM))
+    except OSError as error:
+        raise WriteError(
+            f"records cannot be written to {folder} ({error}). Set TUTORIALS_RECORDS "
+            f"(published records) or TUTORIALS_RUNS (other runs) to a folder that can "
+            f"be."
+        ) from error
+
+
+@contextlib.contextmanager
+def claim_run(path: pathlib.Path) -> Iterator[bool]:
+    """Claims a run for this process.
+
+    Where the file system has no locks every process gets every claim: there one
+    process at a time should work on a grid.
+
+    Args:
+        path: Path of the run's record.
+
+    Yields:
+        Whether it could be had.
+    """
+    lock = filelock.FileLock(path.with_suffix(".claim"))
+    try:
+        lock.acquire(blocking=False)
+    except filelock.Timeout:
+        yield False
+        return
+    except (NotImplementedError, OSError):
+        yield True
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
+        # Whoever takes it in this moment finds the record.
+        path.with_suffix(".claim").unlink(missing_ok=True)

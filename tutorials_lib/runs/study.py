@@ -1,0 +1,315 @@
+"""What a chapter needs to run its experiment: settings, data, runs and records."""
+
+import ast
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from tutorials_lib.runs.environment import show_environment
+from tutorials_lib.runs.grid import Grid, NotDoneError, Parameters, Run
+from tutorials_lib.runs.profiles import PUBLISHED, SHARED
+from tutorials_lib.runs.records import (
+    Record,
+    name_run,
+    published_records,
+    read_arrays,
+)
+from tutorials_lib.runs.settings import read_parameters
+from tutorials_lib.evaluate import score_model
+from tutorials_lib.support.checks import check_choice
+from tutorials_lib.support.data import Dataset, load_dataset, scale_images
+
+Split = tuple[np.ndarray, np.ndarray]
+# What a variant is: its parameters, or a function of the seed that returns them.
+Variant = Parameters | Callable[[int], Parameters]
+
+
+class Study:
+    """A chapter's experiment.
+
+    Every setting is an attribute: `study.epochs`.
+
+    Args:
+        chapter: Name of the chapter.
+        names: `globals()` of the notebook. The variables of its parameters cell, and of
+            the cell that papermill adds, are settings; None keeps the profile's value.
+            Beside its settings every chapter has the parameters `profile`, `retrain`
+            (train anew what published records hold), `max_minutes` (start no run after
+            so many minutes; 0 only reads records) and `only` (make one run, such as
+            `"alpha 0.1, seed 0"`).
+
+    Attributes:
+        settings: The chapter's `Settings`.
+        options: How it is run, an `Options`.
+        data: The `Dataset`, once it is loaded.
+        splits: Dict of name to (images, labels): what `run` scores a network on.
+            `load` puts `"train"` and `"test"` there.
+        records: Records of all runs of this study, in the order they were planned.
+
+    Raises:
+        ValueError: an unknown variable, or a value out of range.
+
+    Example:
+        >>> study = Study("mixup_mnist", globals())
+        >>> (x, y), (x_test, y_test) = study.load("mnist", low=-1, high=1)
+        >>> def train(seed, fit, alpha):
+        ...     keras.utils.set_random_seed(seed)
+        ...     model = build_net()
+        ...     model.compile(...)
+        ...     batches = MixupBatches(x, y, alpha, study.batch_size, seed)
+        ...     return model, fit(model, batches, epochs=study.epochs)
+        >>> study.run(train, {"alpha 0.1": {"alpha": 0.1}, "alpha 1": {"alpha": 1.0}})
+
+        A student that needs the arrays of its teacher's run:
+
+        >>> def student(seed):
+        ...     teacher = study.find("teacher", seed)
+        ...     return {"answers": teacher["arrays"]["sha256"]}
+        >>> study.run(train, {"teacher": {"answers": None}, "student": student})
+    """
+
+    def __init__(self, chapter: str, names: Mapping[str, Any]) -> None:
+        given = _read_cell(names)
+        self.settings, self.options = read_parameters(chapter, given)
+        self.splits: dict[str, Split] = {}
+        self.records: list[Record] = []
+        self._data: Dataset | None = None
+        self._grid: Grid | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        settings = self.__dict__.get("settings")
+        if settings is None or name not in settings.values:
+            raise AttributeError(f"{type(self).__name__} has no setting {name!r}.")
+        return settings.values[name]
+
+    @property
+    def data(self) -> Dataset:
+        """The images and labels that the runs use."""
+        if self._data is None:
+            raise ValueError("call study.load first.")
+        return self._data
+
+    def load(
+        self, name: str, low: float = 0.0, high: float = 1.0
+    ) -> tuple[Split, Split]:
+        """Loads the images of the profile, scaled, and their labels, one-hot.
+
+        Args:
+            name: `"mnist"`, `"fashion_mnist"` or `"cifar10"`.
+            low: Value of a black pixel.
+            high: Value of a white one.
+
+        Returns:
+            (images, labels) for training, and for testing. Images are float32 arrays
+            (n, height, width, channels), labels float arrays (n, 10).
+
+        Raises:
+            DataError: the data is missing, damaged, or not what its name says.
+        """
+        data = load_dataset(name, self.settings.source)
+        data = data.take(
+            self.settings.values.get("train_images"),
+            self.settings.values.get("test_images"),
+        )
+        self._data, self._grid = data, None
+        for split in ("train", "test"):
+            images = scale_images(getattr(data, f"x_{split}"), low, high)
+            labels = keras.utils.to_categorical(getattr(data, f"y_{split}"), 10)
+            self.splits[split] = images, labels
+        return self.splits["train"], self.splits["test"]
+
+    def run(
+        self,
+        train: Callable[..., Any],
+        variants: Mapping[str, Variant],
+        seeds: Iterable[int] | Mapping[str, Iterable[int]] | None = None,
+        settings: Iterable[str] | None = None,
+        score: Mapping[str, Split] | None = None,
+    ) -> list[Record]:
+        """Runs every variant with every seed, or reads the records that are there.
+
+        The parameters of a run, which tell it from all others, are those of its
+        variant, and the settings that all runs of the chapter share
+        (`profiles.SHARED`). A variant may set one of these anew.
+
+        Args:
+            train: Called as `train(seed=..., fit=..., ...)` with the variant's
+                parameters, and with those shared settings that it has an argument for.
+                It trains by `fit(model, ...)` in place of `model.fit(...)`, see
+                `checkpoints.ResumableFit`, and returns `(model, history)`, or a dict of
+                `metrics`, `history`, and as wanted `images` (how many went through
+                training) and `arrays`, see `grid.Grid.run`.
+            variants: Dict of name to parameters; to a function of the seed where they
+                depend on other runs, see `find`.
+            seeds: Seeds of all variants, or a dict of variant to seeds; default: the
+                setting `seeds`.
+            settings: Names of the settings among the parameters of these runs, where
+                they are others than the chapter's.
+            score: Dict of name to (images, labels) to score a network on that `train`
+                returned; default: `self.splits`.
+
+        Returns:
+            Records of these runs, by seed and then in the order of the variants; a run
+            that is not done is left out.
+
+        Raises:
+            ValueError: `train` has no argument for a parameter, or lacks one.
+        """
+        shared = SHARED[self.settings.chapter] if settings is None else tuple(settings)
+        for name in shared:
+            check_choice("setting", name, tuple(self.settings.values))
+        common = {name: self.settings.values[name] for name in shared}
+        seeds = self.settings.seeds if seeds is None else seeds
+        if not isinstance(seeds, Mapping):
+            seeds = dict.fromkeys(variants, tuple(seeds))
+        order = dict.fromkeys(seed for each in seeds.values() for seed in each)
+        runs = [
+            Run(name, seed, _complete(variant, seed, common))
+            for seed in order
+            for name, variant in variants.items()
+            if seed in seeds.get(name, ())
+        ]
+        for run in runs:
+            if not callable(run.parameters):
+                _choose_arguments(train, run.parameters, self.settings.values, run)
+
+        def call(run, parameters, fit):
+            arguments = _choose_arguments(train, parameters, self.settings.values, run)
+            takes_fit = "fit" in inspect.signature(train).parameters
+            how = {"fit": fit} if takes_fit else {"callbacks": fit.callbacks}
+            result = train(seed=run.seed, **how, **arguments)
+            if isinstance(result, tuple):
+                model, history = result
+                splits = self.splits if score is None else score
+                result = {"metrics": score_model(model, **splits), "history": history}
+            history = result["history"]
+            history = getattr(history, "history", history)
+            return {"images": fit.images, **result, "history": history}
+
+        if self._grid is None:
+            self._grid = Grid(self.settings, self.data, self.options)
+        records = self._grid.run(runs, call)
+        self.records += records
+        return records
+
+    def find(self, variant: str, seed: int) -> Record:
+        """Finds a run of this study that another one builds on.
+
+        Args:
+            variant: Name of its variant.
+            seed: Its seed.
+
+        Raises:
+            NotDoneError: it has not been run. Raised in a variant's function, it has
+                the grid go on with other runs, and come back to this one.
+        """
+        done = self._grid.finished if self._grid else {}
+        if (variant, seed) not in done:
+            raise NotDoneError(f"{name_run(variant, seed)} is not done")
+        return done[variant, seed]
+
+    def read_arrays(self, variant: str, seed: int) -> dict[str, np.ndarray]:
+        """Reads the arrays that a run of this study left: dict of name to array.
+
+        Raises:
+            NotDoneError: it has not been run.
+            RecordError: it left none, or their file is missing or damaged.
+        """
+        folder = self._grid.folder if self._grid else None
+        return read_arrays(self.find(variant, seed), folder)
+
+    @property
+    def planned(self) -> dict[str, bool]:
+        """Dict of the name of each run planned so far to whether it is done."""
+        return dict(self._grid.planned) if self._grid else {}
+
+    def published(self, profile: str | None = None) -> list[Record]:
+        """Reads the chapter's published records.
+
+        Args:
+            profile: `"laptop"` or `"full"`; default: that of this study where it has
+                records, else the one that has more.
+        """
+        chapter, own = self.settings.chapter, self.settings.profile
+        if profile is None and own in PUBLISHED:
+            profile = own if published_records(chapter, own) else None
+        return published_records(chapter, profile)
+
+    def describe(self) -> str:
+        """Says in two lines what is run on what."""
+        return f"{self.settings.describe()}\n{self.data.describe()}"
+
+    def show_environment(self) -> None:
+        """Prints what this study ran on: profile, data, device, versions, time."""
+        show_environment(self.settings, self.data)
+
+
+def _complete(variant, seed, common):
+    """The parameters of a run with the shared settings, or a function for them."""
+    if callable(variant):
+        return lambda: {**common, **variant(seed)}
+    return {**common, **variant}
+
+
+def _choose_arguments(train, parameters, settings, run):
+    """What `train` is called with: all but the settings that it has no argument for."""
+    signature = inspect.signature(train).parameters
+    if any(each.kind is each.VAR_KEYWORD for each in signature.values()):
+        return parameters
+    if "fit" not in signature and "callbacks" not in signature:
+        raise ValueError("train must have an argument fit, and train by it.")
+    chosen = {name: x for name, x in parameters.items() if name in signature}
+    unknown = parameters.keys() - chosen.keys() - settings.keys()
+    required = {name for name, x in signature.items() if x.default is x.empty}
+    missing = required - chosen.keys() - {"seed", "fit", "callbacks"}
+    for names, said in ((unknown, "has no argument"), (missing, "needs the argument")):
+        if names:
+            raise ValueError(f"{run.name}: train {said} {', '.join(sorted(names))}.")
+    return chosen
+
+
+def _read_cell(names):
+    """The variables of the parameters cell, and of the one that papermill adds.
+
+    Jupyter keeps the cells that were run in `In`. Elsewhere all that holds a literal so
+    far came from the parameters cell, names in capitals and with an underscore aside.
+    """
+    if sources := _find_cells(names.get("In")):
+        found = {name for source in sources for name in _list_assigned(source)}
+        return {name: names[name] for name in found if name in names}
+    literals = (type(None), bool, int, float, str, list, tuple, dict)
+    return {
+        name: value
+        for name, value in names.items()
+        if isinstance(value, literals) and name[0].islower()
+    }
+
+
+def _find_cells(history):
+    """The last cell that sets nothing but literals, the profile among them."""
+    cells = [source for source in history or () if _list_assigned(source)]
+    own = [
+        place
+        for place, source in enumerate(cells)
+        if "profile" in _list_assigned(source) and not source.startswith("# Param")
+    ]
+    if not own:
+        return []
+    later = [source for source in cells[own[-1] :] if source.startswith("# Param")]
+    return [cells[own[-1]], *later]
+
+
+def _list_assigned(source):
+    """Names that a cell of nothing but `name = literal` assigns, else an empty list."""
+    try:
+        found = []
+        for node in ast.parse(source).body:
+            (target,) = node.targets
+            ast.literal_eval(node.value)
+            found.append(target.id)
+        return found
+    except (AttributeError, SyntaxError, TypeError, ValueError):
+        return []
