@@ -51,7 +51,7 @@ def test_development_installs_every_extra():
 
 def test_core_is_few_and_loose():
     names = {split(x)[0] for x in PROJECT["dependencies"]}
-    assert names == {"keras", "matplotlib", "numpy", "pillow", "scipy"}
+    assert names == {"keras", "matplotlib", "numpy", "pandas", "pillow", "scipy"}
     assert not [x for x in PROJECT["dependencies"] if "<" in x or "==" in x]
 
 
