@@ -210,7 +210,16 @@ def test_on_jax_through_the_command(tutorials, tmp_path):
 
 
 # What Colab has, as far as a chapter needs it.
-ON_COLAB = ("tensorflow", "keras", "jax", "numpy", "matplotlib", "pillow", "ipykernel")
+ON_COLAB = (
+    "tensorflow",
+    "keras",
+    "jax",
+    "numpy",
+    "pandas",
+    "matplotlib",
+    "pillow",
+    "ipykernel",
+)
 
 
 def list_requirements(*names):

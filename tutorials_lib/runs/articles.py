@@ -140,3 +140,18 @@ def read_published(chapter: str, metric: str) -> dict[str, float]:
     place = article["metrics"].index(metric)
     rows = article["published"].items()
     return {name: row[place] for name, row in rows if row[place] is not None}
+
+
+def find_published(chapter: str, variant: str, metric: str) -> float | None:
+    """Returns the article's number beside which a variant of ours stands, or None.
+
+    Variants of another protocol than the article's, such as a shorter schedule, have
+    none.
+    """
+    article = ARTICLES[chapter]
+    if metric not in article["metrics"]:
+        return None
+    for name, number in read_published(chapter, metric).items():
+        if article.get("ours", {}).get(name, [(name, None)]) == [(variant, None)]:
+            return number
+    return None

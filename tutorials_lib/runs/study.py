@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from tutorials_lib.evaluate import score_model
 from tutorials_lib.runs.environment import show_environment
 from tutorials_lib.runs.grid import Grid, NotDoneError, Parameters, Run
 from tutorials_lib.runs.profiles import PUBLISHED, SHARED
@@ -18,7 +19,6 @@ from tutorials_lib.runs.records import (
     read_arrays,
 )
 from tutorials_lib.runs.settings import read_parameters
-from tutorials_lib.evaluate import score_model
 from tutorials_lib.support.checks import check_choice
 from tutorials_lib.support.data import Dataset, load_dataset, scale_images
 

@@ -1,0 +1,143 @@
+"""Means, intervals and numbers of pairs, against SciPy and closed forms."""
+
+import copy
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+from stand_ins import RECORD
+
+from tutorials_lib.runs.estimates import (
+    bootstrap_gain,
+    count_pairs,
+    estimate,
+    expect_range,
+    list_variants,
+    paired,
+    ratio,
+    read_scores,
+    say,
+    tabulate,
+)
+
+SCORES = {"none": (0.990, 0.991, 0.992), "alpha 0.1": (0.991, 0.993, 0.995)}
+
+
+def make_records(scores=None, **fields):
+    """Records out of order, so that pairing by place instead of by seed would show."""
+    records = []
+    for variant, values in (SCORES if scores is None else scores).items():
+        for seed in reversed(range(len(values))):
+            record = copy.deepcopy(RECORD) | {"variant": variant, "seed": seed}
+            record |= copy.deepcopy(fields)
+            record["metrics"] = {"test_accuracy": values[seed]}
+            record["history"]["seconds"] = [90.0, 2.0 + len(variant), 50.0]
+            records.append(record)
+    return records
+
+
+def test_a_frame_to_group_and_to_compute_with():
+    frame = tabulate(make_records())
+    means = frame.groupby("variant")["test_accuracy"].mean()
+    assert means["alpha 0.1"] == pytest.approx(0.993)
+    assert list_variants(frame) == ["none", "alpha 0.1"]
+    assert list(read_scores(frame, "test_accuracy", "none")) == [0.990, 0.991, 0.992]
+    assert tabulate(frame) is frame
+    assert tabulate([]).empty
+
+
+def test_two_records_of_one_run_are_an_error():
+    records = make_records()
+    with pytest.raises(ValueError, match="two of 'none', seed 2"):
+        tabulate([*records, records[0]])
+
+
+def test_pairs_are_those_of_equal_seeds():
+    records = make_records({**SCORES, "none": (*SCORES["none"], 0.5)})
+    gain = paired(records, "test_accuracy", "alpha 0.1", "none")
+    theirs = stats.ttest_rel(SCORES["alpha 0.1"], SCORES["none"])
+    low, high = theirs.confidence_interval(0.95)
+    assert (gain.interval.low, gain.interval.high) == pytest.approx((low, high))
+    assert gain.p_value == pytest.approx(theirs.pvalue)
+    assert gain.interval.n == 3
+
+
+@pytest.mark.parametrize(
+    ("part", "text"),
+    [
+        ("", "+0.20 ± 0.25 points (3 seeds)"),
+        ("short", "+0.20 ± 0.25"),
+        ("cell", "+0.20 ± 0.25 (3)"),
+        ("mean", "+0.20"),
+        ("size", "0.20"),
+        ("range", "-0.05 to +0.45"),
+        ("n", "3 seeds"),
+    ],
+)
+def test_how_a_number_is_written(part, text):
+    gain = paired(make_records(), "test_accuracy", "alpha 0.1", "none")
+    assert format(gain, part) == text
+
+
+def test_one_seed_and_no_seed():
+    records = make_records({"none": (0.99,)})
+    assert str(estimate(records, "test_accuracy", "none")) == "99.00% (1 seed)"
+    assert estimate(records, "test_accuracy", "alpha 1") is None
+    assert estimate(records, "no_such_metric", "none") is None
+    assert paired(records, "test_accuracy", "none", "alpha 1") is None
+
+
+def test_what_rounds_to_zero_has_no_minus():
+    gain = paired(
+        make_records({"a": (0.99,), "b": (0.99001,)}), "test_accuracy", "a", "b"
+    )
+    assert f"{gain:mean}" == "+0.00"
+
+
+def test_seconds_are_compared_on_one_device_alone():
+    slow = make_records({"alpha 0.1": (0.9, 0.9, 0.9)})
+    slow[0]["environment"]["device"] = "another processor"
+    records = [*make_records({"none": (0.9, 0.9, 0.9)}), *slow]
+    times = ratio(records, "seconds_per_epoch", "alpha 0.1", "none")
+    # The shortest epochs take 2 + 9 and 2 + 4 seconds.
+    assert (times.mean, times.interval.n) == (pytest.approx(11 / 6), 2)
+    assert str(times) == "1.83 ± 0.00 times (2 seeds)"
+
+
+def test_an_ensemble_by_bootstrap_over_test_images():
+    rng = np.random.default_rng(1)
+    one, members = rng.random(2000) < 0.95, rng.random((5, 2000)) < 0.93
+    gain = bootstrap_gain(one, members)
+    theirs = stats.bootstrap(
+        (one - members.mean(axis=0),), np.mean, method="percentile", batch=50
+    ).confidence_interval
+    assert gain.mean == pytest.approx(one.mean() - members.mean())
+    half = (theirs.high - theirs.low) / 2
+    assert gain.interval.half_width == pytest.approx(half, rel=0.1)
+    assert format(gain, "n") == "2,000 test images"
+
+
+@pytest.mark.parametrize(("gap", "power"), [(0.5, 0.8), (1.0, 0.9)])
+def test_pairs_needed_by_simulation(gap, power):
+    number = count_pairs(gap, 1.0, power)
+    drawn = np.random.default_rng(0).normal(gap, 1, (20_000, number))
+    seen = (stats.ttest_1samp(drawn, 0, axis=1).pvalue < 0.05).mean()
+    assert seen == pytest.approx(power, abs=0.03)
+    assert count_pairs(1e-6, 1.0) is None
+    assert count_pairs(1.0, 0) == 2
+
+
+def test_range_of_equals():
+    # Two normal values differ by 2 / sqrt pi on average; the table of d2 has 2.847.
+    assert expect_range(2) == pytest.approx(2 / math.sqrt(math.pi))
+    assert expect_range(8) == pytest.approx(2.847, abs=1e-3)
+
+
+def test_sentences_without_a_number_are_left_out(capsys):
+    gain = paired(make_records(), "test_accuracy", "alpha 0.1", "none")
+    say("It gains {gain:short}.", "The other {other}.", gain=gain, other=None)
+    say("{other}", other=None)
+    assert capsys.readouterr().out == "It gains +0.20 ± 0.25.\n"
+    with pytest.raises(KeyError, match="gian"):
+        say("It gains {gian}.", gain=gain)

@@ -1,0 +1,268 @@
+"""What tables and figures show of records, against numbers worked by hand."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from scipy import stats
+from test_estimates import make_records
+
+from tutorials_lib.runs import figures, reports
+from tutorials_lib.runs.estimates import NO_RUNS
+
+ACCURACY = "test_accuracy"
+
+
+@pytest.fixture
+def rows(capsys):
+    """Reads the table that was shown last, as lists of cells."""
+
+    def read():
+        lines = [x for x in capsys.readouterr().out.splitlines() if x.startswith("|")]
+        cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
+        return [cells[0], *cells[2:]]
+
+    return read
+
+
+def test_the_article_beside_ours(rows):
+    reports.compare(make_records(), ACCURACY, ["none", "alpha 0.1", "alpha 2"])
+    headers, *lines = rows()
+    assert headers[0] == "test accuracy, %"
+    # Student's interval of 99.0, 99.1, 99.2 is 4.303 * 0.1 / sqrt 3 = 0.25 wide.
+    assert lines == [
+        ["none", "99.16", "99.10 ± 0.25 (3)", "-0.06"],
+        ["alpha 0.1", "99.18", "99.30 ± 0.50 (3)", "+0.12"],
+    ]
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        # Another protocol than the article's.
+        make_records(profile="laptop"),
+        # A schedule of its own, which the article has no number of.
+        make_records({"teacher": (0.9,)}, chapter="noisy_student"),
+        make_records({"mine": (0.9,)}),
+    ],
+)
+def test_what_never_stands_beside_the_article(records, rows):
+    reports.compare(records, ACCURACY)
+    headers, first, *_ = rows()
+    assert len(headers) == len(first) == 2
+    assert "article" not in " ".join(headers)
+
+
+def test_titles_of_rows_and_other_metrics(rows):
+    records = make_records({"decay": (0.92,)}, chapter="cifar10_95")
+    records[0]["metrics"]["tta_accuracy"] = 0.95
+    reports.compare(
+        records,
+        ACCURACY,
+        {"+ decay": "decay", "+ averaging": ("decay", "tta_accuracy"), "no": "depth"},
+    )
+    assert rows()[1:] == [
+        ["+ decay", "92.50", "92.00 (1)", "-0.50"],
+        ["+ averaging", "94.31", "95.00 (1)", "+0.69"],
+    ]
+
+
+def test_numbers_that_are_no_shares(rows):
+    records = make_records({"swapped: none": (0, 0, 0)}, chapter="vat_mnist")
+    for record in records:
+        record["metrics"] = {"test_swapped_crossentropy": 0.2 + 0.01 * record["seed"]}
+    reports.compare(records, "test_swapped_crossentropy")
+    headers, line = rows()
+    assert headers[0] == "test swapped crossentropy"
+    assert line == ["swapped: none", "0.2119", "0.2100 ± 0.0248 (3)", "-0.0019"]
+
+
+def test_differences_say_what_holds_zero(rows, capsys):
+    scores = {"none": (0.9, 0.9, 0.9), "up": (0.911, 0.912, 0.913), "once": (0.8,)}
+    reports.show_differences(
+        make_records({**scores, "same": (0.9, 0.91, 0.89)}),
+        ACCURACY,
+        "none",
+        ["up", "same", "once", "absent", ("up", "same")],
+    )
+    assert rows()[1:] == [
+        ["up", "+1.20 ± 0.25 (3)", "no"],
+        ["same", "+0.00 ± 2.48 (3)", "yes"],
+        ["once", "-10.00 (1)", "one pair tells no spread"],
+        ["up minus same", "+1.20 ± 2.62 (3)", "yes"],
+    ]
+    many = {f"v{k}": (0.9, 0.91) for k in range(7)}
+    reports.show_differences(make_records(many), ACCURACY, "v0")
+    assert "0.3 of them on average" in capsys.readouterr().out
+
+
+def test_a_gap_and_what_it_takes_to_see_it(rows):
+    reports.show_gap(make_records(), ACCURACY, "alpha 0.1", "none")
+    found = dict(rows()[1:])
+    said = list(found.values())
+    # sqrt(2 * 0.9917 * 0.0083 / 10000) = 0.00128.
+    assert said[:3] == ["+0.020", "0.128", "+0.200"]
+    # Of 0.1, 0.2 and 0.3 points, t = 3.46; one more pair: 4.303 * 0.1 * sqrt(1 + 1/3).
+    assert said[3:7] == ["-0.048 to +0.448", "0.074", "-0.297 to +0.697", "0.100"]
+    # Normal quantiles: (1.96 + 0.84)^2 * (0.1 / 0.02)^2 = 196, and two for Student's.
+    assert said[7] == "about 199"
+    assert "80% power" in list(found)[7]
+
+
+def test_a_range_by_the_studentised_range(rows):
+    names = ["none", *(f"alpha {a}" for a in ("0.1", "0.2", "0.3", "0.4", "0.5", 1, 2))]
+    values = {name: (0.990, 0.991, 0.992) for name in names}
+    reports.show_range(make_records(values), ACCURACY, names)
+    _, chance, seeds, ours = rows()
+    error = np.sqrt(0.9906375 * 0.0093625 / 10_000)
+    limit = stats.studentized_range.ppf(0.95, 8, np.inf) * error
+    assert chance[1:] == ["0.23", f"{284.7 * error:.2f}", f"{100 * limit:.2f}"]
+    # Each variant's seeds have a spread of 0.1 points, with 16 degrees of freedom.
+    limit = 0.1 * stats.studentized_range.ppf(0.95, 8, 16)
+    assert seeds[1:] == ["0.23", "0.28", f"{limit:.2f}"]
+    assert ours[1:] == ["0.00", "0.16", f"{limit / np.sqrt(3):.2f}"]
+
+
+def test_costs_of_steps_have_a_price_where_they_gain(rows):
+    records = make_records(
+        {"one": (0.8,), "two": (0.9,), "worse": (0.85,)},
+        data={**make_records()[0]["data"], "train_images": 1000, "test_images": 100},
+    )
+    for record in records:
+        record["history"] = {"loss": [1, 1], "seconds": [len(record["variant"])] * 2}
+    steps = {
+        "one": reports.Step("one", 1e12),
+        "two": reports.Step("two", 1e12, draws=10, members=2),
+        "worse": reports.Step("worse", 1e12),
+    }
+    reports.show_costs(records, steps)
+    # 3 * 2 * 1000 + 100 images once; 6000 + 10 * 100 twice.
+    assert rows()[1:] == [
+        ["one", "80.00", "6.1", "", "1.0"],
+        ["two", "90.00", "14", "0.79", "2.0"],
+        ["worse", "85.00", "6.1", "", "1.7"],
+    ]
+    records[0]["environment"]["device"] = "another"
+    reports.show_costs(records, steps)
+    assert len(rows()[0]) == 4
+
+
+def test_ratios_and_several_metrics(rows):
+    records = make_records()
+    pair = {"mixup over none": ("alpha 0.1", "none")}
+    reports.show_ratios(records, "seconds_per_epoch", pair, {"mixup over none": 2})
+    assert rows()[1:] == [["mixup over none", "2.00", "1.83 ± 0.00 (3)"]]
+    reports.show_metrics(records, {"a": ACCURACY, "b": "pseudo_kept"})
+    assert rows()[1:] == [["none", "99.10", "", "3"], ["alpha 0.1", "99.30", "", "3"]]
+
+
+def test_provenance_names_every_difference(rows):
+    records = make_records()
+    records[0]["environment"]["backend"] = "tensorflow"
+    reports.show_provenance(records)
+    found = dict(rows()[1:])
+    assert found["runs"] == "6"
+    assert found["seeds"] == "0, 1, 2"
+    assert found["backend"] == "jax, tensorflow"
+
+
+REPORTS = [
+    lambda x: reports.compare(x, ACCURACY),
+    lambda x: reports.show_differences(x, ACCURACY, "none"),
+    lambda x: reports.show_gap(x, ACCURACY, "alpha 0.1", "none"),
+    lambda x: reports.show_range(x, ACCURACY, ["none"]),
+    lambda x: reports.show_costs(x, {"a": reports.Step("a", 1)}),
+    lambda x: reports.show_metrics(x, {"a": ACCURACY}),
+    lambda x: reports.show_ratios(x, ACCURACY, {"a": ("a", "b")}),
+    reports.show_provenance,
+    lambda x: figures.show_spread(x, ACCURACY),
+    lambda x: figures.show_epochs(x, "loss", ["none"], levels={"floor": 1}),
+    lambda x: figures.show_growth(x, {"a": ("a", "loss")}, "members"),
+    lambda x: figures.show_strengths(x, ["blur"], ["none"]),
+    lambda x: figures.show_reliability(x, ["none"]),
+    lambda x: figures.show_counts(x, "none", {"kept": "loss"}, []),
+]
+
+
+@pytest.mark.parametrize("report", REPORTS)
+def test_no_records_are_one_line(report, capsys):
+    report([])
+    assert capsys.readouterr().out == f"{NO_RUNS}\n"
+
+
+@pytest.fixture
+def figure(monkeypatch):
+    """Keeps the figure that a plot shows."""
+    found = []
+    monkeypatch.setattr(plt, "show", lambda: found.append(plt.gcf()))
+    yield found
+    plt.close("all")
+
+
+def find_lines(figure):
+    (axis,) = figure[0].axes
+    lines = {line.get_label(): line.get_xydata().tolist() for line in axis.lines}
+    return {label: points for label, points in lines.items() if label[0] != "_"}
+
+
+def test_seeds_and_the_article_in_a_figure(figure):
+    figures.show_spread(make_records(), ACCURACY, ["none", "alpha 7"])
+    lines = find_lines(figure)
+    assert [x for x, _ in lines["one seed"]] == pytest.approx([99.0, 99.1, 99.2])
+    assert [x for x, _ in lines["article, one run"]] == pytest.approx([99.16])
+
+
+def test_curves_by_epoch_are_means_over_seeds(figure):
+    records = make_records({"none": (0.9, 0.9), "short": (0.9, 0.9)})
+    for record in records:
+        seed, short = record["seed"], record["variant"] == "short"
+        record["history"] = {
+            "val_accuracy": [0.5, 0.6 + 0.2 * seed][: 2 - seed if short else 2],
+            "scored_epoch": [5, 10],
+        }
+    figures.show_epochs(
+        records, "val_accuracy", ["none", "short"], error=True, levels={"floor": 9}
+    )
+    lines = find_lines(figure)
+    np.testing.assert_allclose(lines["none"], [[5, 50], [10, 30]])
+    # One seed stopped early: the first seed's curve.
+    np.testing.assert_allclose(lines["short"], [[5, 50], [10, 40]])
+    np.testing.assert_allclose(lines["floor"], [[1, 9], [2, 9]])
+
+
+def test_curves_in_panels(figure):
+    figures.show_epochs(make_records(), {"left": "loss", "right": "loss"}, ["none"])
+    assert [axis.get_title() for axis in figure[0].axes] == ["left", "right"]
+
+
+def test_curves_over_members(figure):
+    records = make_records({"both": (0.9,)})
+    records[0]["history"] = {"pairs": [0.5, 0.75]}
+    figures.show_growth(
+        records,
+        {"as many of each": ("both", "pairs")},
+        "members",
+        levels={"one": ("both", ACCURACY), "absent": ("none", ACCURACY)},
+        steps={"as many of each": 2},
+    )
+    assert find_lines(figure) == {
+        "as many of each": [[2, 50], [4, 75]],
+        "one": [[1, 90], [4, 90]],
+    }
+
+
+def test_strengths_confidence_and_counts(figure):
+    records = make_records({"none": (0.9,)}, parameters={"strengths": [1, 3]})
+    records[0]["history"] = {
+        "blur_accuracies": [0.8, 0.6],
+        "noise_accuracies": [0.6, 0.4],
+        "bin_images": [10, 0],
+        "bin_confidence": [8, 0],
+        "bin_right": [7, 0],
+        "kept": [3, 1],
+    }
+    figures.show_strengths(records, ["blur", "noise"], ["none"])
+    np.testing.assert_allclose(find_lines(figure)["none"], [[0, 90], [1, 70], [3, 50]])
+    figures.show_reliability(records, ["none"])
+    assert figure[1].axes[0].lines[0].get_xydata().tolist() == [[0.8, 0.7]]
+    figures.show_counts(records, "none", {"kept": "kept"}, ["cat", "dog"])
+    assert [bar.get_height() for bar in figure[2].axes[0].patches] == [3, 1]

@@ -1,0 +1,303 @@
+"""Means of runs with their intervals, differences of pairs, and how they are shown.
+
+Every function takes records: a list of them, as `published_records` and the grid return
+it, or a frame from `tabulate`.
+"""
+
+import dataclasses
+import math
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TypeAlias
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+from scipy import integrate, stats
+
+from tutorials_lib.runs.records import Record
+from tutorials_lib.support.statistics import (
+    Interval,
+    mean_interval,
+    paired_difference,
+)
+
+Records: TypeAlias = Iterable[Record] | pd.DataFrame
+NO_RUNS = "The full protocol needs a GPU; see Running the full book."
+# Nobody makes more pairs of runs than that.
+MOST_PAIRS = 10_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Estimate:
+    """A mean with its 95% interval, and how it is written.
+
+    In a text, `f"{gain}"` gives `+3.12 ± 0.40 points (3 seeds)`. A format picks a part:
+    `{gain:short}` `+3.12 ± 0.40`, `{gain:mean}` `+3.12`, `{gain:size}` `3.12`,
+    `{gain:range}` `+2.72 to +3.52`, `{gain:n}` `3 seeds`, and `{gain:cell}`
+    `+3.12 ± 0.40 (3)`.
+
+    Attributes:
+        interval: Mean, half-width and number of values, as they were measured.
+        scale: What they are multiplied by when written.
+        digits: Digits after the point.
+        unit: Unit after the number, or an empty text.
+        signed: Whether a plus sign is written.
+        p_value: Of the paired t-test of no difference; None where there is none.
+        counted: What there are n of, in the singular.
+    """
+
+    interval: Interval
+    scale: float = 1
+    digits: int = 4
+    unit: str = ""
+    signed: bool = False
+    p_value: float | None = None
+    counted: str = "seed"
+
+    @property
+    def mean(self) -> float:
+        """The mean as measured: an accuracy from 0 to 1."""
+        return self.interval.mean
+
+    def write(self, value: float, sign: str | None = None) -> str:
+        """Writes another value with the same scale and digits, without its unit."""
+        sign = ("+" if self.signed else "") if sign is None else sign
+        # Adding 0 turns what rounds to minus zero into zero.
+        return f"{round(self.scale * value, self.digits) + 0.0:{sign}.{self.digits}f}"
+
+    def __str__(self) -> str:
+        return format(self)
+
+    def __format__(self, part: str) -> str:
+        interval, unit = self.interval, f" {self.unit}" if self.unit else ""
+        unit = self.unit if self.unit == "%" else unit
+        mean = self.write(interval.mean)
+        half = interval.half_width
+        short = mean if half is None else f"{mean} ± {self.write(half, '')}"
+        count = f"{interval.n:,} {self.counted}{'s' * (interval.n != 1)}"
+        parts = {
+            "": f"{short}{unit} ({count})",
+            "mean": mean,
+            "size": self.write(abs(interval.mean), ""),
+            "short": short,
+            "range": f"{self.write(interval.low)} to {self.write(interval.high)}",
+            "n": count,
+            "cell": f"{short} ({interval.n:,})",
+        }
+        if part not in parts:
+            raise ValueError(
+                f"format must be one of {', '.join(map(repr, parts))}; got {part!r}."
+            )
+        return parts[part]
+
+
+def describe_metric(metric: str) -> tuple[float, int, str]:
+    """Says how a metric is written: scale, digits and unit."""
+    if metric.startswith("seconds"):
+        return 1, 1, "s"
+    if metric.endswith("accuracy"):
+        return 100, 2, "%"
+    if metric.endswith(("_kept", "images", "steps")):
+        return 1, 0, ""
+    return 1, 4, ""
+
+
+def tabulate(records: Records) -> pd.DataFrame:
+    """Makes a frame of records, one row a run, to group and to compute with.
+
+    Columns are chapter, variant, seed, profile, date, device, hours, commit, each
+    metric, `seconds_per_epoch` (the shortest epoch: whatever else the machine does only
+    lengthens one), and the whole `record`.
+
+    Raises:
+        ValueError: two records of one variant, seed and profile.
+    """
+    if isinstance(records, pd.DataFrame):
+        return records
+    rows = [
+        {
+            **{name: record[name] for name in ("chapter", "variant", "seed")},
+            **{name: record[name] for name in ("profile", "date")},
+            "device": record["environment"]["device"],
+            "hours": record["timing"]["wall_seconds"] / 3600,
+            "commit": (record["git"]["commit"] or "unknown")[:10],
+            "seconds_per_epoch": min(record["history"].get("seconds", [math.nan])),
+            **record["metrics"],
+            "record": record,
+        }
+        for record in records
+    ]
+    columns = ["chapter", "variant", "seed", "profile"]
+    frame = pd.DataFrame(rows, columns=None if rows else [*columns, "record"])
+    twice = frame[frame.duplicated(columns)]
+    if len(twice):
+        raise ValueError(
+            f"records must hold each variant and seed once; got two of "
+            f"{twice.iloc[0]['variant']!r}, seed {twice.iloc[0]['seed']}."
+        )
+    return frame.sort_values("seed", kind="stable")
+
+
+def list_variants(records: Records) -> list[str]:
+    """Lists the variants of records, in order of appearance."""
+    return list(dict.fromkeys(tabulate(records)["variant"]))
+
+
+def read_scores(records: Records, metric: str, variant: str) -> pd.Series:
+    """Returns one metric of a variant's runs, by seed; empty where there are none."""
+    frame = tabulate(records)
+    if metric not in frame:
+        return pd.Series(dtype="float64")
+    return frame[frame["variant"] == variant].set_index("seed")[metric].dropna()
+
+
+def estimate(records: Records, metric: str, variant: str) -> Estimate | None:
+    """Estimates the mean of a variant's metric over seeds; None without a run."""
+    scores = read_scores(records, metric, variant)
+    if scores.empty:
+        return None
+    return Estimate(mean_interval(scores), *describe_metric(metric))
+
+
+def paired(
+    records: Records,
+    metric: str,
+    variant: str,
+    baseline: str,
+    baseline_metric: str | None = None,
+) -> Estimate | None:
+    """Estimates how much higher a variant scores than another, over pairs of runs.
+
+    Args:
+        records: Records of one profile.
+        metric: Name of the metric, for instance `"test_accuracy"`.
+        variant: Name of a variant.
+        baseline: Name of the variant to subtract, by the same seeds.
+        baseline_metric: Its metric where that is another one.
+
+    Returns:
+        The mean of the differences with Student's interval; None without a pair.
+    """
+    first = read_scores(records, metric, variant)
+    second = read_scores(records, baseline_metric or metric, baseline)
+    seeds = first.index.intersection(second.index)
+    if seeds.empty:
+        return None
+    interval, p_value = paired_difference(first[seeds], second[seeds])
+    scale, digits, unit = describe_metric(metric)
+    unit = "points" if unit == "%" else unit
+    return Estimate(interval, scale, digits, unit, True, p_value)
+
+
+def ratio(
+    records: Records, metric: str, variant: str, baseline: str
+) -> Estimate | None:
+    """Estimates a metric of a variant as a multiple of another's, over pairs of runs.
+
+    Pairs that ran on different devices are left out: so seconds can be compared.
+    """
+    frame = tabulate(records)
+    first, second = (read_scores(frame, metric, name) for name in (variant, baseline))
+    device = {
+        (row.variant, row.seed): (row.device, row.record["environment"]["cores"])
+        for row in frame.itertuples()
+    }
+    seeds = [
+        seed
+        for seed in first.index.intersection(second.index)
+        if device[variant, seed] == device[baseline, seed]
+    ]
+    if not seeds:
+        return None
+    return Estimate(mean_interval(first[seeds] / second[seeds]), 1, 2, "times")
+
+
+def bootstrap_gain(
+    right: ArrayLike, baseline_right: ArrayLike, seed: int = 0
+) -> Estimate:
+    """Estimates by how much one classifier beats others on the same test images.
+
+    For what there is one of, such as an ensemble: the interval says how far the gain
+    may move with other test images, nothing of how far it moves with other seeds.
+
+    Args:
+        right: For each test image 1 where the classifier is right, else 0.
+        baseline_right: The same of what it is compared with; of several classifiers,
+            an array (classifiers, images), whose mean counts.
+        seed: Seed of the resampling.
+    """
+    base = np.atleast_2d(np.asarray(baseline_right, dtype="float64")).mean(axis=0)
+    differences = np.asarray(right, dtype="float64") - base
+    rng = np.random.default_rng(seed)
+    means = [rng.choice(differences, len(differences)).mean() for _ in range(2000)]
+    low, high = np.quantile(means, [0.025, 0.975])
+    interval = Interval(differences.mean(), (high - low) / 2, len(differences))
+    return Estimate(interval, 100, 2, "points", True, None, "test image")
+
+
+def count_pairs(gap: float, spread: float, power: float = 0.8) -> int | None:
+    """Says how many pairs of runs it takes to tell a gap from zero.
+
+    Args:
+        gap: The true mean difference.
+        spread: Standard deviation of the differences, itself an estimate.
+        power: In which share of such experiments the 95% interval shall exclude zero.
+
+    Returns:
+        A number of pairs; None above `MOST_PAIRS`.
+    """
+    if spread == 0:
+        return 2
+    n = np.arange(2, MOST_PAIRS + 1)
+    edge, shift = stats.t.ppf(0.975, n - 1), abs(gap) / spread * np.sqrt(n)
+    enough = n[stats.nct.sf(edge, n - 1, shift) >= power]
+    return int(enough[0]) if len(enough) else None
+
+
+def expect_range(number: int) -> float:
+    """Returns the mean range of so many standard normal values: 2.85 for eight."""
+
+    def density(x):
+        return 1 - stats.norm.cdf(x) ** number - stats.norm.sf(x) ** number
+
+    return float(integrate.quad(density, -10, 10)[0])
+
+
+def show_text(text: str) -> None:
+    """Shows Markdown in a notebook; elsewhere, as in a script, prints it."""
+    ipython = sys.modules.get("IPython")
+    if ipython is None or ipython.get_ipython() is None:
+        print(text, flush=True)
+    else:
+        ipython.display.display(ipython.display.Markdown(text))
+
+
+def say(*templates: str, **values: object) -> None:
+    """Shows sentences with numbers in them; one whose number is missing is left out.
+
+    Args:
+        *templates: Texts with names in braces; a format picks a part of an `Estimate`,
+            as in `"Augmentation gains {gain:size} points."`
+        **values: Estimates, numbers or texts by name; None where there are no runs.
+    """
+    known = {name: value for name, value in values.items() if value is not None}
+    said = []
+    for template in templates:
+        try:
+            said.append(template.format(**known))
+        except KeyError as error:
+            if error.args[0] not in values:
+                raise
+    if said:
+        show_text("\n".join(said))
+
+
+def show_table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Shows a table; the first column is text, the others stand to the right."""
+    rows = list(rows)
+    if not rows:
+        show_text(NO_RUNS)
+        return
+    lines = [headers, [":--"] + ["--:"] * (len(headers) - 1), *rows]
+    show_text("\n".join(f"| {' | '.join(map(str, row))} |" for row in lines))

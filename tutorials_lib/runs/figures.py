@@ -1,0 +1,268 @@
+"""Figures that chapters draw of records.
+
+Curves are means over seeds where all seeds have as many values, else the first seed's.
+A figure of which there is no record becomes one line that says so.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tutorials_lib.runs.articles import find_published
+from tutorials_lib.runs.estimates import (
+    NO_RUNS,
+    Records,
+    describe_metric,
+    estimate,
+    read_scores,
+    show_text,
+    tabulate,
+)
+from tutorials_lib.runs.reports import Rows, list_rows
+from tutorials_lib.support.plots import (
+    COLOURS,
+    show_bars,
+    show_curves,
+    show_intervals,
+    show_panels,
+)
+from tutorials_lib.support.statistics import mean_interval
+
+# What the lines of a figure are drawn in, in order.
+CYCLE = tuple(COLOURS.values())
+# A line by its label: variant and key of its history.
+Lines = Mapping[str, tuple[str, str]]
+
+
+def show_spread(
+    records: Records, metric: str, rows: Rows | None = None, article: bool = True
+) -> None:
+    """Draws each variant's seeds, their mean and its interval.
+
+    Args:
+        records: Records of one chapter and profile.
+        metric: Name of the metric, for instance `"test_accuracy"`.
+        rows: Variants from top to bottom, see `reports.compare`.
+        article: Whether the article's numbers are drawn where there are any and the
+            records are of profile `full`.
+    """
+    frame = tabulate(records)
+    full = article and set(frame["profile"]) == {"full"}
+    shown, theirs = {}, {}
+    scale, _, unit = describe_metric(metric)
+    for title, variant, name in list_rows(rows, metric, frame):
+        values = [scale * value for value in read_scores(frame, name, variant)]
+        if not values:
+            continue
+        shown[title] = values, mean_interval(values)
+        chapter = frame["chapter"].iloc[0]
+        if full and (number := find_published(chapter, variant, name)) is not None:
+            theirs[title] = scale * number
+    if not shown:
+        show_text(NO_RUNS)
+        return
+    label = metric.replace("_", " ") + (f", {unit}" if unit else "")
+    show_intervals(shown, label, theirs)
+
+
+def read_curve(records: Records, variant: str, key: str) -> np.ndarray | None:
+    """Reads a list of a variant's history: the mean over seeds, or the first seed's.
+
+    Returns:
+        An array; None where no run of the variant has that list.
+    """
+    frame = tabulate(records)
+    histories = [row["history"] for row in frame[frame["variant"] == variant]["record"]]
+    lists = [history[key] for history in histories if key in history]
+    if not lists:
+        return None
+    alike = len({len(values) for values in lists}) == 1
+    return np.mean(lists, axis=0) if alike else np.array(lists[0], dtype="float64")
+
+
+def show_epochs(
+    records: Records,
+    key: str | Mapping[str, str],
+    variants: Iterable[str] | Mapping[str, str],
+    ylabel: str | None = None,
+    error: bool = False,
+    levels: Mapping[str, float] | None = None,
+    **options: Any,
+) -> None:
+    """Draws how variants fare from epoch to epoch.
+
+    Args:
+        records: Records of one profile.
+        key: A list of the history, such as `"val_accuracy"`; or a dict of a panel's
+            title to such a list, each of which gets a panel.
+        variants: Names of variants; or a dict of name to the name of a colour, see
+            `plots.COLOURS`.
+        ylabel: Label of the vertical axis, where one panel is drawn.
+        error: Whether an accuracy is drawn as the share that is wrong.
+        levels: Dict of label to a height that is drawn as a dashed line.
+        **options: Passed on to `plots.show_curves`, where one panel is drawn.
+    """
+    frame = tabulate(records)
+    if not isinstance(variants, Mapping):
+        variants = dict(zip(variants, COLOURS, strict=False))
+    panels = {}
+    for title, name in (key if isinstance(key, Mapping) else {"": key}).items():
+        curves: dict[str, dict[str, Any]] = {}
+        for variant, colour in variants.items():
+            y = read_curve(frame, variant, name)
+            if y is None:
+                continue
+            if name.endswith("accuracy"):
+                y = 100 * (1 - y if error else y)
+            curves[variant] = {"y": y, "colour": COLOURS[colour]}
+            # Where test images were scored every few epochs alone.
+            x = read_curve(frame, variant, "scored_epoch")
+            if name.startswith("val_") and x is not None and len(x) == len(y):
+                curves[variant]["x"] = x
+        for label, height in (levels or {}).items() if curves else ():
+            ends = [1, max(len(curve["y"]) for curve in curves.values())]
+            flat = {"x": ends, "y": [height] * 2, "style": "--", "colour": "gray"}
+            curves[label] = flat
+        if curves:
+            panels[title] = curves
+    if not panels:
+        show_text(NO_RUNS)
+    elif isinstance(key, Mapping):
+        show_panels(panels, "epoch")
+    else:
+        label = key.removeprefix("val_").replace("_", " ")
+        if key.endswith("accuracy"):
+            label = "error, %" if error else f"{label}, %"
+        show_curves(panels[""], "epoch", ylabel or label, **options)
+
+
+def show_growth(
+    records: Records,
+    lines: Lines,
+    xlabel: str,
+    ylabel: str = "test accuracy, %",
+    levels: Lines | None = None,
+    steps: Mapping[str, int] | None = None,
+    **options: Any,
+) -> None:
+    """Draws accuracies against how much is averaged: draws, members, votes.
+
+    Args:
+        records: Records of one profile.
+        lines: Dict of label to (variant, list of its history); the list has the
+            accuracy with the first one, two, ... of them.
+        xlabel: What is counted.
+        ylabel: Label of the vertical axis.
+        levels: Dict of label to (variant, metric), drawn as a dashed line.
+        steps: Dict of label to how many are added from one value to the next, where
+            that is not 1.
+        **options: Passed on to `plots.show_curves`.
+    """
+    frame = tabulate(records)
+    curves: dict[str, dict[str, Any]] = {}
+    for (label, (variant, key)), colour in zip(lines.items(), CYCLE[1:], strict=False):
+        y = read_curve(frame, variant, key)
+        if y is not None:
+            step = (steps or {}).get(label, 1)
+            x = step * np.arange(1, len(y) + 1)
+            curves[label] = {"x": x, "y": 100 * y, "colour": colour}
+    if not curves:
+        show_text(NO_RUNS)
+        return
+    ends = [1, max(curve["x"][-1] for curve in curves.values())]
+    colours = {
+        lines[label][0]: curve["colour"] for label, curve in reversed(curves.items())
+    }
+    for label, (variant, metric) in (levels or {}).items():
+        ours = estimate(frame, metric, variant)
+        if ours is not None:
+            colour = colours.get(variant, CYCLE[0])
+            flat = {"x": ends, "y": [100 * ours.mean] * 2, "style": "--"}
+            curves[label] = {**flat, "colour": colour}
+    show_curves(curves, xlabel, ylabel, **options)
+
+
+def show_strengths(
+    records: Records,
+    kinds: Sequence[str],
+    variants: Iterable[str] | Mapping[str, tuple[str, str]],
+    **options: Any,
+) -> None:
+    """Draws accuracy against the strength of corruptions, 0 for the clean images.
+
+    Args:
+        records: Records whose history has a list `KIND_accuracies` for each kind, and
+            whose parameters have `strengths`.
+        kinds: Names of the corruptions whose mean is drawn.
+        variants: Names of variants; or a dict of name to (colour, style).
+        **options: Passed on to `plots.show_curves`.
+    """
+    frame, curves = tabulate(records), {}
+    if not isinstance(variants, Mapping):
+        variants = {name: (c, "-") for name, c in zip(variants, COLOURS, strict=False)}
+    for variant, (colour, style) in variants.items():
+        clean = estimate(frame, "test_accuracy", variant)
+        means = [read_curve(frame, variant, f"{kind}_accuracies") for kind in kinds]
+        if clean is None or any(mean is None for mean in means):
+            continue
+        record = frame[frame["variant"] == variant]["record"].iloc[0]
+        curves[variant] = {
+            "x": [0, *record["parameters"]["strengths"]],
+            "y": 100 * np.array([clean.mean, *np.mean(np.array(means), axis=0)]),
+            "colour": COLOURS[colour],
+            "style": style,
+        }
+    if not curves:
+        show_text(NO_RUNS)
+        return
+    show_curves(curves, "strength of the corruption", "test accuracy, %", **options)
+
+
+def show_reliability(records: Records, variants: Iterable[str]) -> None:
+    """Draws how often labels of a given confidence are right, summed over seeds.
+
+    Args:
+        records: Records whose history has `bin_images`, `bin_confidence`, `bin_right`.
+        variants: Names of variants.
+    """
+    frame, curves = tabulate(records), {}
+    keys = ("bin_images", "bin_confidence", "bin_right")
+    for variant, colour in zip(variants, CYCLE, strict=False):
+        images, confidence, right = (read_curve(frame, variant, key) for key in keys)
+        if images is None or confidence is None or right is None:
+            continue
+        seen = images > 0
+        error = estimate(frame, "calibration_error", variant)
+        label = variant if error is None else f"{variant}, error {error.mean:.3f}"
+        curves[label] = {
+            "x": confidence[seen] / images[seen],
+            "y": right[seen] / images[seen],
+            "colour": colour,
+        }
+    if not curves:
+        show_text(NO_RUNS)
+        return
+    curves["calibrated"] = {"x": [0, 1], "y": [0, 1], "style": ":", "colour": "gray"}
+    show_curves(curves, "confidence", "share labelled right", size=(4.6, 3.8))
+
+
+def show_counts(
+    records: Records, variant: str, bars: Mapping[str, str], labels: Sequence[str]
+) -> None:
+    """Draws counts by class of a variant's first run, such as pseudo-labels.
+
+    Args:
+        records: Records of one profile.
+        variant: Name of the variant.
+        bars: Dict of name to a list of the history.
+        labels: Names of the classes.
+    """
+    frame = tabulate(records)
+    runs = frame[frame["variant"] == variant]["record"]
+    if runs.empty:
+        show_text(NO_RUNS)
+        return
+    history = runs.iloc[0]["history"]
+    heights = {name: history[key] for name, key in bars.items()}
+    show_bars(heights, labels, "images")

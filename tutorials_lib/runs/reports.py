@@ -1,0 +1,380 @@
+"""Tables and sentences that chapters make of records.
+
+What has no record is left out; a table without any row becomes one line that says so.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterable, Mapping
+
+import numpy as np
+from scipy import stats
+
+from tutorials_lib.runs.articles import ARTICLES, find_published, read_published
+from tutorials_lib.runs.estimates import (
+    MOST_PAIRS,
+    NO_RUNS,
+    Records,
+    count_pairs,
+    describe_metric,
+    estimate,
+    expect_range,
+    list_variants,
+    paired,
+    ratio,
+    read_scores,
+    show_table,
+    show_text,
+    tabulate,
+)
+from tutorials_lib.runs.records import Record
+from tutorials_lib.support.data import SPECIFICATIONS
+from tutorials_lib.support.statistics import binomial_error
+
+# Names of variants, or a row's title with the variant, or with (variant, metric).
+Rows = Iterable[str] | Mapping[str, str | tuple[str, str]]
+
+OURS = "ours: mean ± 95% (seeds)"
+# Above so many intervals in one table, a line says how many miss by chance.
+MANY = 5
+
+
+def list_rows(rows: Rows | None, metric: str, records: Records) -> list[tuple]:
+    """Returns a list of (title, variant, metric) for each row that was asked for."""
+    rows = list_variants(records) if rows is None else rows
+    named = rows.items() if isinstance(rows, Mapping) else ((row, row) for row in rows)
+    return [
+        (title, what, metric) if isinstance(what, str) else (title, *what)
+        for title, what in named
+    ]
+
+
+def compare(
+    records: Records, metric: str, rows: Rows | None = None, digits: int | None = None
+) -> None:
+    """Shows variants with the article's number, ours, and the difference.
+
+    The article's stand there for runs at profile `full` alone, and never seconds, which
+    are of another device (`show_ratios` compares those). Where the article has none of
+    the numbers, there is no such column.
+
+    Args:
+        records: Records of one chapter and profile.
+        metric: Name of the metric, for instance `"test_accuracy"`.
+        rows: Variants in the order of the rows; or a dict of title to variant, or to
+            (variant, metric). None shows all.
+        digits: Digits after the point, where not those usual for the metric.
+    """
+    frame = tabulate(records)
+    beside = set(frame["profile"]) == {"full"} and not metric.startswith("seconds")
+    lines = []
+    for title, variant, name in list_rows(rows, metric, frame):
+        ours = estimate(frame, name, variant)
+        if ours is None:
+            continue
+        if digits is not None:
+            ours = dataclasses.replace(ours, digits=digits)
+        chapter = frame["chapter"].iloc[0]
+        theirs = find_published(chapter, variant, name) if beside else None
+        line = [title, "", f"{ours:cell}", ""]
+        if theirs is not None:
+            line[1] = ours.write(theirs)
+            line[3] = ours.write(ours.mean - theirs, "+")
+        lines.append(line)
+    _, _, unit = describe_metric(metric)
+    name = metric.replace("_", " ") + (f", {unit}" if unit else "")
+    headers = [name, "article (one run)", OURS, "difference"]
+    if not any(line[1] for line in lines):
+        headers, lines = headers[::2], [line[::2] for line in lines]
+    show_table(headers, lines)
+
+
+def show_metrics(
+    records: Records, metrics: Mapping[str, str], rows: Rows | None = None
+) -> None:
+    """Shows several metrics of each variant, as means over seeds.
+
+    Args:
+        records: Records of one profile.
+        metrics: Dict of a column's title to the name of a metric.
+        rows: Variants, see `compare`.
+    """
+    frame, lines = tabulate(records), []
+    for title, variant, _ in list_rows(rows, "", frame):
+        cells = [estimate(frame, metric, variant) for metric in metrics.values()]
+        if any(cells):
+            number = int((frame["variant"] == variant).sum())
+            means = [f"{cell:mean}" if cell else "" for cell in cells]
+            lines.append([title, *means, number])
+    show_table(["means over seeds", *metrics, "seeds"], lines)
+
+
+def show_differences(
+    records: Records,
+    metric: str,
+    baseline: str,
+    variants: Iterable[str | tuple[str, str]] | None = None,
+) -> None:
+    """Shows each variant against a baseline, paired by seed.
+
+    Args:
+        records: Records of one profile.
+        metric: Name of the metric.
+        baseline: Name of the variant to subtract.
+        variants: Names of variants in the order of the rows; (variant, another
+            baseline) compares with that one. None takes all others.
+    """
+    frame = tabulate(records)
+    others = [name for name in list_variants(frame) if name != baseline]
+    lines = []
+    for variant in others if variants is None else variants:
+        pair = (variant, baseline) if isinstance(variant, str) else variant
+        gain = paired(frame, metric, *pair)
+        if gain is None:
+            continue
+        zero = "one pair tells no spread"
+        if gain.interval.half_width is not None:
+            zero = "yes" if gain.interval.holds(0) else "no"
+        lines.append(
+            [
+                pair[0] if pair[1] == baseline else " minus ".join(pair),
+                f"{gain:cell}",
+                zero,
+            ]
+        )
+    unit = "points" if metric.endswith("accuracy") else "difference"
+    title = f"{metric.replace('_', ' ')} minus that of {baseline}"
+    show_table([title, f"{unit}: mean ± 95% (pairs)", "interval holds zero"], lines)
+    if len(lines) > MANY:
+        show_text(
+            f"If none of these {len(lines)} differed, about one row in twenty would "
+            f"still say `no`: {0.05 * len(lines):.1f} of them on average."
+        )
+
+
+def show_ratios(
+    records: Records,
+    metric: str,
+    pairs: Mapping[str, tuple[str, str]],
+    published: Mapping[str, float] | None = None,
+) -> None:
+    """Shows how many times as much a variant takes as another: seconds, as a rule.
+
+    Args:
+        records: Records of one profile.
+        metric: Name of the metric, for instance `"seconds_per_epoch"`.
+        pairs: Dict of a row's title to (variant, baseline).
+        published: Dict of title to the article's ratio, or to one that is expected.
+    """
+    published, lines = published or {}, []
+    for title, pair in pairs.items():
+        if (ours := ratio(records, metric, *pair)) is not None:
+            theirs = f"{published[title]:.2f}" if title in published else ""
+            lines.append([title, theirs, f"{ours:cell}"])
+    headers = [metric.replace("_", " "), "article", "ours: ratio ± 95% (pairs)"]
+    if not published:
+        headers, lines = headers[::2], [line[::2] for line in lines]
+    show_table(headers, lines)
+
+
+def show_gap(
+    records: Records,
+    metric: str,
+    variant: str,
+    baseline: str,
+    published: tuple[str, str] | None = None,
+) -> None:
+    """Shows how two variants differ, the article's one pair and ours, in points.
+
+    Args:
+        records: Records of one chapter and profile.
+        metric: Name of a metric that the article prints.
+        variant: Name of a variant.
+        baseline: Name of the variant to subtract.
+        published: The two variants that the article compares, where others.
+    """
+    frame = tabulate(records)
+    gain = paired(frame, metric, variant, baseline)
+    if gain is None:
+        show_text(NO_RUNS)
+        return
+    chapter, interval = frame["chapter"].iloc[0], gain.interval
+    names = published or (variant, baseline)
+    first, second = (read_published(chapter, metric)[name] for name in names)
+    theirs = first - second
+    images = sum(SPECIFICATIONS[ARTICLES[chapter]["dataset"]].test_counts)
+    error = math.hypot(*(binomial_error(value, images) for value in (first, second)))
+    gain = dataclasses.replace(gain, digits=3)
+    lines = [
+        ["the article's, one pair", gain.write(theirs)],
+        ["its standard error, if both nets err independently", gain.write(error, "")],
+        [f"ours, mean of {interval.n} pairs", f"{gain:mean}"],
+    ]
+    if interval.half_width is not None:
+        one_more = interval.predict_one_more()
+        spread = interval.half_width * math.sqrt(interval.n)
+        spread /= stats.t.ppf(0.975, interval.n - 1)
+        number = count_pairs(theirs, spread)
+        needed = f"about {number:,}" if number else f"more than {MOST_PAIRS:,}"
+        wider = dataclasses.replace(gain, interval=one_more)
+        lines += [
+            ["95% interval of the mean", f"{gain:range}"],
+            ["95% interval for one more pair", f"{wider:range}"],
+            ["standard deviation of the pairs, estimated", gain.write(spread, "")],
+            ["pairs to see the article's gap with 80% power, at that spread", needed],
+        ]
+        if gain.p_value is not None:
+            lines.insert(4, ["p, paired t-test", f"{gain.p_value:.3f}"])
+    show_table([f"{variant} minus {baseline}", "points"], lines)
+
+
+def show_range(records: Records, metric: str, variants: Iterable[str]) -> None:
+    """Shows the range of the article's scores beside what equal networks would have.
+
+    Were all equally good, their range would be so wide on average, and in 95% of cases
+    no wider than the last column, by the studentised range.
+
+    Args:
+        records: Records of one chapter and profile; those of several seeds tell how
+            far runs of one variant spread.
+        metric: Name of an accuracy that the article prints.
+        variants: Names of the variants.
+    """
+    frame = tabulate(records)
+    ours = {name: read_scores(frame, metric, name) for name in variants}
+    ours = {name: scores for name, scores in ours.items() if len(scores) > 1}
+    if not ours:
+        show_text(NO_RUNS)
+        return
+    chapter = frame["chapter"].iloc[0]
+    images = sum(SPECIFICATIONS[ARTICLES[chapter]["dataset"]].test_counts)
+    found = [find_published(chapter, name, metric) for name in ours]
+    theirs = [value for value in found if value is not None]
+    degrees = sum(len(scores) - 1 for scores in ours.values())
+    spread = math.sqrt(
+        sum((len(scores) - 1) * scores.var() for scores in ours.values()) / degrees
+    )
+    seeds = stats.hmean([len(scores) for scores in ours.values()])
+    means = [scores.mean() for scores in ours.values()]
+    k = len(theirs)
+    cases = [
+        (
+            f"article, {k} runs; errors of chance on test images of their own",
+            *(np.ptp(theirs), k, binomial_error(float(np.mean(theirs)), images)),
+            math.inf,
+        ),
+        (
+            f"article, {k} runs; spread as that of our seeds",
+            *(np.ptp(theirs), k, spread, degrees),
+        ),
+        (
+            f"ours, {len(means)} means; spread as that of our seeds",
+            *(np.ptp(means), len(means), spread / math.sqrt(seeds), degrees),
+        ),
+    ]
+    lines = [
+        [
+            title,
+            f"{100 * width:.2f}",
+            f"{100 * expect_range(number) * scale:.2f}",
+            f"{100 * stats.studentized_range.ppf(0.95, number, free) * scale:.2f}",
+        ]
+        for title, width, number, scale, free in cases
+    ]
+    titles = ["range, points", "found", "expected of equals", "95% of equals below"]
+    show_table(titles, lines)
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """A row of `show_costs`.
+
+    Attributes:
+        variant: Name of the variant that was scored.
+        flops: Operations of the network's forward pass on one image.
+        metric: Its score.
+        draws: How many versions of each test image the network is asked about.
+        members: How many networks are trained.
+        trained: The variant whose runs tell the cost, where another.
+    """
+
+    variant: str
+    flops: float
+    metric: str = "test_accuracy"
+    draws: int = 1
+    members: int = 1
+    trained: str | None = None
+
+
+def show_costs(records: Records, steps: Mapping[str, Step]) -> None:
+    """Shows what each step costs: training, and asking about all test images.
+
+    A training step counts as three forward passes. Time is given as a multiple of the
+    first row's, and only where all rows ran on one device.
+
+    Args:
+        records: Records of one profile.
+        steps: Dict of a row's title to a `Step`.
+    """
+    frame = tabulate(records)
+    lines, devices, best, first = [], set(), None, None
+    for title, step in steps.items():
+        ours = estimate(frame, step.metric, step.variant)
+        runs = frame[frame["variant"] == (step.trained or step.variant)]
+        if ours is None or runs.empty:
+            continue
+        record = runs.iloc[0]["record"]
+        devices.add((runs.iloc[0]["device"], record["environment"]["cores"]))
+        history, data = record["history"], record["data"]
+        passes = 3 * len(history["loss"]) * data["train_images"]
+        passes += step.draws * data["test_images"]
+        cost = step.members * step.flops * passes / 1e15
+        seconds = sum(history["seconds"])
+        seconds += sum(history.get("tta_seconds", [])) if step.draws > 1 else 0
+        seconds *= step.members
+        first = first or seconds
+        price, accuracy = "", 100 * ours.mean
+        # What does not beat all rows before it has no price.
+        if best is not None and accuracy > best[0]:
+            price = f"{(cost - best[1]) / (accuracy - best[0]):.2g}"
+        if best is None or accuracy > best[0]:
+            best = accuracy, cost
+        cells = [title, f"{ours:mean}", f"{cost:.3g}", price, f"{seconds / first:.1f}"]
+        lines.append(cells)
+    titles = ["step", "accuracy, %", "PFLOP", "PFLOP a point", "time, times the first"]
+    if len(devices) > 1:
+        titles, lines = titles[:-1], [line[:-1] for line in lines]
+    show_table(titles, lines)
+
+
+def show_provenance(records: Records) -> None:
+    """Shows on what records rest: how many, when, with what, how long."""
+    frame = tabulate(records)
+    if frame.empty:
+        show_text(NO_RUNS)
+        return
+
+    def collect(read: Callable[[Record], object]) -> str:
+        return ", ".join(sorted({str(read(record)) for record in frame["record"]}))
+
+    titles = {name: each.title for name, each in SPECIFICATIONS.items()}
+    dates = sorted(frame["date"].str[:10])
+    rows: list[list[object]] = [
+        ["profile", collect(lambda record: record["profile"])],
+        ["runs", len(frame)],
+        ["seeds", collect(lambda record: record["seed"])],
+        ["dates", " to ".join(sorted({dates[0], dates[-1]}))],
+        ["images", collect(lambda record: titles[record["data"]["name"]])],
+        ["SHA-256", collect(lambda record: record["data"]["sha256"][:16])],
+        ["backend", collect(lambda record: record["environment"]["backend"])],
+        ["device", collect(lambda record: record["environment"]["device"])],
+        ["cores a run", collect(lambda record: record["environment"]["cores"])],
+        ["time in all", f"{frame['hours'].sum():.1f} h"],
+        ["commit", ", ".join(sorted(set(frame["commit"])))],
+    ]
+    for name in ("keras", "jax", "tensorflow", "python"):
+        versions = (each["environment"]["versions"] for each in frame["record"])
+        found = sorted({each[name] for each in versions if name in each})
+        if found:
+            rows.append([name, ", ".join(found)])
+    show_table(["published runs", "on record"], rows)
