@@ -145,8 +145,11 @@ def test_replacement_leaves_images_out_as_chance_has_it():
 def test_shuffles_use_every_image_once_in_each_place():
     batches = make_batches(pairing="shuffles", batch_size=16, images_per_mix=3)
     assert [len(rows) for _, rows in batches] == [16, 16, 8]
-    for place in list_chosen(batches):
+    chosen = list_chosen(batches)
+    for place in chosen:
         np.testing.assert_array_equal(np.sort(place), np.arange(40))
+    # Unlike "batch", it mixes an image with any of the set.
+    assert set(chosen[0, :16]) != set(chosen[1, :16])
 
 
 def test_batch_pairing_mixes_a_batch_with_itself():

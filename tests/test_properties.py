@@ -69,7 +69,6 @@ class TestChecks:
             (checks.check_count, lambda x: type(x) is int and 0 < x <= checks.MOST),
             (checks.check_flag, lambda x: x is True or x is False),
             (checks.check_array, lambda x: x.dtype.kind in "buif"),
-            (checks.check_size, lambda x: len(x) == 2 and min(x) > 0),
             (
                 lambda name, x: checks.check_choice(name, x, ("beta", 1)),
                 {"beta", 1}.__contains__,

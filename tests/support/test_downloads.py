@@ -216,13 +216,15 @@ def test_a_file_is_locked_while_it_is_downloaded(cache):
         pass
 
 
-def test_a_file_system_without_locks(cache, monkeypatch):
-    fcntl = pytest.importorskip("fcntl")
-
+@pytest.mark.parametrize(
+    "error",
+    [OSError("no locks available"), NotImplementedError(), filelock.Timeout("")],
+)
+def test_a_file_system_without_locks(cache, monkeypatch, error):
     def refuse(*_):
-        raise OSError(38, "Function not implemented")
+        raise error
 
-    monkeypatch.setattr(fcntl, "flock", refuse)
+    monkeypatch.setattr(filelock.FileLock, "acquire", refuse)
     check_loaded("mnist")
 
 

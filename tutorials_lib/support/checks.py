@@ -2,7 +2,7 @@
 
 import math
 import numbers
-from collections.abc import Collection, Iterable, Sized
+from collections.abc import Collection, Sized
 from typing import Any, TypeVar
 
 import numpy as np
@@ -66,23 +66,12 @@ def check_flag(name: str, value: Any) -> bool:
     return check_choice(name, value, (True, False))
 
 
-def check_size(name: str, size: Any) -> tuple[int, int]:
-    """Returns `size`; raises ValueError unless it is a height and a width."""
-    height, width = size
-    return check_count(name, height), check_count(name, width)
-
-
 def check_array(name: str, values: Any) -> np.ndarray:
     """Returns `values` as an array; raises ValueError unless it is of numbers."""
     array = np.asarray(values)
     if array.dtype.kind not in "buif" and "float" not in array.dtype.name:
         raise ValueError(f"{name} must hold numbers; got dtype {array.dtype}.")
     return array
-
-
-def check_arrays(name: str, arrays: Iterable[ArrayLike]) -> list[np.ndarray]:
-    """Returns a list of what `check_array` returns of each."""
-    return [check_array(name, array) for array in arrays]
 
 
 def check_finite(name: str, values: np.ndarray) -> np.ndarray:
@@ -117,17 +106,6 @@ def check_images(name: str, images: Any, channels: int | None = None) -> None:
         raise ValueError(
             f"{name} must have shape (n, height, width, {wanted}); got {shape}."
         )
-
-
-def check_class_numbers(name: str, labels: ArrayLike) -> np.ndarray:
-    """Returns `labels` as an array; raises ValueError unless whole numbers (n,)."""
-    labels = np.asarray(labels)
-    if not np.issubdtype(labels.dtype, np.integer) or labels.ndim != 1:
-        raise ValueError(
-            f"{name} must be whole numbers of shape (n,); got {labels.dtype} of shape "
-            f"{labels.shape}."
-        )
-    return labels
 
 
 def check_label_rows(name: str, labels: ArrayLike, images: Sized) -> np.ndarray:
