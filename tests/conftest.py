@@ -113,11 +113,3 @@ def tutorials(run_python):
         return run_python("-m", "tutorials_lib.runs.cli", *arguments, **environment)
 
     return run
-
-
-def pytest_terminal_summary(terminalreporter):
-    """Says how many cases the tests of properties tried."""
-    cases = sys.modules.get("cases")
-    if cases and cases.TRIED:
-        total, tests = sum(cases.TRIED.values()), len(cases.TRIED)
-        terminalreporter.line(f"{total:,} drawn cases tried by {tests} tests")

@@ -9,11 +9,10 @@ import pytest
 from keras import layers, ops
 from scipy import stats
 
-from tutorials_lib import vat
+from tutorials_lib.support.backend import compute_gradient
 from tutorials_lib.vat import (
     VatModel,
     check_network,
-    compute_gradient,
     find_perturbation,
     iterate_power,
     kl_divergence,
@@ -81,23 +80,15 @@ def linear(rng):
 
 class TestDivergence:
     def test_is_that_of_scipy_and_not_its_reverse(self, rng):
-        p, q = rng.dirichlet(np.ones(5), size=(2, 50))
-        expected = stats.entropy(p, q, axis=1)
-        reverse = stats.entropy(q, p, axis=1)
-        assert np.abs(expected - reverse).min() > 1e-4
-        np.testing.assert_allclose(kl_divergence(p, q), expected, rtol=1e-4, atol=1e-5)
-
-    def test_of_logits(self, rng):
         a, b = rng.normal(0, 3, size=(2, 50, 5))
-        expected = stats.entropy(softmax(a), softmax(b), axis=1)
-        found = kl_divergence(a, b, from_logits=True)
-        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
-
-    def test_is_not_negative(self, rng):
-        p = rng.dirichlet(np.full(4, 0.1), size=5000)
-        q = np.abs(p + rng.normal(0, 1e-4, size=p.shape))
-        q /= q.sum(axis=1, keepdims=True)
-        assert ops.min(kl_divergence(p, q)) > -1e-6
+        p, q = softmax(a), softmax(b)
+        expected = stats.entropy(p, q, axis=1)
+        assert np.abs(expected - stats.entropy(q, p, axis=1)).min() > 1e-4
+        tolerance = {"rtol": 1e-4, "atol": 1e-5}
+        np.testing.assert_allclose(kl_divergence(p, q), expected, **tolerance)
+        logits = kl_divergence(a, b + 40, from_logits=True)
+        np.testing.assert_allclose(logits, expected, **tolerance)
+        assert not ops.any(kl_divergence(p, p))
 
     def test_is_finite_with_its_gradient_at_0_and_1(self):
         p = ops.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
@@ -141,33 +132,30 @@ class TestNormalise:
 
 
 class TestPerturbation:
-    @pytest.mark.parametrize("eps", [0.1, 1.0, 7.0])
-    def test_has_length_eps_for_every_sample(self, linear, eps):
+    def test_has_length_eps_even_where_the_net_is_certain(self, linear):
         weights, bias, x, _ = linear
-        r = find_perturbation(make_linear(weights, bias), x, eps=eps)
-        np.testing.assert_allclose(np.linalg.norm(r, axis=1), eps, rtol=1e-5)
-
-    def test_has_length_eps_where_the_net_is_certain(self, rng):
-        network = make_linear(1e4 * np.array([[1.0, -1.0], [1.0, -1.0]]))
-        x = np.array([[3.0, 3.0], [-3.0, -3.0]], dtype="float32")
+        for factor, eps in ((1, 0.1), (1, 7.0), (1e4, 1.0)):
+            network = make_linear(factor * weights, bias)
+            r = find_perturbation(network, x, eps=eps, xi=0.1)
+            np.testing.assert_allclose(np.linalg.norm(r, axis=1), eps, rtol=1e-5)
         assert set(np.unique(network.predict(x, verbose=0))) == {0.0, 1.0}
-        r = find_perturbation(network, x, xi=0.1)
-        np.testing.assert_allclose(np.linalg.norm(r, axis=1), 1, rtol=1e-5)
 
-    def test_converges_to_the_top_eigenvector_of_the_hessian(self, linear):
+    @pytest.mark.parametrize(
+        ("xi", "low", "high"),
+        [(1e-6, 0, 0.95), (1e-3, 0.999, 1), (1e-2, 0.999, 1), (1e-1, 0.9, 0.98)],
+    )
+    def test_converges_to_the_top_eigenvector_of_the_hessian(self, xi, low, high):
         """For softmax(Wx + b) the KL has the Hessian W (diag(p) - pp') W'."""
-        weights, bias, x, p = linear
-        found = find_perturbation(
-            make_linear(weights, bias),
-            x,
-            xi=1e-2,
-            iterations=100,
-            through_normalisation=False,
-        )
-        for row, direction in zip(p, found, strict=True):
+        rng = np.random.default_rng(1)
+        weights, bias = rng.normal(size=(20, 3)), rng.normal(size=3)
+        x = (0.3 * rng.normal(size=(40, 20))).astype("float32")
+        options = {"iterations": 60, "through_normalisation": False}
+        found = find_perturbation(make_linear(weights, bias), x, xi=xi, **options)
+        cosines = []
+        for row, direction in zip(softmax(x @ weights + bias), found, strict=True):
             hessian = weights @ (np.diag(row) - np.outer(row, row)) @ weights.T
-            top = np.linalg.eigh(hessian)[1][:, -1]
-            assert abs(top @ direction) > 0.9995
+            cosines.append(abs(np.linalg.eigh(hessian)[1][:, -1] @ direction))
+        assert low < min(cosines) <= high + 1e-5
 
     def test_iterations_through_the_normalisation_miss_it(self, linear):
         """Why the paper's gradient is an option: the article's loses what it seeks."""
@@ -238,18 +226,6 @@ class TestPerturbation:
         along = weights[:, 0] - weights[:, 1]
         along /= np.linalg.norm(along)
         np.testing.assert_allclose(np.abs(r @ along), 1, rtol=1e-5)
-
-    def test_changes_the_answer_far_more_than_chance(self, rng):
-        weights = rng.normal(0, 0.3, size=(400, 3)).astype("float32")
-        network = make_linear(weights)
-        x = (0.1 * rng.normal(size=(50, 400))).astype("float32")
-        r = find_perturbation(network, x)
-        noise = rng.normal(size=x.shape).astype("float32")
-        noise /= np.linalg.norm(noise, axis=1, keepdims=True)
-        clean = network(x)
-        ours = ops.mean(kl_divergence(clean, network(x + r)))
-        theirs = ops.mean(kl_divergence(clean, network(x + noise)))
-        assert float(ours) > 20 * float(theirs)
 
     def test_of_logits_is_that_of_their_probabilities(self, linear):
         weights, bias, x, _ = linear
@@ -389,7 +365,7 @@ class TestTerm:
         model.fit(x, y, verbose=0)
         model.save(tmp_path / "model.keras")
         loaded = keras.saving.load_model(tmp_path / "model.keras")
-        assert loaded.options == model.options
+        assert loaded.get_config() == model.get_config()
         assert loaded.count_params() == loaded.network.count_params()
         np.testing.assert_array_equal(
             loaded.predict(x, verbose=0), model.predict(x, verbose=0)
@@ -438,52 +414,27 @@ def test_both_backends_agree(run_python):
     np.testing.assert_allclose(one["predicted"], two["predicted"], atol=1e-3)
 
 
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        ({"eps": 0}, "eps must be a finite number above 0; got 0"),
-        ({"eps": float("nan")}, "eps must be a finite number above 0; got nan"),
-        ({"xi": -1}, "xi must be a finite number above 0; got -1"),
-        ({"iterations": 0}, "iterations must be a whole number of at least 1; got 0"),
-        ({"iterations": 1.5}, "iterations must be a whole number"),
-        ({"weight": 0}, "weight must be a finite number above 0"),
-        ({"constant_clean": 1}, "constant_clean must be True or False; got 1"),
-        ({"seed": -1}, "seed must be a whole number"),
-        ({"from_logits": True}, "from_logits must say .* outputs are probabilities"),
-    ],
-)
-def test_bad_options(options, said):
-    with pytest.raises(ValueError, match=said):
-        VatModel(make_small(), **options)
-    shared = {"eps", "xi", "iterations", "from_logits", "seed"}
-    if set(options) <= shared:
-        with pytest.raises(ValueError, match=said):
-            find_perturbation(make_small(), np.zeros((2, 20), "float32"), **options)
+@pytest.mark.parametrize("name", ["eps", "xi", "iterations", "weight"])
+def test_lengths_and_factors_of_nothing_are_refused(name):
+    with pytest.raises(ValueError, match=name):
+        VatModel(make_small(), **{name: 0})
 
 
-def test_bad_images():
-    network = make_small()
-    whole = np.zeros((4, 20), "uint8")
-    said = "images must be floats, scaled as the net expects them; got dtype uint8"
-    with pytest.raises(ValueError, match=said):
+def test_images_that_are_not_scaled_are_refused():
+    network, whole = make_small(), np.zeros((4, 20), "uint8")
+    with pytest.raises(ValueError, match="images"):
         find_perturbation(network, whole)
     model = compile_model(VatModel(network))
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match="images"):
         model.fit(whole, np.eye(3)[[0, 1, 2, 0]], verbose=0)
-    # On JAX an error inside of `fit` would have left the net without its weights.
+    # On JAX an error inside of `fit` could leave the net without its weights.
     assert np.isfinite(model.predict(whole / 255, verbose=0)).all()
-    with pytest.raises(ValueError, match=r"start must be shaped as images, \(4, 20\)"):
-        find_perturbation(network, whole / 255, start=np.zeros((4, 19)))
 
 
-def test_bad_networks(linear):
+@pytest.mark.parametrize("activation", [None, "sigmoid", "softmax"])
+def test_what_the_network_returns_must_be_said(linear, activation):
     weights, bias, _, _ = linear
-    with pytest.raises(ValueError, match=r"from_logits .* True, or let it end with"):
-        check_network(make_linear(weights, bias, activation=None))
-    with pytest.raises(ValueError, match=r"from_logits .* True, or let it end with"):
-        check_network(make_linear(weights, bias, activation="sigmoid"))
-    with pytest.raises(ValueError, match="network must be built"):
-        check_network(keras.Sequential([layers.Dense(3, activation="softmax")]))
-    with pytest.raises(ValueError, match="at least two classes"):
-        check_network(make_linear(weights[:, :1], bias[:1]))
-    assert vat.check_network(make_linear(weights, bias)) is None
+    network = make_linear(weights, bias, activation)
+    check_network(network, from_logits=activation != "softmax")
+    with pytest.raises(ValueError, match="from_logits"):
+        check_network(network, from_logits=activation == "softmax")

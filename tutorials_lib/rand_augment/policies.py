@@ -1,19 +1,25 @@
 """What each operation of RandAugment does at each level, in the article and elsewhere.
 
-The paper gives no ranges; its authors' code does. They are AutoAugment's:
+The paper gives no ranges, and its authors' code has two sets of them, by level 0 to 10
+of 10: for CIFAR-10 that of AutoAugment (github.com/tensorflow/models,
+research/autoaugment/augmentation_transforms.py), for ImageNet that of RandAugment
+(github.com/tensorflow/tpu, models/official/efficientnet/autoaugment.py, `level_to_arg`
+and `distort_image_with_randaugment`). Policy `"paper"` has neither to the letter:
 
-| range (level 10 of 10) | models/.../autoaugment for CIFAR-10 | tpu/.../efficientnet |
-|---|---|---|
-| rotate | 30 degrees, fill black | 30 degrees, fill 128 |
-| shear | 0.3 | 0.3 |
-| translate | 10 of 32 pixels | 100 pixels (of 224: 0.45) |
-| posterize | 4 to 0 bits | 0 to 4 bits |
-| solarize | threshold 256 to 0 | threshold 0 to 256 |
-| color, contrast, brightness, sharpness | factor 0.1 to 1.9 | factor 0.1 to 1.9 |
+|                       | code for CIFAR-10  | code for ImageNet | "paper"        |
+|-----------------------|--------------------|-------------------|----------------|
+| rotate, shear         | 30 degrees, 0.3    | 30 degrees, 0.3   | the same       |
+| translate             | 10 / 32 = 0.31     | 100 / 224 = 0.45  | 0.33           |
+| posterize, bits kept  | 4 to 0             | 0 to 4            | 8 to 4         |
+| solarize, threshold   | 256 to 0           | 0 to 256          | 256 to 0       |
+| color, contrast, ...  | factor 0.1 to 1.9  | factor 0.1 to 1.9 | 1 to 0.1 or 1.9 |
+| reading, fill         | nearest, mean grey | nearest, 128      | bilinear, 128  |
+| strongest level       | 10                 | 10                | 9              |
 
-(github.com/tensorflow/models, research/autoaugment/augmentation_transforms.py, and
-github.com/tensorflow/tpu, models/official/efficientnet/autoaugment.py, `level_to_arg`
-and `distort_image_with_randaugment`, translate_const 100.)
+(Level 5 of 10 leaves colours, contrast, brightness and sharpness as they are in both
+codes. Bits kept from 8 to 4 are the range that AutoAugment's paper prints.) The paper's
+fourteenth operation does nothing; the code for ImageNet has invert, cutout and another
+solarize in its place.
 """
 
 import numpy as np
@@ -46,8 +52,8 @@ def list_magnitudes(policy: str) -> dict[str, list]:
         policy: `"article"` or `"paper"`. The article turns by up to 360 degrees,
             solarizes next to nothing, and its equalize leaves the image as it is; it
             fills with black, and with grey where it turns. `"paper"` has ranges like
-            the paper's, which are AutoAugment's, and fills with grey; the operation
-            that does nothing is not among these thirteen.
+            AutoAugment's, see above, and fills with grey; the operation that does
+            nothing is not among these thirteen.
 
     Returns:
         Dict of operation to a list of ten numbers: degrees, shares of the image's

@@ -36,8 +36,7 @@ def test_bounds_are_held_and_nothing_beyond():
     assert (interval.low, interval.high) == (0.25, 0.75)
     tried = (0.2499, 0.25, 0.5, 0.75, 0.7501)
     assert [each for each in tried if interval.holds(each)] == [0.25, 0.5, 0.75]
-    with pytest.raises(ValueError, match=r"value must be .* got nan"):
-        interval.holds(float("nan"))
+    assert not interval.holds(float("nan"))
 
 
 def test_one_more_value_is_as_students_t():
@@ -73,8 +72,6 @@ def test_no_number_tells_a_gap_of_nothing_or_without_a_spread():
     assert mean_interval([2.0, 4.0]).count_to_tell(0) is None
     assert mean_interval([2.0, 4.0]).count_to_tell(1e-6) is None
     assert mean_interval([2.0]).count_to_tell(1) is None
-    with pytest.raises(ValueError, match=r"gap must be from 0 to inf; got -1"):
-        mean_interval([2.0, 4.0]).count_to_tell(-1)
 
 
 def test_format_in_percent():
@@ -92,6 +89,20 @@ def test_pairing_removes_what_seeds_share():
     reverse, same = paired_difference(second, first)
     assert reverse.mean == -2
     assert same == pytest.approx(p_value)
+
+
+@pytest.mark.parametrize("n", [2, 3, 10])
+def test_intervals_are_scipy_s(n):
+    rng = np.random.default_rng(n)
+    first, second = rng.normal(0.9, 0.01, (2, n))
+    interval, p_value = paired_difference(first, second)
+    expected = stats.ttest_rel(first, second)
+    assert p_value == expected.pvalue
+    low, high = expected.confidence_interval()
+    assert (interval.low, interval.high) == pytest.approx((low, high))
+    low, high = stats.ttest_1samp(first, 0).confidence_interval()
+    found = mean_interval(first)
+    assert (found.low, found.high) == pytest.approx((low, high))
 
 
 def test_one_pair_has_no_test():
@@ -113,16 +124,19 @@ def test_binomial_error():
     assert binomial_error(0.9916, 10_000) == pytest.approx(0.000913, abs=1e-6)
 
 
-@pytest.mark.parametrize("values", [[], [float("nan")], [[1.0]]])
-def test_bad_values(values):
-    with pytest.raises(ValueError, match="values must be"):
-        mean_interval(values)
+@pytest.mark.parametrize(("accuracy", "n"), [(0.9916, 10_000), (0.5, 1), (1, 7)])
+def test_binomial_error_is_scipy_s(accuracy, n):
+    assert binomial_error(accuracy, n) == pytest.approx(
+        stats.binom.std(n, accuracy) / n
+    )
 
 
-def test_bad_pairs_and_errors():
-    with pytest.raises(ValueError, match="got 1 and 2"):
-        paired_difference([1.0], [1.0, 2.0])
-    with pytest.raises(ValueError, match="from 0 to 1; got 99"):
-        binomial_error(99, 10)
-    with pytest.raises(ValueError, match="n must be a whole number of at least 1"):
-        binomial_error(0.5, 0)
+def test_refused():
+    for bad in ([], [0.5, np.nan]):
+        with pytest.raises(ValueError, match="values"):
+            mean_interval(bad)
+    # NumPy would pair one value with each of three.
+    with pytest.raises(ValueError, match="first and second"):
+        paired_difference([0.9], [0.7, 0.8, 0.9])
+    with pytest.raises(ValueError, match="accuracy"):
+        binomial_error(99.2, 100)

@@ -1,0 +1,71 @@
+"""What chapters show of the package is what Python finds there."""
+
+import textwrap
+
+import pytest
+
+from tutorials_lib.support.source import show_source
+from tutorials_lib.vat import VatModel, kl_divergence
+
+
+class Sample:
+    """Says what it is.
+
+    On more lines.
+    """
+
+    def double(self, x):
+        """Doubles."""
+
+        def inner():
+            "Inner."
+            return 2 * x
+
+        return inner()
+
+
+DOUBLE = '''\
+def double(self, x):
+    """Doubles."""
+
+    def inner():
+        "Inner."
+        return 2 * x
+
+    return inner()'''
+
+
+def test_as_it_stands_in_the_file_but_for_the_indentation():
+    assert repr(show_source(Sample.double)) == DOUBLE
+    both = show_source(Sample.double, Sample.double)
+    assert str(both) == f"{DOUBLE}\n\n\n{DOUBLE}"
+    with open(__file__) as file:
+        assert textwrap.indent(DOUBLE, "    ") in file.read()
+
+
+def test_without_docstrings_it_does_the_same():
+    short = repr(show_source(Sample.double, docstring=False))
+    assert short == (
+        "def double(self, x):\n    def inner():\n        return 2 * x\n\n"
+        "    return inner()"
+    )
+    names = {}
+    exec(short, names)
+    assert names["double"](None, 4) == 8
+    whole = repr(show_source(VatModel, kl_divergence, docstring=False))
+    compile(whole, "shown", "exec")
+    assert '"""' not in whole
+    assert "return loss + self.weight" in whole
+
+
+def test_a_notebook_highlights_it():
+    from IPython.core.formatters import DisplayFormatter
+
+    data, _ = DisplayFormatter().format(show_source(Sample.double))
+    assert data["text/plain"] == DOUBLE
+    assert data["text/markdown"] == f"```python\n{DOUBLE}\n```"
+
+
+def test_what_has_no_source_is_refused():
+    with pytest.raises(TypeError):
+        show_source(len)

@@ -1,0 +1,317 @@
+"""Averages, scores and corruptions against NumPy, SciPy and what Pillow does."""
+
+import colorsys
+import io
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+from scipy import ndimage
+
+from tutorials_lib.evaluate import (
+    CORRUPTIONS,
+    ScoreEpochs,
+    average_members,
+    corrupt_images,
+    count_confidence,
+    measure_accuracy,
+    measure_calibration,
+    predict_draws,
+    score_model,
+)
+from tutorials_lib.warp import RandomWarp
+
+
+@keras.saving.register_keras_serializable("tests")
+class AddCount(keras.layers.Layer):
+    """In training adds 1, 2, 3, ... from call to call, which a mean can tell."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.count = self.add_weight(shape=(), initializer="zeros", trainable=False)
+
+    def call(self, images, training=False):
+        if not training:
+            return images
+        self.count.assign(self.count + 1)
+        return images + self.count
+
+
+@pytest.fixture
+def greys():
+    """Eleven images, each of one grey: its number."""
+    return np.tile(np.arange(11.0).reshape(-1, 1, 1, 1), (1, 4, 4, 1)).astype("float32")
+
+
+@pytest.fixture
+def grey_model():
+    """Returns the mean grey and its square for each image."""
+    inputs = keras.Input((4, 4, 1))
+    mean = keras.layers.GlobalAveragePooling2D()(inputs)
+    return keras.Model(inputs, keras.layers.Concatenate()([mean, mean * mean]))
+
+
+def test_draws_are_of_each_image_in_order(grey_model, greys):
+    found = predict_draws(grey_model, greys, AddCount(), draws=3, batch_size=11)
+    assert found.shape == (3, 11, 2)
+    for number, draw in enumerate(found, start=1):
+        means = np.arange(11.0) + number
+        np.testing.assert_allclose(draw, np.stack([means, means**2], axis=1), rtol=1e-5)
+    # The mean of the answers, not the answer to the mean: 2/3 more in the square.
+    mean = found.mean(axis=0)
+    np.testing.assert_allclose(mean[:, 1] - mean[:, 0] ** 2, 2 / 3, rtol=1e-2)
+
+
+def test_batches_that_do_not_divide_the_images_keep_the_order(grey_model, greys):
+    quiet = RandomWarp(0, 0, 0, 0, flip=False)
+    found = predict_draws(grey_model, greys, quiet, draws=2, batch_size=4)
+    for draw in found:
+        np.testing.assert_allclose(draw[:, 0], np.arange(11.0), atol=1e-5)
+
+
+def test_identity_alone_is_predict(grey_model, greys):
+    found = predict_draws(grey_model, greys, AddCount(), draws=0, identity=True)
+    np.testing.assert_array_equal(found, [grey_model.predict(greys, verbose=0)])
+
+
+def test_identity_comes_first(grey_model, greys):
+    found = predict_draws(
+        grey_model, greys, AddCount(), 2, batch_size=11, identity=True
+    )
+    np.testing.assert_allclose(found[:, 0, 0], [0, 1, 2])
+
+
+def test_what_the_model_augments_in_training_stays_out(greys):
+    inner = AddCount()
+    model = keras.Sequential(
+        [keras.Input((4, 4, 1)), inner, keras.layers.GlobalAveragePooling2D()]
+    )
+    found = predict_draws(model, greys, AddCount(), 1, batch_size=11)
+    np.testing.assert_allclose(found[0, :, 0], np.arange(11.0) + 1)
+
+
+def test_members():
+    rng = np.random.default_rng(0)
+    one, two = rng.dirichlet(np.ones(3), size=(2, 5))
+    np.testing.assert_allclose(average_members([one, two]), (one + two) / 2)
+    np.testing.assert_allclose(average_members([one, one, one]), one)
+
+
+@pytest.fixture
+def model():
+    layers = [keras.Input((6, 5, 1)), keras.layers.Flatten()]
+    model = keras.Sequential([*layers, keras.layers.Dense(4, activation="softmax")])
+    model.compile("sgd", "categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def test_scores_are_those_of_the_predictions(model, images, labels):
+    scores = score_model(
+        model, batch_size=7, all=(images, labels), one=(images[:1], labels[:1])
+    )
+    assert set(scores) == {"all_loss", "all_accuracy", "one_loss", "one_accuracy"}
+    predicted = model.predict(images, verbose=0)
+    hits = predicted.argmax(axis=1) == labels.argmax(axis=1)
+    assert scores["all_accuracy"] == pytest.approx(hits.mean())
+    losses = -np.log((predicted * labels).sum(axis=1))
+    assert scores["all_loss"] == pytest.approx(losses.mean(), rel=1e-4)
+    assert scores["one_loss"] == pytest.approx(losses[0], rel=1e-4)
+
+
+def test_scores_of_each_epoch_are_those_at_its_end(model, images, labels):
+    """And scoring leaves training as it is."""
+    kept = []
+    keep = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: kept.append(
+            score_model(model, test=(images[:9], labels[:9]))
+        )
+    )
+    start = model.get_weights()
+    fit = {"batch_size": 8, "epochs": 3, "verbose": 0, "shuffle": False}
+    history = model.fit(
+        images,
+        labels,
+        validation_data=(images[9:], labels[9:]),
+        callbacks=[ScoreEpochs(batch_size=4, test=(images[:9], labels[:9])), keep],
+        **fit,
+    ).history
+    assert history["test_loss"] == pytest.approx([x["test_loss"] for x in kept])
+    assert len(set(history["test_loss"])) == 3
+    assert history["test_accuracy"] == [x["test_accuracy"] for x in kept]
+    trained = model.get_weights()
+    model.set_weights(start)
+    plain = model.fit(images, labels, **fit).history
+    assert history["loss"] == pytest.approx(plain["loss"], rel=1e-6)
+    for one, other in zip(trained, model.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-6)
+
+
+def test_accuracy_of_rows():
+    rows = np.array([[0.6, 0.4, 0.0], [0.1, 0.2, 0.7], [0.3, 0.4, 0.3], [0, 0, 1]])
+    labels = np.eye(3)[[0, 2, 0, 1]]
+    assert measure_accuracy(rows, labels) == 0.5
+
+
+class TestConfidence:
+    # Three images 0.8 sure, two of them right; one 0.5 sure and right.
+    rows = np.array([[0.8, 0.2], [0.2, 0.8], [0.8, 0.2], [0.5, 0.5]])
+    labels = np.eye(2)[[0, 0, 0, 0]]
+
+    def test_counts_by_hand(self):
+        counts = count_confidence(self.rows, self.labels)
+        assert counts["images"].tolist() == [0, 0, 0, 0, 0, 1, 0, 0, 3, 0]
+        assert counts["right"].tolist() == [0, 0, 0, 0, 0, 1, 0, 0, 2, 0]
+        np.testing.assert_allclose(counts["confidence"][[5, 8]], [0.5, 2.4])
+
+    def test_a_sure_answer_is_in_the_last_bin(self):
+        counts = count_confidence(np.eye(3), np.eye(3), bins=4)
+        assert counts["images"].tolist() == [0, 0, 0, 3]
+
+    def test_calibration_by_hand(self):
+        # (|2 - 2.4| + |1 - 0.5|) / 4
+        counts = count_confidence(self.rows, self.labels)
+        assert measure_calibration(counts) == pytest.approx(0.225)
+
+    def test_calibrated(self):
+        rows = np.tile([0.75, 0.25], (4, 1))
+        counts = count_confidence(rows, np.eye(2)[[0, 0, 0, 1]])
+        assert measure_calibration(counts) == pytest.approx(0)
+
+    def test_in_one_bin_it_is_the_gap_of_the_means(self):
+        rng = np.random.default_rng(0)
+        rows, labels = (
+            rng.dirichlet(np.ones(5), 200),
+            np.eye(5)[rng.integers(0, 5, 200)],
+        )
+        gap = abs(measure_accuracy(rows, labels) - rows.max(axis=1).mean())
+        counts = [count_confidence(rows, labels, bins) for bins in (1, 10)]
+        one, ten = (measure_calibration(each) for each in counts)
+        assert one == pytest.approx(gap)
+        # More bins can only show more.
+        assert gap - 1e-9 <= ten <= 1
+
+
+@pytest.mark.parametrize(
+    ("rows", "labels", "named"),
+    [
+        ([[0.5, np.nan]], [[1, 0]], "rows"),
+        ([[2.0, -1.0]], [[1, 0]], "rows"),
+        ([[0.5, 0.5]], [1], "labels"),
+        ([[0.5, 0.5]], [[1, 1]], "labels"),
+        ([[0.5, 0.5]], [[1, 0], [0, 1]], "labels"),
+    ],
+)
+def test_answers_or_labels_that_are_none(rows, labels, named):
+    with pytest.raises(ValueError, match=named):
+        count_confidence(rows, labels)
+
+
+def test_members_or_images_that_would_be_scored_in_silence(greys, grey_model):
+    with pytest.raises(ValueError, match="predictions"):
+        average_members([np.full((2, 3), np.nan), np.ones((2, 3))])
+    with pytest.raises(ValueError, match="images"):
+        predict_draws(grey_model, greys.astype("uint8"), AddCount(), 1)
+
+
+@pytest.fixture(scope="module")
+def smooth():
+    """Smooth images of middling values, so that little is cut off."""
+    rng = np.random.default_rng(0)
+    noise = rng.normal(size=(20, 32, 32, 3))
+    blurred = ndimage.gaussian_filter(noise, (0, 2, 2, 0))
+    return np.clip(128 + 250 * blurred, 40, 200).astype("uint8")
+
+
+@pytest.mark.parametrize("corruption", list(CORRUPTIONS))
+def test_stronger_is_further_away_and_images_keep_their_order(smooth, corruption):
+    errors = []
+    for strength in range(1, 6):
+        changed = corrupt_images(smooth, corruption, strength)
+        assert changed.dtype == np.uint8
+        assert changed.shape == smooth.shape
+        # Of all images, each is most like its own original.
+        flat, own = (x.reshape(20, -1).astype(float) for x in (changed, smooth))
+        flat -= flat.mean(axis=1, keepdims=True)
+        own -= own.mean(axis=1, keepdims=True)
+        own /= np.linalg.norm(own, axis=1, keepdims=True)
+        assert ((flat @ own.T).argmax(axis=1) == np.arange(20)).all()
+        errors.append(np.abs(changed.astype(int) - smooth).mean())
+    assert errors == sorted(errors)
+    assert errors[0] > 0.05
+
+
+def test_noise_has_its_deviation_and_its_seed(smooth):
+    for strength, deviation in enumerate(CORRUPTIONS["noise"], start=1):
+        changed = corrupt_images(smooth, "noise", strength, seed=3)
+        error = (changed.astype(float) - smooth) / 255
+        assert error.std() == pytest.approx(deviation, rel=0.05)
+    again = corrupt_images(smooth, "noise", 5, seed=3)
+    assert np.array_equal(changed, again)
+    assert not np.array_equal(changed, corrupt_images(smooth, "noise", 5, seed=4))
+
+
+def test_blur_is_near_a_gaussian(smooth):
+    changed = corrupt_images(smooth, "blur", 5).astype(float)
+    expected = ndimage.gaussian_filter(smooth.astype(float), (0, 1, 1, 0))
+    inner = (slice(None), slice(4, -4), slice(4, -4))
+    before = np.abs(smooth - expected)[inner].mean()
+    assert np.abs(changed - expected)[inner].mean() < 0.2 * before
+
+
+def test_contrast_is_about_each_channel_s_mean(smooth):
+    changed = corrupt_images(smooth, "contrast", 4).astype(float)
+    means = smooth.mean(axis=(1, 2), keepdims=True)
+    np.testing.assert_allclose(changed, means + 0.3 * (smooth - means), atol=1.01)
+
+
+def test_brightness_is_added_to_the_value_of_hsv(smooth):
+    changed = corrupt_images(smooth, "brightness", 3)
+    for before, after in zip(smooth[0, 0], changed[0, 0], strict=True):
+        hue, saturation, value = colorsys.rgb_to_hsv(*(before / 255))
+        expected = colorsys.hsv_to_rgb(hue, saturation, min(value + 0.15, 1))
+        np.testing.assert_allclose(after, 255 * np.array(expected), atol=1.01)
+    black = np.zeros((1, 4, 4, 3), "uint8")
+    assert (corrupt_images(black, "brightness", 3) == 38).all()
+
+
+def test_pixelate_leaves_a_coarser_grid(smooth):
+    changed = corrupt_images(smooth, "pixelate", 5)
+    # int(0.65 * 32) = 20 of 32 rows remain, and those between are mixed of two.
+    fewer = [np.linalg.matrix_rank(x[:, :, 0].astype(float), tol=20) for x in changed]
+    assert max(fewer) <= 20
+    assert abs(changed.mean() - smooth.mean()) < 1
+
+
+def test_jpeg_is_that_of_its_quality(smooth):
+    packed = io.BytesIO()
+    Image.fromarray(smooth[7]).save(packed, "JPEG", quality=50)
+    changed = corrupt_images(smooth, "jpeg", 4)
+    np.testing.assert_array_equal(changed[7], np.asarray(Image.open(packed)))
+
+
+@pytest.mark.parametrize("corruption", list(CORRUPTIONS))
+def test_no_value_wraps_around(corruption):
+    """Noise of 0 and 255 alone, the hardest for bytes."""
+    images = 255 * np.random.default_rng(0).integers(0, 2, (3, 9, 7, 3)).astype("uint8")
+    changed = corrupt_images(images, corruption, 5)
+    assert changed.shape == images.shape
+    difference = changed.astype(int) - images
+    if corruption == "brightness":
+        assert difference.min() >= -1
+    if corruption in ("noise", "brightness"):
+        assert np.abs(difference).max() < 128
+    if corruption in ("contrast", "blur"):
+        assert np.ptp(changed, axis=(1, 2)).max() < 255
+
+
+def test_images_that_would_be_corrupted_in_silence(smooth):
+    for changed, named in (
+        ({"corruption": "snow"}, "corruption"),
+        ({"strength": 0}, "strength"),
+        ({"images": smooth / 255}, "images"),
+    ):
+        with pytest.raises(ValueError, match=named):
+            corrupt_images(
+                **{"images": smooth, "corruption": "blur", "strength": 1, **changed}
+            )
