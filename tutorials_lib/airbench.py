@@ -19,14 +19,12 @@ from tutorials_lib.noise import StochasticDepth, list_survivals
 from tutorials_lib.support.backend import Tensor
 from tutorials_lib.support.batches import SeededBatches
 from tutorials_lib.support.checks import (
-    check_array,
     check_choice,
-    check_count,
+    check_finite,
     check_images,
     check_label_rows,
     check_positive,
     check_range,
-    check_samples,
     check_whole,
 )
 
@@ -51,7 +49,7 @@ def normalise_images(images: ArrayLike) -> np.ndarray:
     Returns:
         float32 array of the same shape.
     """
-    images = check_array("images", images)
+    images = np.asarray(images)
     check_images("images", images, 3)
     return ((images - np.array(CIFAR_MEAN)) / np.array(CIFAR_STD)).astype("float32")
 
@@ -79,9 +77,9 @@ def whiten_patches(
         ValueError: images that are not finite floats of that shape, or fewer patches
             than a patch has numbers.
     """
-    images = check_array("images", images)
+    images = np.asarray(images)
     check_images("images", images)
-    check_samples("images", images)
+    check_finite("images", images)
     size = check_whole("size", size, 1, min(images.shape[1:3]))
     length = size * size * images.shape[-1]
     moment, patches = np.zeros((length, length)), 0
@@ -289,7 +287,7 @@ class Triangle(keras.optimizers.schedules.LearningRateSchedule):
         peak_at: float = 0.23,
     ) -> None:
         self.peak = check_positive("peak", peak)
-        self.steps = check_count("steps", steps)
+        self.steps = check_whole("steps", steps, 1)
         self.start, self.end = start, end
         self.peak_at = check_range("peak_at", peak_at, 0, 1)
 
@@ -410,8 +408,8 @@ class Lookahead(keras.callbacks.Callback):
 
     def __init__(self, steps: int, every: int = 5, strength: float = 0.95**5) -> None:
         super().__init__()
-        self.steps = check_count("steps", steps)
-        self.every = check_count("every", every)
+        self.steps = check_whole("steps", steps, 1)
+        self.every = check_whole("every", every, 1)
         self.strength = check_range("strength", strength, 0, 1)
         self.step = 0
         self.slow: list[np.ndarray] = []
@@ -452,7 +450,7 @@ class StopAfter(keras.callbacks.Callback):
 
     def __init__(self, steps: int) -> None:
         super().__init__()
-        self.steps = check_count("steps", steps)
+        self.steps = check_whole("steps", steps, 1)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Counts the steps of the epochs before."""
@@ -573,7 +571,7 @@ def predict_views(
         float32 array (n, classes).
     """
     check_choice("views", views, VIEWS)
-    images = check_array("images", images)
+    images = np.asarray(images)
     check_images("images", images)
     turns = (False,) if views == "plain" else (False, True)
     total: Any = 0.0

@@ -56,22 +56,9 @@ def check_whole(name: str, value: Any, low: int, high: int | None = None) -> int
     return int(value)
 
 
-def check_count(name: str, value: Any, low: int = 1) -> int:
-    """Returns `value` as an int; raises ValueError unless memory may hold as many."""
-    return check_whole(name, value, low, MOST)
-
-
 def check_flag(name: str, value: Any) -> bool:
     """Returns `value`; raises ValueError unless it is True or False."""
     return check_choice(name, value, (True, False))
-
-
-def check_array(name: str, values: Any) -> np.ndarray:
-    """Returns `values` as an array; raises ValueError unless it is of numbers."""
-    array = np.asarray(values)
-    if array.dtype.kind not in "buif" and "float" not in array.dtype.name:
-        raise ValueError(f"{name} must hold numbers; got dtype {array.dtype}.")
-    return array
 
 
 def check_finite(name: str, values: np.ndarray) -> np.ndarray:
