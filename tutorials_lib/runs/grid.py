@@ -169,8 +169,8 @@ class Grid:
         pending = self._read_done(runs)
         if self.options.listing:
             return self._gather(runs)
-        if self.options.scheduler:
-            self._run_on_cluster(pending)
+        if scheduler := self.options.scheduler:
+            self._run_on_cluster(scheduler, pending)
         while pending and not (self.options.scheduler or self.settings.is_late):
             before = len(pending)
             elsewhere = self._pass_over(pending, len(runs), train)
@@ -199,8 +199,8 @@ class Grid:
             self.planned[run.name] = done
             if not done:
                 pending[run.name] = run
-        if done := len(runs) - len(pending):
-            print(f"{done} of {len(runs)} runs are recorded already", flush=True)
+        if recorded := len(runs) - len(pending):
+            print(f"{recorded} of {len(runs)} runs are recorded already", flush=True)
         return pending
 
     def _pass_over(self, pending, total, train):
@@ -340,7 +340,7 @@ class Grid:
         }
         return record, result.get("arrays")
 
-    def _run_on_cluster(self, pending):
+    def _run_on_cluster(self, scheduler, pending):
         """Has a cluster's workers make pending runs, and then what builds on them."""
         from tutorials_lib.runs.single import run_on_cluster
 
@@ -352,7 +352,7 @@ class Grid:
                     missing[path] = (run.variant, run.seed, run.resolve())
             if not missing:
                 return
-            made = run_on_cluster(self.options.scheduler, self.settings, missing)
+            made = run_on_cluster(scheduler, self.settings, missing)
             for number, path in enumerate(made, start=1):
                 record = read_record(path)
                 run = pending.pop(name_run(record["variant"], record["seed"]))

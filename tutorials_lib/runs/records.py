@@ -409,7 +409,7 @@ def load_records(chapter: str, profile: str | None = None) -> "pandas.DataFrame"
 
 def _flatten(values, prefix):
     """Values of nested dicts under names with dots."""
-    flat = {}
+    flat: dict[str, Any] = {}
     for name, value in values.items():
         name = f"{prefix}.{name}"
         flat |= _flatten(value, name) if isinstance(value, dict) else {name: value}
