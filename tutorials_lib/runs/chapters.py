@@ -1,15 +1,23 @@
-"""Where the chapters are, and what may be asked of them; all without Jupyter."""
+"""Where the chapters are, and how one is run as a program, without Jupyter."""
 
-import ast
+import contextlib
+import difflib
+import io
 import json
+import os
 import pathlib
+import traceback
+import warnings
+import zipfile
 from collections.abc import Mapping
 from typing import Any
 
+from tutorials_lib.runs.articles import ARTICLES
 from tutorials_lib.runs.profiles import CHAPTERS
-from tutorials_lib.runs.settings import choose_settings
+from tutorials_lib.runs.settings import read_parameters
 from tutorials_lib.runs.storage import find_checkout, runs_folder
 from tutorials_lib.support.checks import check_choice
+from tutorials_lib.support.data import DataError
 
 # Errors of this package whose message says all: no traceback is shown with them.
 SPOKEN = ("ChapterError", "DataError", "RecordError", "WriteError")
@@ -17,6 +25,10 @@ SPOKEN = ("ChapterError", "DataError", "RecordError", "WriteError")
 
 class ChapterError(RuntimeError):
     """A chapter cannot be run, or a cell of it failed."""
+
+
+class OnlyDone(Exception):  # noqa: N818
+    """The one run that was asked for is done; the rest of the chapter is skipped."""
 
 
 def book_folder() -> pathlib.Path:
@@ -34,9 +46,18 @@ def book_folder() -> pathlib.Path:
     return checkout / "book"
 
 
-def executed_path(chapter: str, profile: str) -> pathlib.Path:
-    """Where `tutorials run` puts an executed chapter."""
-    return runs_folder() / profile / f"{chapter}.ipynb"
+def executed_path(
+    chapter: str, profile: str, parameters: Mapping[str, Any] | None = None
+) -> pathlib.Path:
+    """Where `tutorials run` puts an executed chapter.
+
+    With changed settings of a published profile that is a folder of their own.
+    """
+    folder = profile
+    if parameters:
+        settings, _ = read_parameters(chapter, {"profile": profile, **parameters})
+        folder = settings.protocol if settings.changed else profile
+    return runs_folder() / folder / f"{chapter}.ipynb"
 
 
 def read_code(path: str | pathlib.Path) -> list[tuple[str, tuple[str, ...]]]:
@@ -82,35 +103,6 @@ def explain_failure(number: int, name: str, said: str, source: str, trace: str) 
     return f"{failed}\nThe cell begins:\n{quote_start(source)}\n{trace[-1500:]}"
 
 
-def find_parameters(path: str | pathlib.Path) -> dict[str, Any]:
-    """Reads the names and defaults of a notebook's `parameters` cell.
-
-    Returns:
-        A dict of literals by name.
-
-    Raises:
-        ChapterError: the notebook has no such cell, or it holds more than literals.
-    """
-    cells = [source for source, tags in read_code(path) if "parameters" in tags]
-    if len(cells) != 1:
-        raise ChapterError(f"{path} must have one cell tagged parameters.")
-    try:
-        statements: list[Any] = ast.parse(cells[0]).body
-    except SyntaxError as error:
-        raise ChapterError(f"{path}: the parameters cell is not Python.") from error
-    parameters = {}
-    for node in statements:
-        try:
-            (target,) = node.targets
-            parameters[target.id] = ast.literal_eval(node.value)
-        except (AttributeError, ValueError) as error:
-            raise ChapterError(
-                f"{path}: line {node.lineno} of the parameters cell must be "
-                f"`name = literal`."
-            ) from error
-    return parameters
-
-
 def check_run(
     chapter: str, profile: str, parameters: Mapping[str, Any]
 ) -> pathlib.Path:
@@ -119,7 +111,7 @@ def check_run(
     Args:
         chapter: Name of a chapter.
         profile: Name of a profile.
-        parameters: Values by name, laid over the profile's own.
+        parameters: Settings, laid over the profile's own, and `settings.Options`.
 
     Returns:
         The chapter's path.
@@ -127,13 +119,134 @@ def check_run(
     Raises:
         ValueError: unknown chapter, profile or parameter, or a value out of range.
         ChapterError: the notebook is not there.
+        DataError: TUTORIALS_DATA is set and does not hold the chapter's data.
     """
     check_choice("chapter", chapter, CHAPTERS)
     path = book_folder() / f"{chapter}.ipynb"
     if not path.is_file():
         raise ChapterError(f"{path} is not there.")
-    allowed = [name for name in find_parameters(path) if name != "profile"]
-    for name in parameters:
-        check_choice("parameter", name, allowed)
-    choose_settings(chapter, profile, **parameters)
+    settings, _ = read_parameters(chapter, {"profile": profile, **parameters})
+    if settings.source == "real":
+        check_data(ARTICLES[chapter]["dataset"])
     return path
+
+
+def check_data(name: str) -> None:
+    """Looks, without loading it, whether TUTORIALS_DATA holds a data set.
+
+    Raises:
+        DataError: it is set, and the file is not there or no .npz file.
+    """
+    folder = os.environ.get("TUTORIALS_DATA")
+    if not folder:
+        return
+    path = pathlib.Path(folder) / f"{name}.npz"
+    if not pathlib.Path(folder).is_dir():
+        wrong = f"{folder} is not a folder"
+    elif not path.is_file():
+        wrong = f"{path} is not there"
+    elif not zipfile.is_zipfile(path):
+        wrong = f"{path} is no .npz file, or is damaged"
+    else:
+        return
+    raise DataError(
+        f"TUTORIALS_DATA must name a folder that holds {name}.npz; {wrong}. Without "
+        f"TUTORIALS_DATA, Keras downloads the data."
+    )
+
+
+def run_as_script(chapter: str, profile: str, parameters: Mapping[str, Any]) -> None:
+    """Runs the code cells of a chapter, from its own file, as one program.
+
+    What the cells print goes to the terminal, tables as text; figures are drawn and
+    not shown. Runs leave their records as ever, and there is no executed notebook.
+
+    Args:
+        chapter: Name of a chapter.
+        profile: Name of a profile.
+        parameters: Settings, laid over the profile's own, and `settings.Options`. With
+            `only`, the program ends when that run is done.
+
+    Raises:
+        ValueError: unknown chapter, profile or parameter, or a value out of range.
+        ChapterError: the chapter is not there, a cell failed, or it does not plan the
+            run that was asked for.
+    """
+    path = check_run(chapter, profile, parameters)
+    only = parameters.get("only")
+    if only is None:
+        run_cells(path, {"profile": profile, **parameters})
+        return
+    try:
+        planned = _list_planned(path, {"profile": profile, **parameters})
+    except OnlyDone as done:
+        print(done)
+        return
+    near = difflib.get_close_matches(only, planned, n=3, cutoff=0.3)
+    raise ChapterError(
+        f"{chapter} plans no run {only!r} with these settings. `tutorials run "
+        f"{chapter} --list` names its runs"
+        + (f", among them {', '.join(map(repr, near))}." if near else ".")
+    )
+
+
+def list_runs(
+    chapter: str, profile: str, parameters: Mapping[str, Any]
+) -> dict[str, bool]:
+    """Names the runs that a chapter plans: dict of name to whether it is recorded.
+
+    The chapter's code is run, with its runs left out; what it prints is not shown.
+
+    Args:
+        chapter: Name of a chapter.
+        profile: Name of a profile.
+        parameters: As for `run_as_script`.
+    """
+    path = check_run(chapter, profile, parameters)
+    return _list_planned(path, {"profile": profile, **parameters, "listing": True})
+
+
+def _list_planned(path, parameters):
+    """Runs a chapter quietly; returns the runs that its studies planned."""
+    # Not at the top: it imports Keras.
+    from tutorials_lib.runs.study import Study
+
+    with contextlib.redirect_stdout(io.StringIO()):
+        names = run_cells(path, parameters)
+    studies = [value for value in names.values() if isinstance(value, Study)]
+    return {name: done for study in studies for name, done in study.planned.items()}
+
+
+def run_cells(
+    path: str | pathlib.Path, parameters: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Runs the code cells of a notebook anywhere; returns the variables they leave.
+
+    Raises:
+        ChapterError: a cell failed.
+        OnlyDone: the one run that was asked for is done.
+    """
+    path = pathlib.Path(path)
+    os.environ["MPLBACKEND"] = "agg"
+    names: dict[str, Any] = {"__name__": "__main__"}
+    with contextlib.chdir(path.parent), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="FigureCanvasAgg is non-interactive")
+        for number, (source, tags) in enumerate(read_code(path), start=1):
+            try:
+                exec(compile(source, f"{path.name}[{number}]", "exec"), names)
+            except OnlyDone:
+                raise
+            except Exception as error:
+                name, trace = type(error).__name__, traceback.format_exc()
+                said = explain_failure(number, name, str(error), source, trace)
+                raise ChapterError(f"{path.name} {said}") from error
+            if "parameters" in tags:
+                names.update(parameters)
+            _close_figures()
+    return names
+
+
+def _close_figures():
+    import matplotlib.pyplot as plt
+
+    plt.close("all")

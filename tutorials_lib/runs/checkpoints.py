@@ -17,7 +17,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from tutorials_lib.runs.records import RecordError
+from tutorials_lib.runs.records import RecordError, name_run
 from tutorials_lib.runs.storage import WriteError, write_bytes
 
 # What Keras sets on every callback; not part of a callback's own state.
@@ -51,6 +51,7 @@ class ResumableFit:
     ) -> None:
         self.path = path
         self.identity = json.loads(json.dumps(identity))
+        self.name = name_run(identity.get("variant", "run"), identity.get("seed", 0))
         self.callbacks = list(callbacks)
         self.start = time.perf_counter()
         self.images = 0
@@ -92,7 +93,7 @@ class ResumableFit:
         if self.saved and part < self.saved[0]["part"]:
             # This fit had ended, and a later one was under way.
             self.histories.append(self.saved[0]["histories"][part])
-            self.images += _count_images(x) * len(self.histories[part]["loss"])
+            self.images += _count_images(x) * len(self.histories[part].get("loss", ()))
             return self.histories[part]
         if self.saved and part == self.saved[0]["part"]:
             saved, self.saved = self.saved, None
@@ -100,7 +101,8 @@ class ResumableFit:
             if saved[0]["stop"]:
                 initial_epoch = epochs
             print(
-                f"resumed after epoch {saved[0]['epoch']} of {epochs}", file=sys.stderr
+                f"{self.name}: goes on after epoch {saved[0]['epoch']} of {epochs}",
+                file=sys.stderr,
             )
         self.histories.append({})
         several = [*self.callbacks, *callbacks]
@@ -141,10 +143,18 @@ class _Keeper(keras.callbacks.Callback):
             return
         state, arrays = self.saved
         self.history.update(state["histories"][-1])
-        # Keras builds the optimiser with the first step; until then it has no moments.
+        # Keras builds it at the first step, when its moments could not be restored.
         if not self.model.optimizer.built:
             self.model.optimizer.build(self.model.trainable_variables)
-        for number, variable in enumerate(_list_variables(self.model)):
+        variables = _list_variables(self.model)
+        kept = sum(name.startswith("variable ") for name in arrays)
+        if kept != len(variables):
+            raise RecordError(
+                f"the checkpoint {self.fit.path} holds {kept} variables, and this "
+                f"network and its optimiser have {len(variables)}. Delete it to train "
+                f"this run from its first epoch."
+            )
+        for number, variable in enumerate(variables):
             variable.assign(arrays[f"variable {number}"])
         for number, callback in enumerate(self.others):
             _restore(callback, state["callbacks"][number], arrays, number)
@@ -179,7 +189,8 @@ class _Keeper(keras.callbacks.Callback):
             _write(self.fit.path, state, arrays)
         except WriteError as error:
             print(
-                f"no checkpoint of epoch {epoch + 1}: {error} Training goes on.",
+                f"{self.fit.name}: epoch {epoch + 1} has no checkpoint: {error} "
+                f"Training goes on.",
                 file=sys.stderr,
             )
 
@@ -228,10 +239,6 @@ def _write(path, state, arrays):
     packed = io.BytesIO()
     text = np.frombuffer(json.dumps(state).encode(), "uint8")
     np.savez(packed, state=text, **arrays)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise WriteError(f"{path.parent} cannot be made ({error}).") from error
     write_bytes(path, packed.getvalue())
 
 

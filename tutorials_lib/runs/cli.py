@@ -36,9 +36,9 @@ def make_parser() -> argparse.ArgumentParser:
         help="run chapters at a profile",
         description=(
             "Runs chapters through papermill. smoke: generated images, about a minute. "
-            "quick: real data, about ten minutes on two cores. full: the article's "
-            "protocol; stopped at any time, it goes on where it was. What the cells "
-            "print is shown as they print it; _runs/progress has a line for each epoch."
+            "quick: real data, about ten minutes on two cores. laptop: real data, at "
+            "most an hour a run. full: the article's protocol. These two go on where "
+            "they were when they are stopped. _runs/progress has a line for each epoch."
         ),
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -71,15 +71,30 @@ def make_parser() -> argparse.ArgumentParser:
         help="start no new run of a grid after that time; what is done stays done",
     )
     run.add_argument(
+        "--list",
+        action="store_true",
+        help="name the chapter's runs and say which are recorded; run none",
+    )
+    run.add_argument(
+        "--only",
+        metavar="NAME",
+        help="make one run, as a program: 'alpha 0.1, seed 0', as --list names it",
+    )
+    run.add_argument(
+        "--into",
+        metavar="DIR",
+        help="folder for the chapter's records, in place of the usual ones",
+    )
+    run.add_argument(
+        "--retrain",
+        action="store_const",
+        const=True,
+        help="train anew what published records hold; they stay as they are",
+    )
+    run.add_argument(
         "--scheduler",
         metavar="ADDRESS",
         help="hand the runs to a Dask cluster, such as tcp://host:8786",
-    )
-    run.add_argument(
-        "--devices",
-        type=int,
-        metavar="N",
-        help="spread each batch over N devices of this machine (JAX)",
     )
     run.add_argument(
         "--script",
@@ -132,6 +147,11 @@ def make_parser() -> argparse.ArgumentParser:
         "--smoke",
         action="store_true",
         help="have the status page say how the chapters last ran at profile smoke",
+    )
+    commands.add_parser(
+        "migrate",
+        help="rewrite published records of an older schema",
+        epilog=EPILOG,
     )
     commands.add_parser(
         "doctor",
@@ -190,8 +210,9 @@ def _parse(text):
 
 
 def _list(options):
-    from tutorials_lib.runs.chapters import check_run, find_parameters
-    from tutorials_lib.runs.profiles import CHAPTERS, PROFILES, TABLE
+    from tutorials_lib.runs.profiles import CHAPTERS, PROFILES
+    from tutorials_lib.runs.settings import list_defaults
+    from tutorials_lib.support.checks import check_choice
 
     if options.chapter is None:
         for chapter in CHAPTERS:
@@ -199,29 +220,31 @@ def _list(options):
         print(f"\nprofiles: {', '.join(PROFILES)}")
         print("`tutorials list CHAPTER` says what its parameters are.")
         return 0
-    path = check_run(options.chapter, "smoke", {})
-    for name in find_parameters(path):
-        if name == "profile":
-            continue
+    check_choice("chapter", options.chapter, CHAPTERS)
+    columns = [list_defaults(options.chapter, profile) for profile in PROFILES]
+    for name in columns[0]:
         print(name)
-        for profile in PROFILES:
-            table = TABLE[options.chapter]
-            value = {**table["protocol"], **table[profile]}.get(name)
-            print(f"    {profile:<6} {value}")
+        for profile, values in zip(PROFILES, columns, strict=True):
+            print(f"    {profile:<6} {values[name]}")
     return 0
 
 
 def _run(options):
-    from tutorials_lib.runs.chapters import check_run
+    from tutorials_lib.runs.chapters import check_run, list_runs
 
     parameters = {name: _parse(text) for name, text in options.parameter}
-    if options.minutes is not None:
-        parameters["max_minutes"] = options.minutes
+    given = {"max_minutes": options.minutes, "only": options.only}
+    given |= {name: getattr(options, name) for name in ("retrain", "scheduler", "into")}
+    parameters |= {name: value for name, value in given.items() if value is not None}
     chapters = _check_run_options(options, parameters)
     profile = "smoke" if options.profile is None else options.profile
     for chapter in chapters:
         check_run(chapter, profile, parameters)
-    _hand_on_run_options(options)
+    if options.list:
+        for chapter in chapters:
+            for name, done in list_runs(chapter, profile, parameters).items():
+                print(f"{'done ' if done else 'to do'}  {name}")
+        return 0
     for chapter in chapters:
         how = "as it stands" if options.in_place else f"profile {profile}"
         print(f"{chapter}, {how}", flush=True)
@@ -237,15 +260,18 @@ def _check_run_options(options, parameters):
     chapters = CHAPTERS if options.all else tuple(options.chapters)
     if not chapters:
         raise ValueError(f"name a chapter ({', '.join(CHAPTERS)}) or pass --all.")
-    if options.output and len(chapters) > 1:
-        raise ValueError("--output goes with one chapter.")
+    if len(chapters) > 1 and (options.output or options.only or options.into):
+        raise ValueError("--output, --only and --into go with one chapter.")
     others = [options.profile, options.output, options.records, options.script]
-    others += [options.scheduler, options.devices]
     if options.in_place and (parameters or any(x is not None for x in others)):
         raise ValueError("--in-place takes the notebook as it stands, no parameters.")
-    if options.script and (options.output or options.cell_timeout is not None):
-        raise ValueError("--script writes no notebook and sets no limit for a cell.")
-    if not options.script:
+    if _makes_no_notebook(options):
+        if options.output or options.cell_timeout is not None:
+            raise ValueError(
+                "--script, --only and --list write no notebook and set no limit for a "
+                "cell."
+            )
+    else:
         # Needs Jupyter, which a script does without.
         from tutorials_lib.runs.notebooks import check_output
 
@@ -253,31 +279,26 @@ def _check_run_options(options, parameters):
             check_output(options.output)
     if options.cell_timeout is not None:
         check_whole("cell-timeout", options.cell_timeout, 1)
-    if options.records is not None and not options.records:
-        raise ValueError("records must name a folder; got ''.")
+    if options.scheduler is not None:
+        import distributed  # noqa: F401
+    if options.into is not None:
+        # A notebook runs elsewhere than where the command was given.
+        parameters["into"] = os.path.abspath(options.into)
+    if options.records is not None:
+        if not options.records:
+            raise ValueError("records must name a folder; got ''.")
+        os.makedirs(options.records, exist_ok=True)
+        os.environ["TUTORIALS_RECORDS"] = os.path.abspath(options.records)
     return chapters
 
 
-def _hand_on_run_options(options):
-    """Sets what a kernel is told by its environment."""
-    if options.records is not None:
-        os.makedirs(options.records, exist_ok=True)
-        os.environ["TUTORIALS_RECORDS"] = os.path.abspath(options.records)
-    if options.scheduler is not None:
-        import distributed  # noqa: F401
-
-        os.environ["TUTORIALS_SCHEDULER"] = options.scheduler
-    if options.devices is not None:
-        # The first thing of a run that takes long; imports Keras.
-        from tutorials_lib.runs.devices import check_devices
-
-        check_devices(options.devices)
-        os.environ["TUTORIALS_DEVICES"] = str(options.devices)
+def _makes_no_notebook(options):
+    return options.script or options.list or options.only is not None
 
 
 def _run_one(chapter, profile, parameters, options):
-    if options.script:
-        from tutorials_lib.runs.scripts import run_as_script
+    if _makes_no_notebook(options):
+        from tutorials_lib.runs.chapters import run_as_script
 
         run_as_script(chapter, profile, parameters)
         return
@@ -325,8 +346,17 @@ def _scoreboard(options):
     return 0
 
 
+def _migrate(options):
+    from tutorials_lib.runs.records import migrate_records
+    from tutorials_lib.runs.storage import published_folder
+
+    for path in migrate_records(published_folder()):
+        print(path)
+    return 0
+
+
 def _doctor(options):
-    from tutorials_lib.runs.doctor import examine
+    from tutorials_lib.runs.environment import examine
 
     lines, missing = examine()
     print("\n".join(lines))
@@ -350,6 +380,7 @@ COMMANDS = {
     "build": _build,
     "verify": _verify,
     "scoreboard": _scoreboard,
+    "migrate": _migrate,
     "doctor": _doctor,
     "address": _address,
 }

@@ -13,6 +13,7 @@ from typing import Any
 
 import keras
 
+from tutorials_lib.runs.chapters import OnlyDone
 from tutorials_lib.runs.checkpoints import ResumableFit
 from tutorials_lib.runs.environment import (
     describe_commit,
@@ -51,10 +52,6 @@ Parameters = Mapping[str, Any]
 
 class NotDoneError(LookupError):
     """A run that another one builds on has no record yet."""
-
-
-class OnlyDone(Exception):  # noqa: N818
-    """The one run that was asked for is done; the rest of the chapter is skipped."""
 
 
 @dataclasses.dataclass
@@ -138,7 +135,7 @@ class Grid:
             else:
                 self.others = [published]
         # Whether a run that has its record is read.
-        self.resumes = lasting or bool(self.options.only or self.options.scheduler)
+        self.resumes = lasting or bool(self.options.only or self.options.listing)
         self.commit = describe_commit()
 
     def run(self, runs: Sequence[Run], train: Train) -> list[Record]:
@@ -172,10 +169,9 @@ class Grid:
         pending = self._read_done(runs)
         if self.options.listing:
             return self._gather(runs)
-        if self.options.scheduler:
-            self._run_on_cluster(runs)
-            pending = self._read_done(runs)
-        while pending and not self.settings.is_late:
+        if scheduler := self.options.scheduler:
+            self._run_on_cluster(scheduler, pending)
+        while pending and not (self.options.scheduler or self.settings.is_late):
             before = len(pending)
             elsewhere = self._pass_over(pending, len(runs), train)
             if pending and not elsewhere and len(pending) == before:
@@ -183,8 +179,9 @@ class Grid:
             if elsewhere and len(pending) == before:
                 time.sleep(PAUSE)
         self._tell_what_is_missing(pending)
-        if self.options.only in names:
-            raise OnlyDone(self.options.only)
+        only = [run for run in runs if run.name == self.options.only]
+        if only and (done := self._gather(only)):
+            raise OnlyDone(_summarise(done[0]))
         return self._gather(runs)
 
     def _gather(self, runs):
@@ -202,8 +199,8 @@ class Grid:
             self.planned[run.name] = done
             if not done:
                 pending[run.name] = run
-        if done := len(runs) - len(pending):
-            print(f"{done} of {len(runs)} runs are recorded already", flush=True)
+        if recorded := len(runs) - len(pending):
+            print(f"{recorded} of {len(runs)} runs are recorded already", flush=True)
         return pending
 
     def _pass_over(self, pending, total, train):
@@ -343,28 +340,25 @@ class Grid:
         }
         return record, result.get("arrays")
 
-    def _run_on_cluster(self, runs):
-        """Has a cluster's workers make what is missing, and then what builds on it."""
-        from tutorials_lib.runs.cluster import run_on_cluster
+    def _run_on_cluster(self, scheduler, pending):
+        """Has a cluster's workers make pending runs, and then what builds on them."""
+        from tutorials_lib.runs.single import run_on_cluster
 
-        tried = set()
         while True:
             missing = {}
-            for run in runs:
+            for run in pending.values():
                 with contextlib.suppress(NotDoneError):
-                    if run.name not in tried and self._read(run) is None:
-                        missing[run.name] = (
-                            self.folder / self._name_file(run),
-                            run.resolve(),
-                        )
+                    path = self.folder / self._name_file(run)
+                    missing[path] = (run.variant, run.seed, run.resolve())
             if not missing:
                 return
-            tried |= missing.keys()
-            total = len(runs)
-            for path in run_on_cluster(
-                self.options.scheduler, self.settings, missing, self.folder
-            ):
-                _tell(len(list(self.folder.glob("*.json"))), total, read_record(path))
+            made = run_on_cluster(scheduler, self.settings, missing)
+            for number, path in enumerate(made, start=1):
+                record = read_record(path)
+                run = pending.pop(name_run(record["variant"], record["seed"]))
+                self._read(run)
+                self.planned[run.name] = True
+                _tell(number, len(missing), record)
 
     def _tell_what_is_missing(self, pending):
         blocked = []
@@ -449,17 +443,18 @@ def _write(record, arrays, path):
     write_record(record, path)
 
 
-def _tell(number, total, record):
+def _summarise(record):
     scores = ", ".join(
         f"{name.replace('_', ' ')} {value:.4f}"
         for name, value in record["metrics"].items()
         if name.endswith("accuracy")
     )
-    print(
-        f"[{number}/{total}] {name_run(record['variant'], record['seed'])}: {scores} "
-        f"({record['timing']['wall_seconds']:.0f} s)",
-        flush=True,
-    )
+    name = name_run(record["variant"], record["seed"])
+    return f"{name}: {scores} ({record['timing']['wall_seconds']:.0f} s)"
+
+
+def _tell(number, total, record):
+    print(f"[{number}/{total}] {_summarise(record)}", flush=True)
 
 
 class WatchEpochs(keras.callbacks.Callback):

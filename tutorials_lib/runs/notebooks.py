@@ -244,7 +244,9 @@ def run_chapter(
         ChapterError: the chapter is not there, or a cell failed.
     """
     source = check_run(chapter, profile, parameters)
-    target = check_output(output) if output else executed_path(chapter, profile)
+    target = (
+        check_output(output) if output else executed_path(chapter, profile, parameters)
+    )
     run_notebook(
         source,
         target,

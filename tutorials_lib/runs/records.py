@@ -360,6 +360,24 @@ def published_records(chapter: str, profile: str | None = None) -> list[Record]:
     return groups.get(profile, [])
 
 
+def migrate_records(folder: str | pathlib.Path) -> list[pathlib.Path]:
+    """Rewrites the records of an older schema; names, and so identities, stay.
+
+    Args:
+        folder: Folder of records, searched with all folders in it.
+
+    Returns:
+        Paths of the records that were rewritten.
+    """
+    migrated = []
+    for path in sorted(pathlib.Path(folder).rglob("*.json")):
+        record = read_record(path)
+        if json.loads(path.read_text(encoding="utf-8"))["schema"] != SCHEMA:
+            write_record(record, path)
+            migrated.append(path)
+    return migrated
+
+
 def load_records(chapter: str, profile: str | None = None) -> "pandas.DataFrame":
     """Loads the published records of a chapter as a table to play with.
 
@@ -391,7 +409,7 @@ def load_records(chapter: str, profile: str | None = None) -> "pandas.DataFrame"
 
 def _flatten(values, prefix):
     """Values of nested dicts under names with dots."""
-    flat = {}
+    flat: dict[str, Any] = {}
     for name, value in values.items():
         name = f"{prefix}.{name}"
         flat |= _flatten(value, name) if isinstance(value, dict) else {name: value}

@@ -183,7 +183,7 @@ class Study:
             result = train(seed=run.seed, **how, **arguments)
             if isinstance(result, tuple):
                 model, history = result
-                splits = self.splits if score is None else score
+                splits: Any = self.splits if score is None else score
                 result = {"metrics": score_model(model, **splits), "history": history}
             history = result["history"]
             history = getattr(history, "history", history)

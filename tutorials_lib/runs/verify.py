@@ -3,25 +3,20 @@
 import hashlib
 import json
 import math
-import os
 import pathlib
-from typing import Any
 
 import numpy as np
 
-from tutorials_lib.runs.alone import gather_beside, run_alone
 from tutorials_lib.runs.environment import describe_processor
-from tutorials_lib.runs.profiles import TABLE
+from tutorials_lib.runs.grid import list_differences
 from tutorials_lib.runs.records import (
-    Record,
     RecordError,
     check_record,
-    find_path,
+    name_run,
     read_record,
     unpack_arrays,
 )
-from tutorials_lib.runs.settings import SCHEDULES
-from tutorials_lib.support.checks import check_choice
+from tutorials_lib.runs.single import gather_beside, run_one
 from tutorials_lib.support.statistics import binomial_error
 
 # A backend promises equal bits on the same of each of these.
@@ -33,8 +28,6 @@ IMAGES = {
     "train": "train_images",
     **dict.fromkeys(("test", "tta", "own", "flip"), "test_images"),
 }
-# Of a knob that lists runs, the parameter that tells which of them a run is.
-LISTED = {"alphas": "alpha", "images_per_mix": "images_per_mix", "labels": "number"}
 
 
 def verify_record(path: str | pathlib.Path) -> tuple[list[str], bool]:
@@ -51,78 +44,53 @@ def verify_record(path: str | pathlib.Path) -> tuple[list[str], bool]:
             is read from the records beside it.
 
     Returns:
-        Lines to show, and whether the two agree.
+        Lines to show, the verdict first, and whether the two agree.
 
     Raises:
-        RecordError: the record cannot be read, or the chapter as it stands plans no
-            such run.
-        ChapterError: the chapter failed.
+        RecordError: the record cannot be read, or the chapter as it stands gives the
+            run other parameters.
+        ChapterError: the chapter failed, or plans no such run.
     """
     path = pathlib.Path(path).resolve()
     record = read_record(path)
-    # Keras reads it when it is first imported, which is below.
-    os.environ.setdefault("KERAS_BACKEND", record["environment"]["backend"])
     again, arrays = _run_again(record, path)
     differing = _list_changes(record["environment"], again["environment"])
     if again["environment"]["device"] != describe_processor():
         differing.append("  a GPU, which does not promise equal bits")
-    lines = [f"{record['chapter']}, {record['variant']}, seed {record['seed']}"]
     if differing:
-        lines += ["not the same machine or versions:", *differing]
-        found, agree = _compare_scores(record, again)
+        said = ["not the same machine or versions:", *differing]
+        lines, agree = _compare_scores(record, again)
+        verdict = f"within {ERRORS} binomial errors" if agree else "too far apart"
     else:
-        lines.append("the same backend, device, cores and versions")
-        same = _have_same_arrays(record, path, arrays)
-        found, agree = _compare_bits(record, again, same)
-    return [*lines, *found], agree
+        said = ["the same backend, device, cores and versions"]
+        lines, agree = _compare_bits(
+            record, again, _have_same_arrays(record, path, arrays)
+        )
+        verdict = "equal to the last bit" if agree else "not equal"
+    title = f"{record['chapter']}, {name_run(record['variant'], record['seed'])}"
+    verdict = f"{'AGREES' if agree else 'DIFFERS'}: {title}: {verdict}"
+    return [verdict, *said, *lines], agree
 
 
 def _run_again(record, path):
-    name = pathlib.Path(find_path(record)).name
-    beside = gather_beside(path.parent, name, record["parameters"])
-    chapter, profile = record["chapter"], record["profile"]
-    check_choice("chapter", chapter, tuple(TABLE))
-    # What chooses among runs, so that this one is among them.
-    knobs: dict[str, Any] = {"seeds": [record["seed"]], **choose_knobs(record)}
-    if "schedules" in TABLE[chapter]["protocol"]:
-        knobs["schedules"] = SCHEDULES
-    files = run_alone(chapter, profile, knobs, name, beside)
-    if name in files:
-        arrays = files.get(pathlib.Path(name).with_suffix(".npz").name)
-        return check_record(json.loads(files[name]), name), arrays
-    raise RecordError(
-        f"{path}: the chapter as it stands plans no such run. Its protocol has changed "
-        f"since commit {record['git']['commit']}, or a run that it builds on is not "
-        f"among the records beside it."
+    chapter, name = record["chapter"], name_run(record["variant"], record["seed"])
+    beside = gather_beside(path.parent, record["parameters"])
+    for own in (path.name, record.get("arrays", {}).get("file")):
+        beside.pop(own, None)
+    backend = record["environment"]["backend"]
+    files = run_one(
+        chapter, record["profile"], record["settings"], name, beside, backend
     )
-
-
-def choose_knobs(record: Record) -> dict[str, Any]:
-    """Chooses what a chapter has to be asked for so that a record's run is planned.
-
-    Args:
-        record: A record.
-
-    Returns:
-        Dict of knob to value, for those that choose among runs and of which the profile
-        does not have the record's own.
-    """
-    listed = TABLE[record["chapter"]][record["profile"]]
-    own = record["parameters"]
-    chosen = {knob: own.get(name) for knob, name in LISTED.items()}
-    chosen["eps_values"] = (own.get("vat") or {}).get("eps")
-    knobs: dict[str, Any] = {
-        knob: [value]
-        for knob, value in chosen.items()
-        if value is not None and knob in listed and value not in listed[knob]
-    }
-    half = listed.get("members", 0)
-    if half and len(own.get("answers", ())) not in (0, 2 * half):
-        knobs["members"] = len(own["answers"]) // 2
-    # The weak members take the seeds from 0, the strong ones those from `members` on.
-    if half and record["variant"] == "strong" and record["seed"] // half != 1:
-        knobs["members"] = record["seed"]
-    return knobs
+    (file,) = [file for file in files if file.endswith(".json")]
+    again = check_record(json.loads(files.pop(file)), file)
+    if again["data"]["sha256"] != record["data"]["sha256"]:
+        raise RecordError(f"{path}: made on other images than those that are here.")
+    if differs := list_differences(record["parameters"], again["parameters"]):
+        raise RecordError(
+            f"{path}: the chapter as it stands gives {name} other parameters: "
+            f"{'; '.join(differs)}."
+        )
+    return again, next(iter(files.values()), None)
 
 
 def _have_same_arrays(record, path, content):
@@ -157,9 +125,8 @@ def _compare_bits(record, again, same_arrays):
     ]
     if not same_arrays:
         differing.append("  arrays")
-    if differing:
-        return ["DIFFERS:", *differing], False
-    return [f"equal to the last bit: {len(record['metrics'])} metrics, history"], True
+    same = f"  {len(record['metrics'])} metrics, history, arrays: the same"
+    return differing or [same], not differing
 
 
 def _compare_scores(record, again):

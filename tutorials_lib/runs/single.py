@@ -1,0 +1,168 @@
+"""One run of a chapter in a process of its own, here or on a cluster's workers."""
+
+import os
+import pathlib
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tutorials_lib.runs.chapters import ChapterError
+from tutorials_lib.runs.records import name_run, read_record
+from tutorials_lib.runs.settings import Settings, choose_settings
+from tutorials_lib.runs.storage import scratch_folder, write_bytes
+
+# Seconds to wait for a scheduler to answer.
+PATIENCE = 30
+
+
+def run_one(
+    chapter: str,
+    profile: str,
+    settings: Mapping[str, Any],
+    name: str,
+    beside: Mapping[str, bytes],
+    backend: str | None = None,
+) -> dict[str, bytes]:
+    """Makes one run by `tutorials run CHAPTER --only NAME`, in a process of its own.
+
+    In this process it might not repeat: the threads of a cluster's worker, for
+    instance, draw from the random numbers that shuffle batches.
+
+    Args:
+        chapter: Name of a chapter.
+        profile: Name of a profile.
+        settings: Values by name; those that are not the profile's own are handed on.
+        name: The run's name.
+        beside: Dict of file name to bytes: records, and arrays, that it may build on.
+        backend: Keras' backend, where KERAS_BACKEND does not name one.
+
+    Returns:
+        Dict of file name to bytes: the record and the arrays that it left.
+
+    Raises:
+        ValueError: unknown chapter or profile.
+        ChapterError: it failed, or the chapter plans no such run.
+    """
+    own = choose_settings(chapter, profile).record()
+    changed = {
+        key: value
+        for key, value in settings.items()
+        if value is not None and own.get(key) != value
+    }
+    environment = {"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ}
+    if backend:
+        environment.setdefault("KERAS_BACKEND", backend)
+    with scratch_folder() as folder:
+        for file, content in beside.items():
+            write_bytes(folder / file, content)
+        command = [sys.executable, "-m", "tutorials_lib.runs.cli", "run", chapter]
+        command += ["--profile", profile, "--only", name, "--into", str(folder)]
+        for key, value in changed.items():
+            command += ["--parameter", key, repr(value)]
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise ChapterError(_find_reason(done.stderr))
+        made = [path for path in folder.iterdir() if path.suffix in (".json", ".npz")]
+        return {
+            path.name: path.read_bytes() for path in made if path.name not in beside
+        }
+
+
+def _find_reason(said):
+    """What a command said of its failure, without what libraries log."""
+    return said.split("tutorials run: ")[-1].strip()[-2000:]
+
+
+def gather_beside(
+    home: pathlib.Path, parameters: Mapping[str, Any]
+) -> dict[str, bytes]:
+    """Reads what a run may build on: the records of a folder, and arrays it names.
+
+    Args:
+        home: Folder of the chapter's records.
+        parameters: The run's; arrays are named by their SHA-256 in them.
+
+    Returns:
+        Dict of file name to bytes, for `run_one`.
+    """
+    beside = {}
+    for path in sorted(home.glob("*.json")):
+        beside[path.name] = path.read_bytes()
+        arrays = read_record(path).get("arrays")
+        if arrays and arrays["sha256"] in str(parameters):
+            beside[arrays["file"]] = (home / arrays["file"]).read_bytes()
+    return beside
+
+
+def run_on_cluster(
+    address: str,
+    settings: Settings,
+    missing: Mapping[pathlib.Path, tuple[str, int, Mapping[str, Any]]],
+) -> Iterator[pathlib.Path]:
+    """Makes runs on the workers of a Dask cluster and keeps the records they leave.
+
+    Where a worker dies, the scheduler has another take over its run.
+
+    Args:
+        address: Of the scheduler, such as `tcp://host:8786`.
+        settings: The chapter's `Settings`.
+        missing: Dict of path of a run's record to its variant, seed and parameters.
+
+    Yields:
+        The path of each record, once it is written.
+
+    Raises:
+        ValueError: the address is none, nothing answers there, or there is a limit of
+            minutes.
+        ImportError: Dask is not installed.
+        ChapterError: a run failed; the others are done first.
+    """
+    from distributed import Client, as_completed
+
+    if settings.max_minutes is not None:
+        raise ValueError("minutes limit this machine; they do not go with a scheduler.")
+    try:
+        client = Client(address, timeout=PATIENCE, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"scheduler must be the address of a Dask scheduler that answers, such as "
+            f"tcp://host:8786; got {address!r} ({error})."
+        ) from error
+    failed = []
+    with client:
+        workers = len(client.scheduler_info()["workers"])
+        print(f"{len(missing)} runs go to {workers} workers at {address}", flush=True)
+        futures = {
+            client.submit(
+                run_one,
+                settings.chapter,
+                settings.profile,
+                settings.record(),
+                name_run(variant, seed),
+                gather_beside(path.parent, parameters),
+                pure=False,
+            ): path
+            for path, (variant, seed, parameters) in missing.items()
+        }
+        for future in as_completed(futures, loop=client.loop):
+            path = futures[future]
+            try:
+                files = future.result()
+            except Exception as error:
+                failed.append(f"{path.name}: {type(error).__name__}: {error}")
+                continue
+            if path.name not in files:
+                failed.append(
+                    f"{path.name}: the worker made {', '.join(files) or 'nothing'}; "
+                    f"its version of tutorials_lib or its images are others."
+                )
+                continue
+            # Arrays first: what has its record is complete.
+            for name in sorted(files, key=lambda name: name.endswith(".json")):
+                write_bytes(path.parent / name, files[name])
+            yield path
+    if failed:
+        raise ChapterError("runs failed on the cluster:\n" + "\n".join(failed))
