@@ -52,10 +52,10 @@ ARTICLES: dict[str, dict[str, Any]] = {
     "vat_mnist": {
         "title": "VAT on MNIST, with and without dropout (a blog, Keras 1)",
         "source": Source(
-            author="not known",
-            title="Trying MNIST with VAT (Virtual Adversarial Training) in Keras",
-            address="not known",
-            date="not known",
+            author="mokemokechicken",
+            title="Trying VAT (virtual adversarial training) on MNIST with Keras",
+            address="https://qiita.com/mokemokechicken/items/69228b4c7884025e1ffe",
+            date="not known; 2017 or shortly before",
             paper="arXiv:1507.00677",
         ),
         "dataset": "mnist",
@@ -76,7 +76,7 @@ ARTICLES: dict[str, dict[str, Any]] = {
         "title": "CIFAR-10 to 95% (a blog, Keras 2)",
         "source": Source(
             author="yy1003",
-            title="not known",
+            title="Reaching 95% on CIFAR-10 with a CNN",
             address="https://qiita.com/yy1003/items/c590d1a26918e4abe512",
             date="not known; before August 2020",
             paper="none",
@@ -135,9 +135,9 @@ ARTICLES: dict[str, dict[str, Any]] = {
     "noisy_student": {
         "title": "Noisy Student on CIFAR-10 (a blog, 2020, Keras 2)",
         "source": Source(
-            author="not known",
-            title="Noisy Student, implemented (in Japanese)",
-            address="not known",
+            author="rabbitcaptain",
+            title="Trying Noisy Student in Keras",
+            address="https://qiita.com/rabbitcaptain/items/a15591ca49dc428223ca",
             date="2020-08-12",
             paper="arXiv:1911.04252",
         ),

@@ -340,11 +340,11 @@ def check_notebooks(
 
 
 def _count_altered(source):
-    """Counts the cells whose pictures are not those that were drawn; names them."""
+    """Counts the cells whose pictures are not those that were noted; names them."""
     altered = 0
     for cell in read_notebook(source).cells:
         noted = cell.metadata.get("pictures")
-        if hash_pictures(cell) != noted:
+        if noted and hash_pictures(cell) != noted:
             altered += 1
             print(
                 f"{source.name}: a stored picture is not the one that this cell drew; "
