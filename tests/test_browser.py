@@ -19,9 +19,9 @@ from PIL import Image
 from playwright.sync_api import Error, expect, sync_playwright
 from scipy import stats
 
-from tutorials_lib.runs.address import read_address
 from tutorials_lib.runs.chapters import book_folder
 from tutorials_lib.runs.profiles import CHAPTERS
+from tutorials_lib.runs.site import read_address
 
 AROUND = (
     "scoreboard",

@@ -3,17 +3,13 @@
 import os
 import pathlib
 import re
-import shutil
 import subprocess
 import sys
 import tomllib
 import zipfile
 
-import pytest
 import yaml
 
-from tutorials_lib.runs import address
-from tutorials_lib.runs.chapters import ChapterError
 from tutorials_lib.runs.profiles import CHAPTERS
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -54,52 +50,6 @@ def test_core_is_few_and_loose():
     expected = {"filelock", "keras", "matplotlib", "numpy", "pandas", "pillow"}
     assert names == expected | {"scipy"}
     assert not [x for x in PROJECT["dependencies"] if "<" in x or "==" in x]
-
-
-def tracked_files():
-    done = subprocess.run(
-        ["git", "-C", str(ROOT), "ls-files"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        pytest.skip("not a git checkout")
-    return [ROOT / name for name in done.stdout.splitlines()]
-
-
-def test_the_address_stands_in_one_place_and_its_stamps():
-    """Chapters stand alone on Colab and carry a copy; nothing else names an address."""
-    owner_and_name = address.read_address().removeprefix("https://github.com/")
-    holders = {}
-    for path in tracked_files():
-        binary = {".json", ".npz", ".png", ".svg", ".ico", ".woff"}
-        if path.suffix in binary or not path.is_file():
-            continue
-        count = path.read_text(encoding="utf-8").count(owner_and_name)
-        if count:
-            holders[path.relative_to(ROOT).as_posix()] = count
-    chapters = {f"book/{x.name}": 1 for x in (ROOT / "book").glob("*.ipynb")}
-    assert holders == {"_config.yml": 1, **chapters}
-
-
-def test_address_moves_with_one_command(tmp_path, monkeypatch):
-    book = tmp_path / "book"
-    shutil.copytree(ROOT / "book", book, ignore=shutil.ignore_patterns("records"))
-    config, old = (ROOT / "_config.yml").read_text(), address.read_address()
-    new = "https://github.com/someone-else/a-book"
-    (tmp_path / "_config.yml").write_text(config.replace(old, new))
-    monkeypatch.setattr(address, "book_folder", lambda: book)
-    assert set(address.stamp_address()) == {x.stem for x in book.glob("*.ipynb")}
-    for path in book.glob("*.ipynb"):
-        text = path.read_text()
-        assert f"git+{new}" in text
-        assert "YOUR_ACCOUNT" not in text
-    assert address.stamp_address() == []
-    for bad in ("git@github.com:a/b.git", "", "https://github.com/a b"):
-        (tmp_path / "_config.yml").write_text(config.replace(old, bad))
-        with pytest.raises(ChapterError, match="https address"):
-            address.stamp_address()
 
 
 def test_wheel_carries_the_records_and_nothing_else_of_the_book(tmp_path):
@@ -157,6 +107,7 @@ def test_style():
         [folder / "ruff", "check", "--no-cache"],
         [folder / "ruff", "format", "--check", "--no-cache"],
         [folder / "mypy", "--cache-dir", os.devnull],
+        [folder / "lint-imports", "--no-cache"],
     ):
         done = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
         assert done.returncode == 0, done.stdout.decode() + done.stderr.decode()

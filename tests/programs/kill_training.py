@@ -24,6 +24,9 @@ import traceback
 
 import keras
 import numpy as np
+from tutorials_lib.augmentation import RandomWarp
+from tutorials_lib.batches import MixupBatches
+from tutorials_lib.scores import score_model
 
 from tutorials_lib.airbench import (
     AirbenchBatches,
@@ -35,12 +38,9 @@ from tutorials_lib.airbench import (
     normalise_images,
     whiten_patches,
 )
-from tutorials_lib.augmentation import RandomWarp
-from tutorials_lib.batches import MixupBatches
 from tutorials_lib.runs import storage
 from tutorials_lib.runs.grid import Grid, Run
 from tutorials_lib.runs.settings import choose_settings
-from tutorials_lib.scores import score_model
 from tutorials_lib.support.data import Dataset
 
 rng = np.random.default_rng(0)

@@ -1,15 +1,42 @@
-"""The numbers that the articles print, each under the name of the variant it is of."""
+"""What the articles print and claim: sources, numbers, claims."""
 
+import dataclasses
 from typing import Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """Where an article is from; `not known` what its text does not tell.
+
+    Attributes:
+        author: Name or handle.
+        title: Its title, in English.
+        address: Where it stands.
+        date: When it was published.
+        paper: The arXiv number of the paper whose method it tries, or `none`.
+    """
+
+    author: str
+    title: str
+    address: str
+    date: str
+    paper: str
+
 
 ARTICLES: dict[str, dict[str, Any]] = {
     "mixup_mnist": {
         "title": "mixup on MNIST (a blog, 2017)",
+        "source": Source(
+            author="not known",
+            title="not known",
+            address="not known",
+            date="not known; days after the paper of October 2017",
+            paper="arXiv:1710.09412",
+        ),
         "dataset": "mnist",
         "question": "A blog tries seven values of mixup's parameter and sees little "
         "effect. What can a gain of 0.02 points mean?",
-        # The gap that the article is about: what is compared with what.
-        "gap": ("test_accuracy", "alpha 0.1", "none"),
+        "headline": "no gain",
         "metrics": ("train_accuracy", "test_accuracy"),
         "published": {
             "none": (0.999933, 0.991600),
@@ -24,12 +51,17 @@ ARTICLES: dict[str, dict[str, Any]] = {
     },
     "vat_mnist": {
         "title": "VAT on MNIST, with and without dropout (a blog, Keras 1)",
+        "source": Source(
+            author="mokemokechicken",
+            title="Trying VAT (virtual adversarial training) on MNIST with Keras",
+            address="https://qiita.com/mokemokechicken/items/69228b4c7884025e1ffe",
+            date="not known; 2017 or shortly before",
+            paper="arXiv:1507.00677",
+        ),
         "dataset": "mnist",
         "question": "A blog finds virtual adversarial training better than dropout. "
         "Its two halves were trained on different losses: what is left of the claim?",
-        "gap": ("test_accuracy", "corrected: VAT", "corrected: dropout"),
-        # The article had dropout on the swapped loss alone.
-        "published_gap": ("corrected: VAT", "swapped: dropout"),
+        "headline": "VAT over dropout",
         # The printed "score" is a swapped cross-entropy in all four rows; only the
         # rows without VAT were trained on it too.
         "metrics": ("test_accuracy", "test_swapped_crossentropy", "seconds_per_epoch"),
@@ -42,9 +74,17 @@ ARTICLES: dict[str, dict[str, Any]] = {
     },
     "cifar10_95": {
         "title": "CIFAR-10 to 95% (a blog, Keras 2)",
+        "source": Source(
+            author="yy1003",
+            title="Reaching 95% on CIFAR-10 with a CNN",
+            address="https://qiita.com/yy1003/items/c590d1a26918e4abe512",
+            date="not known; before August 2020",
+            paper="none",
+        ),
         "dataset": "cifar10",
         "question": "A blog takes CIFAR-10 from 84% to 95% in five steps. What is each "
         "worth, and what does it cost?",
+        "headline": "three steps",
         # The members are scored with test-time augmentation; the last five are strong.
         "metrics": ("test_accuracy", "tta_accuracy"),
         "published": {
@@ -78,25 +118,33 @@ ARTICLES: dict[str, dict[str, Any]] = {
     },
     "mixup_fashion_mnist": {
         "title": "MixUp augmentation for image classification (Keras documentation)",
+        "source": Source(
+            author="Sayak Paul",
+            title="MixUp augmentation for image classification",
+            address="https://keras.io/examples/vision/mixup/",
+            date="2021-03-06, changed 2023-07-24",
+            paper="arXiv:1710.09412",
+        ),
         "dataset": "fashion_mnist",
         "question": "Keras' own example of mixup loses a point of accuracy. How much "
         "of that is chance?",
-        "gap": ("test_accuracy", "alpha 0.2", "none"),
+        "headline": "cost of mixup",
         "metrics": ("test_accuracy",),
         "published": {"alpha 0.2": (0.8582,), "none": (0.8692,)},
     },
     "noisy_student": {
         "title": "Noisy Student on CIFAR-10 (a blog, 2020, Keras 2)",
+        "source": Source(
+            author="rabbitcaptain",
+            title="Trying Noisy Student in Keras",
+            address="https://qiita.com/rabbitcaptain/items/a15591ca49dc428223ca",
+            date="2020-08-12",
+            paper="arXiv:1911.04252",
+        ),
         "dataset": "cifar10",
         "question": "A blog has a noised student beat its teacher with images that "
         "nobody labelled. How much of that is the labels, how much the noise?",
-        "gap": (
-            "test_accuracy",
-            "student of the noised",
-            "control of the student of the noised",
-        ),
-        # The article has no such control, but the teacher to compare with.
-        "published_gap": ("student of the noised", "noised teacher"),
+        "headline": "student",
         "metrics": ("test_loss", "test_accuracy"),
         "published": {
             "teacher": (0.8177, 0.8839),
@@ -116,9 +164,184 @@ ARTICLES: dict[str, dict[str, Any]] = {
         },
     },
 }
-# Told apart by colour-blind readers, on light and on dark.
-CHAPTER_COLOURS = dict(
-    zip(ARTICLES, ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00"), strict=True)
+
+
+@dataclasses.dataclass(frozen=True)
+class Claim:
+    """What an article claims, and how its effect is measured in numbers and in records.
+
+    The effect is the metric of a variant minus that of a baseline, in an order in which
+    the article has a positive one.
+
+    Attributes:
+        chapter: Name of the chapter.
+        name: A short name, by which a chapter asks for it.
+        text: The claim in a sentence.
+        metric: Name of the metric.
+        variant: Name of our variant.
+        baseline: Name of the variant to subtract, by the same seeds.
+        section: Title of the section that shows it.
+        baseline_metric: The baseline's metric, where another.
+        published: The article's two rows, where they have other names than ours.
+        margin: Where the claim is that there is no difference: how large a one counts
+            as none.
+        kind: `"difference"`; `"ratio"`, the variant as a multiple of the baseline; or
+            `"ensemble"`, of which there is one: the variant is the largest whose name
+            begins so, the baseline the mean of its members.
+    """
+
+    chapter: str
+    name: str
+    text: str
+    metric: str
+    variant: str
+    baseline: str
+    section: str = "Compare with the article"
+    baseline_metric: str | None = None
+    published: tuple[str, str] | None = None
+    margin: float | None = None
+    kind: str = "difference"
+
+    @property
+    def effect(self) -> float:
+        """The article's effect, from the numbers that it prints."""
+        first, second = self.published or (self.variant, self.baseline)
+        variant = read_published(self.chapter, self.metric)[first]
+        metric = self.baseline_metric or self.metric
+        baseline = read_published(self.chapter, metric)[second]
+        return variant / baseline if self.kind == "ratio" else variant - baseline
+
+
+CLAIMS = (
+    Claim(
+        "mixup_mnist",
+        "memory",
+        "Training accuracy falls as alpha grows from 0.1 to 2.",
+        *("train_accuracy", "alpha 0.1", "alpha 2"),
+    ),
+    Claim(
+        "mixup_mnist",
+        "slope",
+        "Test accuracy falls a little as alpha grows from 0.1 to 2.",
+        *("test_accuracy", "alpha 0.1", "alpha 2"),
+    ),
+    Claim(
+        "mixup_mnist",
+        "no gain",
+        "Mixing with alpha 0.1 changes test accuracy no more than chance does.",
+        *("test_accuracy", "alpha 0.1", "none"),
+        section="Is the gain at 0.1 real?",
+        # What one pair of runs can tell on 10,000 test images: 1.96 standard errors.
+        margin=0.0025,
+    ),
+    Claim(
+        "vat_mnist",
+        "VAT",
+        "VAT beats the plain network, both trained on the same loss.",
+        *("test_accuracy", "corrected: VAT", "corrected: none"),
+        published=("corrected: VAT", "swapped: none"),
+    ),
+    Claim(
+        "vat_mnist",
+        "VAT over dropout",
+        "VAT beats dropout, both trained on the same loss.",
+        *("test_accuracy", "corrected: VAT", "corrected: dropout"),
+        published=("corrected: VAT", "swapped: dropout"),
+    ),
+    Claim(
+        "vat_mnist",
+        "VAT over dropout, as run",
+        "VAT beats dropout, which the article trained on the swapped loss.",
+        *("test_accuracy", "corrected: VAT", "swapped: dropout"),
+    ),
+    Claim(
+        "vat_mnist",
+        "dropout",
+        "Dropout alone loses accuracy.",
+        *("test_accuracy", "swapped: none", "swapped: dropout"),
+    ),
+    Claim(
+        "vat_mnist",
+        "VAT alone",
+        "VAT is better without dropout than with it.",
+        *("test_accuracy", "corrected: VAT", "corrected: VAT, dropout"),
+    ),
+    Claim(
+        "vat_mnist",
+        "cost",
+        "VAT takes about twice as long.",
+        *("seconds_per_epoch", "corrected: VAT", "swapped: none"),
+        section="Compare the cost",
+        kind="ratio",
+    ),
+    Claim(
+        "cifar10_95",
+        "augmentation",
+        "Augmentation gains accuracy.",
+        *("test_accuracy", "augmentation", "benchmark"),
+    ),
+    Claim(
+        "cifar10_95",
+        "depth",
+        "A deeper network gains more.",
+        *("test_accuracy", "depth", "augmentation"),
+    ),
+    Claim(
+        "cifar10_95",
+        "decay",
+        "Lowering the learning rate gains more.",
+        *("test_accuracy", "decay", "depth"),
+    ),
+    Claim(
+        "cifar10_95",
+        "three steps",
+        "Augmentation, depth and decay together take the benchmark far.",
+        *("test_accuracy", "decay", "benchmark"),
+    ),
+    Claim(
+        "cifar10_95",
+        "averaging",
+        "Averaging over augmented test images gains more.",
+        *("tta_accuracy", "decay", "decay"),
+        baseline_metric="test_accuracy",
+    ),
+    Claim(
+        "cifar10_95",
+        "ensemble",
+        "An ensemble beats the mean of its members.",
+        *("tta_accuracy", "ensemble", "mean of the members"),
+        kind="ensemble",
+    ),
+    Claim(
+        "mixup_fashion_mnist",
+        "cost of mixup",
+        "Mixup costs a point of accuracy.",
+        *("test_accuracy", "none", "alpha 0.2"),
+    ),
+    Claim(
+        "noisy_student",
+        "student",
+        "A noised student beats its plain teacher.",
+        *("test_accuracy", "student", "teacher"),
+    ),
+    Claim(
+        "noisy_student",
+        "noise",
+        "Noise alone makes a better teacher.",
+        *("test_accuracy", "noised teacher", "teacher"),
+    ),
+    Claim(
+        "noisy_student",
+        "second student",
+        "A noised student beats its noised teacher too.",
+        *("test_accuracy", "student of the noised", "noised teacher"),
+    ),
+    Claim(
+        "noisy_student",
+        "better teacher",
+        "The noised teacher has the better student.",
+        *("test_accuracy", "student of the noised", "student"),
+    ),
 )
 
 

@@ -336,8 +336,7 @@ def _verify(options):
 
 
 def _scoreboard(options):
-    from tutorials_lib.runs.scoreboard import write_pages
-    from tutorials_lib.runs.times import keep_smoke_runs
+    from tutorials_lib.runs.scoreboard import keep_smoke_runs, write_pages
 
     if options.smoke:
         keep_smoke_runs()
@@ -366,7 +365,7 @@ def _doctor(options):
 
 
 def _address(options):
-    from tutorials_lib.runs.address import stamp_address
+    from tutorials_lib.runs.site import stamp_address
 
     changed = stamp_address()
     print(f"changed: {', '.join(changed) or 'none'}")

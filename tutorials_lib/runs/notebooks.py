@@ -1,20 +1,18 @@
 """Runs notebooks through papermill, and checks them through nbval."""
 
 import errno
-import logging
+import hashlib
+import json
 import os
 import pathlib
-import re
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping
 from typing import Any
-from unittest import mock
 
 import nbformat
 import papermill
-import papermill.engines
 from nbclient.exceptions import DeadKernelError
 
 from tutorials_lib.runs.chapters import (
@@ -23,43 +21,19 @@ from tutorials_lib.runs.chapters import (
     check_run,
     executed_path,
     explain_failure,
+    find_parameters,
     quote_start,
 )
+from tutorials_lib.runs.engine import COLOUR_CODES, KERNEL_ENVIRONMENT, CellOutput
+from tutorials_lib.runs.environment import describe_commit, describe_versions
 from tutorials_lib.runs.scoreboard import write_pages
 from tutorials_lib.runs.storage import WriteError, runs_folder, write_text
 
 # Time limit of a cell in seconds; a full grid takes what it takes.
 CELL_TIMEOUTS = {"smoke": 600, "quick": 1800, "laptop": None, "full": None}
 
-# Figures go into the notebook, whatever the caller's environment says.
-KERNEL_ENVIRONMENT = {
-    "MPLBACKEND": "module://matplotlib_inline.backend_inline",
-    "TF_CPP_MIN_LOG_LEVEL": "3",
-}
-
-
-class _Client(papermill.engines.PapermillNotebookClient):
-    """Runs the cells, and ends the kernel at once where Ctrl-C ends the run.
-
-    A kernel that is asked to end amid a cell says so in a traceback of its own, and one
-    that was starting would outlive the command.
-    """
-
-    def execute(self, **kwargs):
-        self.shutdown_kernel = "immediate"
-        try:
-            return super().execute(**kwargs)
-        except KeyboardInterrupt:
-            # What waited for the kernel would tell, at the very end, that it died.
-            logging.getLogger("asyncio").disabled = True
-            raise
-        finally:
-            if self.km is not None:
-                self._cleanup_kernel()
-
-    def papermill_execute_cells(self):
-        super().papermill_execute_cells()
-        self.shutdown_kernel = "graceful"
+# Of papermill's own notes, what holds on another machine too.
+KEPT_NOTES = ("duration", "end_time", "parameters", "version")
 
 
 def read_notebook(path: str | pathlib.Path) -> nbformat.NotebookNode:
@@ -125,22 +99,19 @@ def run_notebook(
         failed.unlink(missing_ok=True)
     except OSError as error:
         raise ChapterError(f"{folder} cannot be written to ({error}).") from error
-    with (
-        tempfile.TemporaryDirectory(prefix="tutorials-run-") as scratch,
-        mock.patch.dict(os.environ, KERNEL_ENVIRONMENT),
-        mock.patch.object(papermill.engines, "PapermillNotebookClient", _Client),
-    ):
+    with tempfile.TemporaryDirectory(prefix="tutorials-run-") as scratch:
         executed = pathlib.Path(scratch) / source.name
         try:
             papermill.execute_notebook(
                 str(source),
                 str(executed),
+                engine_name="tutorials",
                 parameters=parameters,
                 cwd=str(source.parent),
                 kernel_name="python3",
                 execution_timeout=cell_timeout,
-                progress_bar=True,
-                stdout_file=sys.stdout,
+                progress_bar=sys.stderr.isatty(),
+                stdout_file=CellOutput(),
             )
             notebook = read_notebook(executed)
             _check_complete(notebook)
@@ -170,14 +141,28 @@ def _check_complete(notebook):
 
 
 def clean_notebook(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """Drops what differs from run to run without meaning: stderr, times, ids of runs.
+    """Drops what differs from run to run without meaning, and notes what a reader asks.
+
+    Away go stderr, the times of single cells, and papermill's paths. What stays of its
+    notes says when the notebook ran and for how long; commit and versions are added,
+    and with each cell that drew pictures a hash of them.
 
     Returns:
         The same notebook.
     """
-    notebook.metadata.pop("papermill", None)
+    notes = notebook.metadata.pop("papermill", {})
+    if notes:
+        kept = {name: notes[name] for name in KEPT_NOTES if name in notes}
+        notebook.metadata["papermill"] = kept
+        commit = describe_commit()
+        changed = ", with changes" if commit["clean"] is False else ""
+        versions = describe_versions().items()
+        notebook.metadata["tutorials"] = {
+            "commit": (commit["commit"] or "unknown")[:10] + changed,
+            "versions": ", ".join(f"{name} {version}" for name, version in versions),
+        }
     for cell in notebook.cells:
-        for name in ("papermill", "execution"):
+        for name in ("papermill", "execution", "pictures"):
             cell.metadata.pop(name, None)
         if cell.metadata.get("tags") == []:
             cell.metadata.pop("tags")
@@ -185,13 +170,27 @@ def clean_notebook(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
             cell.outputs = [
                 output for output in cell.outputs if output.get("name") != "stderr"
             ]
+            if pictures := hash_pictures(cell):
+                cell.metadata["pictures"] = pictures
     return notebook
+
+
+def hash_pictures(cell: nbformat.NotebookNode) -> str | None:
+    """Hashes the pictures in a cell's outputs; None where there are none."""
+    pictures = [
+        [kind, value]
+        for output in cell.get("outputs", [])
+        for kind, value in sorted(output.get("data", {}).items())
+        if kind.startswith("image/")
+    ]
+    if not pictures:
+        return None
+    return hashlib.sha256(json.dumps(pictures).encode()).hexdigest()[:16]
 
 
 def _explain_failure(error, executed):
     if isinstance(error, papermill.PapermillExecutionError):
-        # Without what colours it on a terminal.
-        trace = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(error.traceback[-1:]))
+        trace = COLOUR_CODES.sub("", "\n".join(error.traceback[-1:]))
         return explain_failure(
             error.exec_count, error.ename, error.evalue, error.source, trace
         )
@@ -233,7 +232,8 @@ def run_chapter(
         chapter: Name of a chapter.
         profile: Name of a profile.
         parameters: Values by name, laid over the profile's own.
-        output: Path of the executed notebook; None puts it in the runs folder.
+        output: Path of the executed notebook; None puts it in the runs folder, apart
+            from that of the profile as it is where parameters are given.
         cell_timeout: Seconds a cell may take; None takes the profile's limit.
 
     Returns:
@@ -257,10 +257,10 @@ def run_chapter(
 
 
 def refresh_chapter(chapter: str, cell_timeout: int | None = None) -> pathlib.Path:
-    """Runs a chapter as it stands and puts the outputs into its notebook.
+    """Runs a chapter as it stands, at the profile of its own parameters cell.
 
     Returns:
-        The chapter's path.
+        The chapter's path; the outputs are stored there.
 
     Raises:
         ValueError: unknown chapter.
@@ -268,7 +268,8 @@ def refresh_chapter(chapter: str, cell_timeout: int | None = None) -> pathlib.Pa
             is left as it was.
     """
     source = check_run(chapter, "smoke", {})
-    run_notebook(source, source, {}, cell_timeout or CELL_TIMEOUTS["quick"])
+    profile = find_parameters(source)["profile"]
+    run_notebook(source, source, {}, cell_timeout or CELL_TIMEOUTS[profile])
     # The status page says when each chapter was last run.
     write_pages()
     return source
@@ -277,16 +278,12 @@ def refresh_chapter(chapter: str, cell_timeout: int | None = None) -> pathlib.Pa
 def check_chapters(chapters: Iterable[str], cell_timeout: int | None = None) -> int:
     """Runs chapters at profile `smoke` and compares each output with the stored one.
 
-    Each chapter is copied with the smoke parameters and the stored outputs, and
-    strict nbval runs the copy. Cells tagged `nbval-ignore-output` run without being
-    compared.
-
     Args:
         chapters: Names of chapters.
         cell_timeout: Seconds a cell may take; None takes the profile's limit.
 
     Returns:
-        nbval's exit status: 0 where every output came out as stored.
+        The exit status: 0 where every output came out as stored.
 
     Raises:
         ValueError: unknown chapter.
@@ -303,11 +300,19 @@ DRAWING = r"(?s)<\?xml.*</svg>\s*"
 def check_notebooks(
     sources: Iterable[str | pathlib.Path], cell_timeout: int | None = None
 ) -> int:
-    """Does for notebooks anywhere what `check_chapters` does for the book's."""
+    """Does for notebooks anywhere what `check_chapters` does for the book's.
+
+    Each is copied with the smoke parameters and the stored outputs, and strict nbval
+    runs the copy; cells tagged `nbval-ignore-output` run without being compared.
+    Pictures differ between machines, so that each stored one is compared with the hash
+    that was noted when it was drawn.
+    """
+    altered = 0
     with tempfile.TemporaryDirectory(prefix="tutorials-check-") as folder:
         copies = []
-        for source in sources:
-            copy = pathlib.Path(folder) / pathlib.Path(source).name
+        for source in map(pathlib.Path, sources):
+            altered += _count_altered(source)
+            copy = pathlib.Path(folder) / source.name
             papermill.execute_notebook(
                 str(source),
                 str(copy),
@@ -321,7 +326,6 @@ def check_notebooks(
         command += [f"--nbval-cell-timeout={cell_timeout or CELL_TIMEOUTS['smoke']}"]
         # The project's own pytest settings are for its tests, not for these copies.
         command += ["-c", os.devnull, "--rootdir", folder, "-p", "no:cacheprovider"]
-        # Pictures are not compared, drawn or painted; nbval knows of the latter.
         sanitize = pathlib.Path(folder) / "sanitize.cfg"
         sanitize.write_text(f"[svg]\nregex: {DRAWING}\nreplace: a drawing\n")
         command += [f"--nbval-sanitize-with={sanitize}", "-q", *map(str, copies)]
@@ -330,4 +334,19 @@ def check_notebooks(
             **KERNEL_ENVIRONMENT,
             "TUTORIALS_RUNS": str(pathlib.Path(folder) / "runs"),
         }
-        return subprocess.run(command, env=environment, check=False).returncode
+        status = subprocess.run(command, env=environment, check=False).returncode
+    return status or int(altered > 0)
+
+
+def _count_altered(source):
+    """Counts the cells whose pictures are not those that were noted; names them."""
+    altered = 0
+    for cell in read_notebook(source).cells:
+        noted = cell.metadata.get("pictures")
+        if noted and hash_pictures(cell) != noted:
+            altered += 1
+            print(
+                f"{source.name}: a stored picture is not the one that this cell drew; "
+                f"`tutorials run --in-place` draws it anew:\n{quote_start(cell.source)}"
+            )
+    return altered

@@ -1,31 +1,49 @@
-"""The pages that are made of records: scoreboard, full runs, status, cards.
+"""The pages that are made of records: scoreboard, published runs, status, cards.
 
 `tutorials scoreboard` writes them, and a test compares them with what is stored: no
 number on them is typed.
 """
 
-import csv
-import io
 import json
 import pathlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
-from tutorials_lib.runs.articles import ARTICLES, read_published
-from tutorials_lib.runs.chapters import book_folder
-from tutorials_lib.runs.error_plot import place_errors
+import pandas as pd
+
+from tutorials_lib.runs.articles import ARTICLES
+from tutorials_lib.runs.chapters import (
+    ChapterError,
+    book_folder,
+    executed_path,
+    find_parameters,
+)
+from tutorials_lib.runs.estimates import tabulate
+from tutorials_lib.runs.profiles import PUBLISHED
 from tutorials_lib.runs.records import Record, find_path, published_records, write_words
 from tutorials_lib.runs.storage import write_text
-from tutorials_lib.runs.tables import (
-    group_records,
-    join_values,
-    pair_scores,
-    read_commit,
-    sum_hours,
+from tutorials_lib.runs.verdicts import (
+    CLAIM_VERDICTS,
+    VERDICTS,
+    Judged,
+    Number,
+    count_verdicts,
+    judge_claims,
+    list_numbers,
 )
-from tutorials_lib.runs.times import read_run, read_smoke_runs
-from tutorials_lib.runs.verdicts import VERDICTS, Row, count_verdicts, list_rows
-from tutorials_lib.support.statistics import paired_difference
+
+
+def read_all_records() -> dict[str, list[Record]]:
+    """Reads the published records of all chapters, at every profile."""
+    return {
+        chapter: [
+            record
+            for profile in PUBLISHED
+            for record in published_records(chapter, profile)
+        ]
+        for chapter in ARTICLES
+    }
 
 
 def write_pages() -> list[pathlib.Path]:
@@ -34,9 +52,8 @@ def write_pages() -> list[pathlib.Path]:
     Returns:
         Paths of the files that changed.
     """
-    records = {chapter: published_records(chapter) for chapter in ARTICLES}
     changed = []
-    for name, text in make_pages(records).items():
+    for name, text in make_pages(read_all_records()).items():
         path = book_folder() / name
         if not path.is_file() or path.read_text(encoding="utf-8") != text:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -49,7 +66,7 @@ def make_pages(records: Mapping[str, Sequence[Record]]) -> dict[str, str]:
     """Makes the pages that are made of records.
 
     Args:
-        records: Dict of chapter to its records of full runs.
+        records: Dict of chapter to its published records, of any profile.
 
     Returns:
         Dict of path within the book to text.
@@ -62,122 +79,168 @@ def make_pages(records: Mapping[str, Sequence[Record]]) -> dict[str, str]:
         autoescape=True,
         undefined=jinja2.StrictUndefined,
     )
-    rows = list_rows(records)
-    totals = say_totals(rows, records)
-    scoreboard = templates.get_template("scoreboard.md").render(
-        totals=totals,
-        rows=rows,
-        plot=place_errors(rows),
-        chapters=list(ARTICLES),
-        verdicts=VERDICTS,
-        name_place=name_place,
-        say_hours=_say_hours,
-        say_devices=_say_devices,
-    )
-    lines = {chapter: _list_runs(group) for chapter, group in records.items()}
-    example = next((run["path"] for group in lines.values() for run in group), "")
-    full_runs = templates.get_template("full_runs.md").render(
-        chapters=lines, example=example
-    )
-    status = templates.get_template("status.md").render(
-        pages=[
-            read_run(chapter, book_folder() / f"{chapter}.ipynb")
-            for chapter in ARTICLES
+    frames = {chapter: tabulate(group) for chapter, group in records.items()}
+    numbers, claims = list_numbers(frames), judge_claims(frames)
+    runs = {chapter: _list_runs(group) for chapter, group in records.items()}
+    book = book_folder()
+    context: dict[str, Any] = {
+        "articles": ARTICLES,
+        "cards": [describe_chapter(name, numbers, claims) for name in ARTICLES],
+        "claims": claims,
+        "claim_verdicts": CLAIM_VERDICTS,
+        "example": next((run["path"] for each in runs.values() for run in each), ""),
+        "full": {chapter: _sum_up(frame) for chapter, frame in frames.items()},
+        "name_place": name_place,
+        "name_section": name_section,
+        "numbers": numbers,
+        "pages": [
+            {"chapter": name} | read_run(book / f"{name}.ipynb") for name in ARTICLES
         ],
-        smoke=read_smoke_runs(),
-        full={chapter: _sum_up(group) for chapter, group in records.items()},
-    )
-    cards = templates.get_template("cards.md").render(
-        chapters=[describe_chapter(chapter, rows, records) for chapter in ARTICLES]
-    )
-    return {
-        "cards.txt": cards.rstrip() + "\n",
-        "scoreboard.md": scoreboard + "\n",
-        "full_runs.md": full_runs.rstrip() + "\n",
-        "status.md": status + "\n",
-        "totals.txt": totals + "\n",
-        "_static/records.csv": _write_csv(records),
+        "runs": runs,
+        "say_devices": _say_devices,
+        "say_hours": _say_hours,
+        "smoke": read_smoke_runs(),
+        "totals": say_totals(numbers, claims, frames),
+        "verdicts": VERDICTS,
     }
+    pages = {
+        name: templates.get_template(template).render(context).rstrip() + "\n"
+        for name, template in {
+            "cards.txt": "cards.md",
+            "scoreboard.md": "scoreboard.md",
+            "full_runs.md": "full_runs.md",
+            "status.md": "status.md",
+        }.items()
+    }
+    totals = context["totals"] + "\n"
+    return {**pages, "totals.txt": totals, "_static/records.csv": _write_csv(records)}
 
 
 def describe_chapter(
-    chapter: str, rows: Iterable[Row], records: Mapping[str, Sequence[Record]]
+    chapter: str, numbers: Iterable[Number], claims: Iterable[Judged]
 ) -> dict[str, str]:
-    """Sums a chapter up for the first page.
-
-    Args:
-        chapter: Name of a chapter.
-        rows: All rows, see `list_rows`.
-        records: Dict of chapter to its records of full runs.
+    """Sums a chapter up for the first page: its question, the headline's answer.
 
     Returns:
         Dict of `name`, `question`, `result` and `verdicts`, all text.
     """
     article = ARTICLES[chapter]
-    mine = [row for row in rows if row.chapter == chapter]
-    said = [f"{count} {name}" for name, count in count_verdicts(mine).items() if count]
+    mine = [each for each in claims if each.claim.chapter == chapter]
+    head = next(each for each in mine if each.claim.name == article["headline"])
+    result = f"{head.claim.text} The article has {head.article}"
+    if head.ours:
+        result += f", we have **{head.effect}** ({head.protocol}): *{head.verdict}*."
+    else:
+        result += "; our runs are still to be made."
+    rows = [number for number in numbers if number.chapter == chapter]
     return {
         "name": chapter,
         "question": article["question"],
-        "result": _say_gap(article, chapter, records[chapter]),
-        "verdicts": f"{len(mine)} published numbers: {', '.join(said)}",
+        "result": result,
+        "verdicts": (
+            f"Published numbers: {_say_counts(rows, VERDICTS)}. "
+            f"Claims: {_say_counts(mine, CLAIM_VERDICTS)}"
+        ),
     }
 
 
-def _say_gap(article, chapter, records):
-    if not records:
-        return "Its full runs need a GPU and are still to be made."
-    if "gap" not in article:
-        return f"Its full runs are {len(records)} so far."
-    metric, method, baseline = article["gap"]
-    pairs = pair_scores(group_records(records), metric, method, baseline)
-    if not pairs[0]:
-        return f"Its full runs are {len(records)} so far."
-    published = read_published(chapter, metric)
-    names = article.get("published_gap", (method, baseline))
-    theirs = 100 * (published[names[0]] - published[names[1]])
-    ours, _ = paired_difference(*pairs)
-    half = "" if ours.half_width is None else f" ± {100 * ours.half_width:.2f}"
+def say_totals(
+    numbers: Sequence[Number],
+    claims: Sequence[Judged],
+    frames: Mapping[str, pd.DataFrame],
+) -> str:
+    """Says what became of the published numbers and claims."""
+    runs = pd.concat(frames.values())
     return (
-        f"{method} against {baseline}: **{100 * ours.mean:+.2f}{half}** points "
-        f"(n = {ours.n}); the article has {theirs:+.2f}."
+        f"Of **{len(numbers)}** published numbers: "
+        f"{_say_counts(numbers, VERDICTS, '**')}. Of **{len(claims)}** claims: "
+        f"{_say_counts(claims, CLAIM_VERDICTS, '**')}. Ours rest on **{len(runs)}** "
+        f"runs, {runs['hours'].sum() if len(runs) else 0:.0f} hours of computing."
     )
 
 
-def _sum_up(records):
-    if not records:
-        return [0, *["-"] * 5]
-    dates = [record["date"] for record in records]
+def _say_counts(judged, verdicts, mark=""):
+    counts = count_verdicts(judged, verdicts)
+    plural = {"agrees": "agree", "differs": "differ"}
+    names = {
+        name: name if n == 1 else plural.get(name, name) for name, n in counts.items()
+    }
+    return ", ".join(f"{mark}{n}{mark} {names[name]}" for name, n in counts.items())
 
-    def collect(read):
-        return join_values(records, read)
 
-    return [
-        len(records),
-        collect(lambda record: record["seed"]),
-        max(dates)[:10],
-        _say_hours(records),
-        collect(lambda record: record["environment"]["device"]),
-        collect(read_commit),
+def read_run(path: str | pathlib.Path) -> dict[str, str]:
+    """Reads when an executed notebook was run, for how long, and on what.
+
+    Returns:
+        Dict of `run`, `date`, `time`, `commit` and `versions` to text; "-" for what
+        the notebook does not say.
+    """
+    metadata: dict[str, Any] = json.loads(pathlib.Path(path).read_text("utf-8"))[
+        "metadata"
     ]
+    found = dict.fromkeys(("run", "date", "time", "commit", "versions"), "-")
+    timing = metadata.get("papermill")
+    if timing:
+        given = {**find_parameters(path), **timing["parameters"]}
+        profile = given.pop("profile", "-")
+        changed = [f"{name} = {given[name]}" for name in given if given[name]]
+        found["run"] = ", ".join([profile, *changed])
+        found["date"] = timing["end_time"][:10]
+        found["time"] = f"{timing['duration'] / 60:.1f} minutes"
+    return found | metadata.get("tutorials", {})
 
 
-def say_totals(rows: Sequence[Row], records: Mapping[str, Sequence[Record]]) -> str:
-    """Says what became of the published numbers."""
-    runs = {find_path(record): record for row in rows for record in row.records}
-    number = sum(len(group) for group in records.values())
-    hours = sum_hours(runs.values())
-    counts = count_verdicts(rows).items()
-    said = ", ".join(f"**{count}** {name}" for name, count in counts if count)
-    return (
-        f"Of **{len(rows)}** published numbers: {said}. Ours rest on **{len(runs)}** "
-        f"full runs, {hours:.0f} hours of computing; **{number - len(runs)}** "
-        f"more answer what the articles leave open."
-    )
+def keep_smoke_runs() -> None:
+    """Keeps when all chapters were last run at profile `smoke`, and for how long.
+
+    Raises:
+        ChapterError: a chapter was not run at `smoke`, or with other parameters than
+            the profile's.
+    """
+    found = []
+    for chapter in ARTICLES:
+        path = executed_path(chapter, "smoke")
+        run = read_run(path) if path.is_file() else {"run": "not there"}
+        if run["run"] != "smoke":
+            raise ChapterError(
+                f"{path} must be a run of profile smoke as it is, from "
+                f"`tutorials run --all`; it is {run['run']}."
+            )
+        found.append({"chapter": chapter, **run})
+    write_text(book_folder() / "smoke.json", json.dumps(found, indent=1) + "\n")
+
+
+def read_smoke_runs() -> list[dict[str, str]]:
+    """Reads what `keep_smoke_runs` kept: none, or a dict a chapter."""
+    path = book_folder() / "smoke.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+
+
+def name_place(record: Record) -> str:
+    """Names the anchor of a variant's runs."""
+    return write_words(f"{record['chapter']} {record['variant']}")
+
+
+def name_section(title: str) -> str:
+    """Names the anchor of a section, as Sphinx does."""
+    return re.sub("[^a-z0-9]+", "-", title.lower()).strip("-")
+
+
+def _sum_up(frame):
+    rows = []
+    for profile, runs in frame.groupby("profile"):
+        cells = (runs["seed"].astype(str), runs["device"], runs["commit"])
+        seeds, devices, commits = (", ".join(sorted(set(each))) for each in cells)
+        hours = f"{runs['hours'].sum():.1f}"
+        rows.append(
+            [profile, len(runs), seeds, max(runs["date"])[:10], hours, devices, commits]
+        )
+    return rows or [["-", 0, *["-"] * 5]]
 
 
 def _say_hours(records):
-    return f"{sum_hours(records):.1f}" if records else "-"
+    seconds = sum(record["timing"]["wall_seconds"] for record in records)
+    return f"{seconds / 3600:.1f}" if records else "-"
 
 
 def _say_devices(records):
@@ -187,19 +250,16 @@ def _say_devices(records):
     return ", ".join(sorted(names)) or "-"
 
 
-def name_place(record: Record) -> str:
-    """Names the anchor of a variant's runs."""
-    return write_words(f"{record['chapter']} {record['variant']}")
-
-
 def _list_runs(records):
     lines, seen = [], set()
     for record in sorted(records, key=lambda each: (each["variant"], each["seed"])):
         metrics, environment = record["metrics"], record["environment"]
         accuracy = metrics.get("test_accuracy", metrics.get("tta_accuracy"))
         # None where it is not known.
-        changed = record["git"]["clean"] is False
+        changed = ", with changes" if record["git"]["clean"] is False else ""
+        place = name_place(record)
         cells = [
+            record["profile"],
             "-" if accuracy is None else f"{100 * accuracy:.2f}",
             f"{record['timing']['wall_seconds'] / 60:.1f}",
             f"{record['timing']['images_per_second']:.0f}",
@@ -207,13 +267,11 @@ def _list_runs(records):
             environment["cores"],
             environment["versions"]["keras"],
             record["date"][:10],
-            read_commit(record) + (", with changes" if changed else ""),
+            (record["git"]["commit"] or "unknown")[:10] + changed,
         ]
-        place = name_place(record)
         lines.append(
             {
-                "variant": record["variant"],
-                "seed": record["seed"],
+                **{name: record[name] for name in ("variant", "seed")},
                 "place": None if place in seen else place,
                 "path": find_path(record),
                 "cells": cells,
@@ -224,25 +282,23 @@ def _list_runs(records):
 
 
 def _write_csv(records):
-    lines = [_flatten(record) for group in records.values() for record in group]
-    columns = list(dict.fromkeys(name for line in lines for name in line))
-    file = io.StringIO()
-    writer = csv.DictWriter(file, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(lines)
-    return file.getvalue()
-
-
-def _flatten(record):
-    environment = record["environment"]
-    return {
-        **{name: record[name] for name in ("chapter", "variant", "seed", "date")},
-        **record["metrics"],
-        **record["timing"],
-        **{name: environment[name] for name in ("device", "cores", "backend")},
-        **environment["versions"],
-        "commit": record["git"]["commit"],
-        "images": record["data"]["name"],
-        "sha256": record["data"]["sha256"],
-        "parameters": json.dumps(record["parameters"]),
-    }
+    lines = [
+        {
+            **{name: record[name] for name in ("chapter", "variant", "seed")},
+            **{name: record[name] for name in ("profile", "date")},
+            **record["metrics"],
+            **record["timing"],
+            **{
+                name: record["environment"][name]
+                for name in ("device", "cores", "backend")
+            },
+            **record["environment"]["versions"],
+            "commit": record["git"]["commit"],
+            "images": record["data"]["name"],
+            "sha256": record["data"]["sha256"],
+            "parameters": json.dumps(record["parameters"]),
+        }
+        for group in records.values()
+        for record in group
+    ]
+    return pd.DataFrame(lines, dtype=object).to_csv(index=False, lineterminator="\n")

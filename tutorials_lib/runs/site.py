@@ -1,8 +1,9 @@
-"""Builds the pages with Jupyter Book."""
+"""Builds the pages with Jupyter Book, and keeps their repository's address."""
 
 import contextlib
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -10,7 +11,10 @@ import tempfile
 
 from tutorials_lib.runs.chapters import ChapterError, book_folder, executed_path
 from tutorials_lib.runs.profiles import CHAPTERS, PROFILES
+from tutorials_lib.runs.storage import write_text
 from tutorials_lib.support.checks import check_choice
+
+INSTALL_ADDRESS = re.compile(r'"(git\+https://[^"]*)"')
 
 
 def build_site(
@@ -39,35 +43,25 @@ def build_site(
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=target.parent):
             pass
+    # The command of this very environment, whether or not it is activated.
+    program = pathlib.Path(sys.executable).with_name("jupyter-book")
+    if not program.is_file():
+        raise ChapterError(
+            "jupyter-book is missing: `pip install --editable '.[book]'` in the "
+            "project's folder brings it."
+        )
     with tempfile.TemporaryDirectory(prefix="tutorials-build-") as folder:
         stage = pathlib.Path(folder)
         with _explain_writing(stage):
-            shutil.copytree(
-                book,
-                stage / "book",
-                ignore=shutil.ignore_patterns(".ipynb_checkpoints"),
-            )
+            ignored = shutil.ignore_patterns(".ipynb_checkpoints")
+            shutil.copytree(book, stage / "book", ignore=ignored)
             shutil.copy(root / "_config.yml", stage)
-        if profile is not None:
-            check_choice("profile", profile, PROFILES)
-            for chapter in CHAPTERS:
-                executed = executed_path(chapter, profile)
-                if not executed.is_file():
-                    raise ChapterError(
-                        f"{chapter} has not been run at profile {profile}: "
-                        f"`tutorials run {chapter} --profile {profile}` does that."
-                    )
-                shutil.copy(executed, stage / "book")
-        # The command of this very environment, whether or not it is activated.
-        program = pathlib.Path(sys.executable).with_name("jupyter-book")
+            if profile is not None:
+                for executed in _find_executed(profile):
+                    shutil.copy(executed, stage / "book")
         command = [str(program), "build", str(stage / "book")]
         command += ["--config", str(stage / "_config.yml"), "--path-output", folder]
         command += ["-W", "-n", "--keep-going", "--quiet"]
-        if not program.is_file():
-            raise ChapterError(
-                "jupyter-book is missing: `pip install --editable '.[book]'` in the "
-                "project's folder brings it."
-            )
         done = subprocess.run(command, cwd=stage, check=False)
         pages = stage / "_build" / "html"
         if done.returncode or not (pages / "index.html").is_file():
@@ -78,6 +72,19 @@ def build_site(
         with _explain_writing(target):
             _replace_folder(pages, target)
     return target / "index.html"
+
+
+def _find_executed(profile):
+    """The notebooks of all chapters as last executed at a profile."""
+    check_choice("profile", profile, PROFILES)
+    found = {chapter: executed_path(chapter, profile) for chapter in CHAPTERS}
+    for chapter, path in found.items():
+        if not path.is_file():
+            raise ChapterError(
+                f"{chapter} has not been run at profile {profile}: "
+                f"`tutorials run {chapter} --profile {profile}` does that."
+            )
+    return found.values()
 
 
 def _check_target(target):
@@ -119,3 +126,50 @@ def _explain_writing(folder):
             f"the pages cannot be written to {folder} ({why}); pages that stood "
             f"there before are left as they were."
         ) from error
+
+
+def read_address() -> str:
+    """Reads the repository's address from `_config.yml`, where alone it stands.
+
+    Raises:
+        ChapterError: there is none, or it is not an https address.
+    """
+    import yaml
+
+    text = (book_folder().parent / "_config.yml").read_text(encoding="utf-8")
+    address = yaml.safe_load(text).get("repository", {}).get("url")
+    if not re.fullmatch(r"https://[^\s\"']+", str(address)):
+        raise ChapterError(
+            f"_config.yml must hold `repository: url:` with an https address; "
+            f"got {address!r}."
+        )
+    return address
+
+
+def stamp_address() -> list[str]:
+    """Copies the repository's address into the first code cell of every chapter.
+
+    Returns:
+        Names of the chapters that changed.
+
+    Raises:
+        ChapterError: a chapter's first code cell holds no address to replace.
+    """
+    import nbformat
+
+    from tutorials_lib.runs.notebooks import read_notebook
+
+    address = f'"git+{read_address()}"'
+    changed = []
+    for chapter in CHAPTERS:
+        path = book_folder() / f"{chapter}.ipynb"
+        notebook = read_notebook(path)
+        cell = next(cell for cell in notebook.cells if cell.cell_type == "code")
+        stamped, found = INSTALL_ADDRESS.subn(address, cell.source)
+        if found != 1:
+            raise ChapterError(f"{path}: the first code cell must hold one address.")
+        if stamped != cell.source:
+            cell.source = stamped
+            write_text(path, nbformat.writes(notebook) + "\n")
+            changed.append(chapter)
+    return changed

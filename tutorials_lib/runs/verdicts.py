@@ -1,22 +1,37 @@
-"""The rule of verdicts: may a published number and ours differ by chance alone?"""
+"""The rules of verdicts: does a number of ours agree, is a claim seen in our runs?"""
 
 import dataclasses
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-from tutorials_lib.runs.articles import ARTICLES
-from tutorials_lib.runs.records import Record
-from tutorials_lib.runs.tables import group_records, read_metric
+import pandas as pd
+
+from tutorials_lib.runs.articles import ARTICLES, CLAIMS, Claim
+from tutorials_lib.runs.estimates import (
+    Estimate,
+    Records,
+    bootstrap_gain,
+    describe_metric,
+    paired,
+    ratio,
+    show_table,
+    tabulate,
+)
+from tutorials_lib.runs.records import Record, RecordError, read_arrays
 from tutorials_lib.support.data import SPECIFICATIONS
 from tutorials_lib.support.statistics import Interval, binomial_error, mean_interval
 
-VERDICTS = ("reproduced", "differs", "not judged", "not run")
+VERDICTS = ("agrees", "differs", "not judged", "not run")
+CLAIM_VERDICTS = (
+    *("seen", "smaller", "not seen", "undecided", "opposite"),
+    "not run",
+)
 # Of a normal distribution, 95% lie within so many standard errors.
 WIDE = 1.96
 
 
 @dataclasses.dataclass(frozen=True)
-class Row:
+class Number:
     """A published number and what stands beside it.
 
     Attributes:
@@ -25,63 +40,48 @@ class Row:
         metric: Name of the metric.
         published: The article's number.
         records: Records of our full runs of it, by seed.
+        ours: Their mean; None where there are none.
     """
 
     chapter: str
     variant: str
     metric: str
     published: float
-    records: tuple[Record, ...]
-
-    @property
-    def values(self) -> list[float]:
-        """Our numbers, one for each record."""
-        return read_metric(self.records, self.metric)
-
-    @property
-    def interval(self) -> Interval | None:
-        """Mean and interval of our numbers; None where there are none."""
-        return mean_interval(self.values) if self.records else None
-
-    @property
-    def difference(self) -> float:
-        """Our mean minus the article's number."""
-        return mean_interval(self.values).mean - self.published
+    records: tuple[Record, ...] = ()
+    ours: Estimate | None = None
 
     @property
     def tolerance(self) -> float | None:
         """How far the two may lie apart, see `find_tolerance`."""
-        if self.metric.startswith("seconds"):
+        if self.ours is None or self.metric.startswith("seconds"):
             return None
         n = None
         if self.metric.endswith("accuracy"):
             specification = SPECIFICATIONS[ARTICLES[self.chapter]["dataset"]]
             part = self.metric.startswith("train")
             n = specification.train_images if part else specification.test_images
-        return find_tolerance(self.published, mean_interval(self.values), n)
+        return find_tolerance(self.published, self.ours.interval, n)
 
     @property
     def verdict(self) -> str:
         """One of `VERDICTS`."""
-        if not self.records:
+        if self.ours is None:
             return "not run"
         if self.tolerance is None:
             return "not judged"
-        return "reproduced" if abs(self.difference) <= self.tolerance else "differs"
+        near = abs(self.ours.mean - self.published) <= self.tolerance
+        return "agrees" if near else "differs"
 
     @property
-    def unit(self) -> str:
-        """What is to be said of the unit beside the metric's name."""
-        return ", %" if self.metric.endswith("accuracy") else ""
+    def title(self) -> str:
+        """The metric's name with its unit."""
+        unit = describe_metric(self.metric)[2]
+        return self.metric.replace("_", " ") + (", %" if unit == "%" else "")
 
-    def format(self, value: float | None, sign: str = "") -> str:
-        """Writes a number of this metric: percent, loss or seconds; None as a dash."""
-        if value is None:
-            return "-"
-        if self.unit:
-            return f"{100 * value:{sign}.2f}"
-        digits = 1 if self.metric.startswith("seconds") else 4
-        return f"{value:{sign}.{digits}f}"
+    def write(self, value: float | None, sign: str = "") -> str:
+        """Writes a number of this metric; None as a dash."""
+        written = Estimate(mean_interval([0]), *describe_metric(self.metric))
+        return "-" if value is None else written.write(value, sign)
 
 
 def find_tolerance(
@@ -115,61 +115,216 @@ def find_tolerance(
     return math.hypot(half, theirs)
 
 
-def list_rows(records: Mapping[str, Sequence[Record]]) -> list[Row]:
+def list_numbers(records: Mapping[str, Records]) -> list[Number]:
     """Lists all published numbers, in the order of the chapters.
 
     Args:
-        records: Dict of chapter to its records of full runs.
-
-    Returns:
-        A list of `Row`.
+        records: Dict of chapter to its records; those of profile `full` count.
     """
-    return [
-        Row(chapter, variant, metric, published, tuple(ours))
-        for chapter, article in ARTICLES.items()
-        for variant, numbers in article["published"].items()
-        for metric, published in zip(article["metrics"], numbers, strict=True)
-        for ours in [find_ours(chapter, variant, metric, records[chapter])]
-        if published is not None
-    ]
+    numbers = []
+    for chapter, article in ARTICLES.items():
+        frame = tabulate(records[chapter])
+        frame = frame[frame["profile"] == "full"]
+        for variant, published in article["published"].items():
+            for metric, number in zip(article["metrics"], published, strict=True):
+                if number is None:
+                    continue
+                runs = find_runs(frame, chapter, variant, metric)
+                ours = None
+                if len(runs):
+                    scores = mean_interval(runs[metric])
+                    ours = Estimate(scores, *describe_metric(metric))
+                found = tuple(runs["record"])
+                numbers.append(Number(chapter, variant, metric, number, found, ours))
+    return numbers
 
 
-def find_ours(
-    chapter: str, variant: str, metric: str, records: Iterable[Record]
-) -> list[Record]:
-    """Finds our runs of what an article's number is of.
+def find_runs(
+    frame: pd.DataFrame, chapter: str, variant: str, metric: str
+) -> pd.DataFrame:
+    """Finds our runs of what an article's number is of, by seed.
 
     Args:
+        frame: The chapter's runs at profile `full`.
         chapter: Name of a chapter.
         variant: What the number is of, as `ARTICLES` names it.
-        metric: Name of the metric; records without it are left out.
-        records: The chapter's records.
+        metric: Name of the metric; runs without it are left out.
 
     Returns:
-        A list of records, in order of seeds; empty where they are not all there.
-
-    Raises:
-        ValueError: two records are of the same variant and seed.
+        The runs; none where those of a mean are not all there.
     """
-    groups = group_records(records)
-    found = []
-    for name, seeds in (
-        ARTICLES[chapter].get("ours", {}).get(variant, [(variant, None)])
-    ):
-        part = [
-            record
-            for record in groups.get(name, [])
-            if (seeds is None or record["seed"] in seeds)
-            # Seconds are no metric, but every run has them.
-            and (metric in record["metrics"] or metric.startswith("seconds"))
-        ]
-        if seeds is not None and len(part) < len(seeds):
-            return []
-        found += part
-    return sorted(found, key=lambda record: record["seed"])
+    if metric not in frame:
+        return frame[:0]
+    parts = []
+    ours = ARTICLES[chapter].get("ours", {})
+    for name, seeds in ours.get(variant, [(variant, None)]):
+        part = frame[(frame["variant"] == name) & frame[metric].notna()]
+        if seeds is not None:
+            part = part[part["seed"].isin(seeds)]
+            if len(part) < len(seeds):
+                return frame[:0]
+        parts.append(part)
+    return pd.concat(parts).sort_values("seed")
 
 
-def count_verdicts(rows: Iterable[Row]) -> dict[str, int]:
-    """Returns how many rows have each of `VERDICTS`."""
-    found = [row.verdict for row in rows]
-    return {verdict: found.count(verdict) for verdict in VERDICTS}
+@dataclasses.dataclass(frozen=True)
+class Judged:
+    """A claim, our effect and the verdict.
+
+    Attributes:
+        claim: The `Claim`.
+        ours: Our effect; None where there are no runs.
+        profile: At which profile; None where there are no runs.
+        verdict: One of `CLAIM_VERDICTS`.
+    """
+
+    claim: Claim
+    ours: Estimate | None = None
+    profile: str | None = None
+    verdict: str = "not run"
+
+    @property
+    def article(self) -> str:
+        """The article's effect, written as ours is."""
+        if self.claim.kind == "ratio":
+            return f"{self.claim.effect:.2f} times"
+        return f"{100 * self.claim.effect:+.2f} points"
+
+    @property
+    def protocol(self) -> str:
+        """On what ours rests: seeds or test images, and the profile."""
+        return f"{self.ours:n}, {self.profile}" if self.ours else ""
+
+    @property
+    def effect(self) -> str:
+        """Our effect with its interval, without what it rests on."""
+        return f"{self.ours:short} {self.ours.unit}" if self.ours else ""
+
+
+def judge_effect(
+    effect: float, ours: Interval, margin: float | None = None, none: float = 0
+) -> str:
+    """Judges a claim by our interval.
+
+    Above no effect and reaching the article's: *seen*; above no effect and below the
+    article's: *smaller*; holds no effect and not the article's: *not seen*; holds both,
+    as where one seed gives no interval: *undecided*; below no effect: *opposite*. Where
+    the claim is that there is no difference: within the margin *seen*, beyond it
+    *opposite*, else *undecided*.
+
+    Args:
+        effect: The article's effect, above `none`.
+        ours: Interval of ours.
+        margin: Of a claim that there is no difference.
+        none: What no effect is: 0 of a difference, 1 of a ratio.
+    """
+    if margin is not None:
+        if -margin <= ours.low and ours.high <= margin:
+            return "seen"
+        beyond = ours.low > margin or ours.high < -margin
+        return "opposite" if beyond else "undecided"
+    if ours.high < none:
+        return "opposite"
+    reaches = ours.high >= effect
+    if ours.low > none:
+        return "seen" if reaches else "smaller"
+    return "undecided" if reaches else "not seen"
+
+
+def judge_claims(
+    records: Mapping[str, Records], claims: Iterable[Claim] = CLAIMS
+) -> list[Judged]:
+    """Judges claims by our runs at profile `full`, or at `laptop` where there are none.
+
+    Args:
+        records: Dict of chapter to its records, of either profile.
+        claims: The claims.
+    """
+    frames = {chapter: tabulate(group) for chapter, group in records.items()}
+    judged = []
+    for claim in claims:
+        frame = frames[claim.chapter]
+        found = Judged(claim)
+        for profile in ("full", "laptop"):
+            ours = measure_effect(frame[frame["profile"] == profile], claim)
+            if ours is not None:
+                none = 1 if claim.kind == "ratio" else 0
+                said = judge_effect(claim.effect, ours.interval, claim.margin, none)
+                found = Judged(claim, ours, profile, said)
+                break
+        judged.append(found)
+    return judged
+
+
+def measure_effect(frame: pd.DataFrame, claim: Claim) -> Estimate | None:
+    """Measures a claim's effect in runs of one profile; None where they are missing."""
+    if claim.kind == "ensemble":
+        return _measure_ensemble(frame, claim)
+    pairs = [(claim.variant, claim.baseline)]
+    # Where the full profile has the article's schedule too, beside a shorter one.
+    ours = ARTICLES[claim.chapter].get("ours", {})
+    if set(pairs[0]) <= set(ours):
+        pairs.insert(0, tuple(ours[name][0][0] for name in pairs[0]))
+    for pair in pairs:
+        if claim.kind == "ratio":
+            found = ratio(frame, claim.metric, *pair)
+        else:
+            found = paired(frame, claim.metric, *pair, claim.baseline_metric)
+        if found is not None:
+            return found
+    return None
+
+
+def _measure_ensemble(frame, claim):
+    """By bootstrap over test images, for which the run keeps who was right.
+
+    Its arrays are `right` and `members_right`, (images) and (members, images); a run
+    without them gives its gain without an interval.
+    """
+    runs = frame[frame["variant"].str.startswith(f"{claim.variant} of")]
+    if runs.empty:
+        return None
+    record = max(runs["record"], key=lambda each: int(each["variant"].split()[-1]))
+    try:
+        arrays = read_arrays(record)
+        return bootstrap_gain(arrays["right"], arrays["members_right"])
+    except (RecordError, KeyError):
+        pass
+    hashes = record["parameters"].get("answers", ())
+    members = [
+        each["metrics"][claim.metric]
+        for each in frame["record"]
+        if each.get("arrays", {}).get("sha256") in hashes
+    ]
+    if not members:
+        return None
+    gain = record["metrics"][claim.metric] - sum(members) / len(members)
+    return Estimate(mean_interval([gain]), 100, 2, "points", True, None, "ensemble")
+
+
+def show_claims(records: Records, *names: str) -> None:
+    """Shows claims of a chapter's article: its effect, ours, and the verdict.
+
+    Args:
+        records: Records of the chapter.
+        *names: Names of claims, see `articles.CLAIMS`; none shows all.
+    """
+    frame = tabulate(records)
+    chapters = set(frame["chapter"])
+    claims = [claim for claim in CLAIMS if claim.chapter in chapters]
+    known = {claim.name: claim for claim in claims}
+    chosen = [known[name] for name in names] if names and known else claims
+    rows = [
+        [each.claim.text, each.article, each.effect, each.protocol, each.verdict]
+        for each in judge_claims({chapter: frame for chapter in chapters}, chosen)
+        if each.ours
+    ]
+    show_table(["claim", "article", "ours ± 95%", "from", "verdict"], rows)
+
+
+def count_verdicts(
+    judged: Iterable[Number | Judged], verdicts: Sequence[str]
+) -> dict[str, int]:
+    """Returns how many have each verdict, without those that none has."""
+    found = [each.verdict for each in judged]
+    return {name: found.count(name) for name in verdicts if name in found}

@@ -1,0 +1,389 @@
+"""Chapters as files, as programs, and as assertions; how notebooks are run."""
+
+import importlib.metadata
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+
+import nbformat
+import packaging.requirements
+import packaging.utils
+import pytest
+from stand_ins import make_notebook
+
+from tutorials_lib.runs.chapters import ChapterError, executed_path, find_parameters
+from tutorials_lib.runs.engine import CellOutput
+from tutorials_lib.runs.notebooks import (
+    check_chapters,
+    check_notebooks,
+    hash_pictures,
+    refresh_chapter,
+    run_chapter,
+    run_notebook,
+)
+from tutorials_lib.runs.profiles import CHAPTERS, PROFILES
+from tutorials_lib.runs.storage import runs_folder
+
+BOOK = pathlib.Path(__file__).resolve().parents[2] / "book"
+IGNORE = "nbval-ignore-output"
+
+
+def read(path):
+    return nbformat.read(path, as_version=4)
+
+
+def code_cells(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def tags(cell):
+    return cell.metadata.get("tags", [])
+
+
+def test_every_chapter_is_here_and_in_the_book():
+    contents = (BOOK / "_toc.yml").read_text()
+    assert all(f"file: {chapter}\n" in contents for chapter in CHAPTERS)
+
+
+@pytest.fixture(scope="class", params=CHAPTERS)
+def chapter(request):
+    return request.param
+
+
+@pytest.fixture(scope="class")
+def notebook(chapter):
+    return read(BOOK / f"{chapter}.ipynb")
+
+
+class TestStoredChapter:
+    def test_parameters(self, chapter):
+        parameters = find_parameters(BOOK / f"{chapter}.ipynb")
+        assert parameters.pop("profile") in PROFILES
+        assert not any(parameters.values())
+
+    def test_first_cell_installs_the_package(self, notebook):
+        first = code_cells(notebook)[0].source
+        assert 'find_spec("tutorials_lib") is None' in first
+        assert "pip" in first
+
+    def test_outputs_are_there_and_compared(self, notebook):
+        """A notebook without outputs would pass any comparison."""
+        cells = code_cells(notebook)
+        assert all(cell.execution_count for cell in cells)
+        assert not [cell for cell in cells if "nbval-skip" in tags(cell)]
+        compared = [
+            output
+            for cell in cells
+            if IGNORE not in tags(cell)
+            for output in cell.outputs
+            if output.get("name") == "stdout"
+            or "text/markdown" in output.get("data", {})
+        ]
+        assert len(compared) >= 8
+
+    def test_a_cell_that_is_not_compared_says_why(self, notebook):
+        for cell in code_cells(notebook):
+            if IGNORE in tags(cell):
+                assert cell.source.startswith("# Not compared by nbval: "), cell.source
+
+    def test_clean_and_small(self, chapter, notebook):
+        assert (BOOK / f"{chapter}.ipynb").stat().st_size < 1_000_000
+        for cell in code_cells(notebook):
+            assert "injected-parameters" not in tags(cell)
+            assert not [x for x in cell.outputs if x.get("name") == "stderr"]
+            assert not [x for x in cell.outputs if x.output_type == "error"]
+
+    def test_every_picture_is_described_and_as_it_was_drawn(self, notebook):
+        figures = [cell for cell in code_cells(notebook) if hash_pictures(cell)]
+        assert len(figures) >= 5
+        for cell in figures:
+            shown = cell.metadata.get("mystnb", {})
+            assert len(shown.get("image", {}).get("alt", "")) > 40, cell.source
+            assert shown.get("figure", {}).get("caption", "").endswith("."), cell.source
+            assert cell.metadata["pictures"] == hash_pictures(cell), cell.source
+
+    def test_outputs_are_of_real_images(self, notebook):
+        said = "\n".join(
+            output.text
+            for cell in code_cells(notebook)
+            for output in cell.outputs
+            if output.output_type == "stream"
+        )
+        assert "SAMPLE IMAGES" not in said
+
+
+def test_check_passes_on_the_book():
+    """Every chapter at smoke, every asserted output as stored."""
+    assert check_chapters(CHAPTERS) == 0
+
+
+# Code that a chapter's method stands on, and what a slip would make of it.
+SLIPS = {
+    # The label keeps the first image's class only.
+    "mixup_mnist": "labels = y_train[first]  # ",
+    # The mixing weight of the label is that of the other image.
+    "mixup_fashion_mnist": "labels = mix([y_train[second], y_train[first]]",
+}
+
+
+def cut_before_training(chapter, path):
+    """Writes the chapter up to its training function, for quick checks."""
+    notebook = read(BOOK / f"{chapter}.ipynb")
+    ends = [
+        place for place, x in enumerate(notebook.cells) if x.source.startswith("def tr")
+    ]
+    notebook.cells = notebook.cells[: ends[0]]
+    nbformat.write(notebook, path)
+    return notebook
+
+
+def count_failures(path, capfd):
+    assert check_notebooks([path]) == 1
+    said = capfd.readouterr().out
+    found = re.search(r"(\d+) failed, \d+ passed", said)
+    return int(found.group(1)) if found else 0, said
+
+
+@pytest.mark.parametrize("chapter", SLIPS)
+def test_check_sees_a_wrong_method(tmp_path, chapter, capfd):
+    path = tmp_path / f"{chapter}.ipynb"
+    notebook = cut_before_training(chapter, path)
+    right, changed = "labels = mix([y_train[first], y_train[second]]", 0
+    for cell in code_cells(notebook):
+        changed += right in cell.source
+        cell.source = cell.source.replace(right, SLIPS[chapter])
+    assert changed == 1
+    nbformat.write(notebook, path)
+    failed, said = count_failures(path, capfd)
+    assert failed == 1
+    assert "mixing weight in the label as drawn" in said
+
+
+@pytest.mark.parametrize("tampered", ["text", "picture"])
+def test_check_sees_a_tampered_notebook(tmp_path, tampered, capfd):
+    cells = (
+        "print('every label sums to', 1)",
+        ("import matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.show()"),
+    )
+    path = tmp_path / "a.ipynb"
+    run_notebook(make_notebook(path, *cells), path, {})
+    assert check_notebooks([path]) == 0
+    notebook = read(path)
+    for output in (x for cell in code_cells(notebook) for x in cell.outputs):
+        if tampered == "text" and "text" in output:
+            output.text = output.text.replace("1", "2")
+        if tampered == "picture" and "image/png" in output.get("data", {}):
+            output.data["image/png"] = output.data["image/png"].replace("A", "B", 1)
+    nbformat.write(notebook, path)
+    capfd.readouterr()
+    failed, said = count_failures(path, capfd)
+    if tampered == "text":
+        assert failed == 1
+    else:
+        assert "a stored picture is not the one" in said
+        assert "plt.plot([1, 2])" in said
+
+
+def test_on_jax_through_the_command(tutorials, tmp_path):
+    pytest.importorskip("jax")
+    output = tmp_path / "out.ipynb"
+    done = tutorials(
+        "run", "mixup_fashion_mnist", "--profile", "smoke", "-p", "epochs", "1",
+        "-p", "alphas", "[0.2]", "--output", output, KERAS_BACKEND="jax",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    text = output.read_text()
+    assert "backend jax" in text
+    assert "epochs = 1" in text
+
+
+# What Colab has, as far as a chapter needs it.
+ON_COLAB = ("keras", "jax", "numpy", "pandas", "matplotlib", "pillow", "ipykernel")
+
+
+def list_requirements(*names):
+    """Lists the installed packages that some packages need, themselves included."""
+    found, waiting = set(), list(names)
+    while waiting:
+        name = packaging.utils.canonicalize_name(waiting.pop())
+        if name in found:
+            continue
+        try:
+            needs = importlib.metadata.requires(name) or []
+        except importlib.metadata.PackageNotFoundError:
+            continue
+        found.add(name)
+        for text in needs:
+            need = packaging.requirements.Requirement(text)
+            if need.marker is None or need.marker.evaluate({"extra": ""}):
+                waiting.append(need.name)
+    return found
+
+
+@pytest.fixture(scope="module")
+def colab(tmp_path_factory):
+    """A Python with what Colab has alone, and a clone of this project to install."""
+    home = tmp_path_factory.mktemp("colab")
+    subprocess.run([sys.executable, "-m", "venv", home / "env"], check=True)
+    lent = sysconfig.get_path("purelib", vars={"base": str(home / "env")})
+    # Without a network the package cannot be built apart from what builds it.
+    for name in list_requirements("tensorflow", *ON_COLAB, "hatchling"):
+        distribution = importlib.metadata.distribution(name)
+        tops = {file.parts[0] for file in distribution.files if file.parts[0] != ".."}
+        for top in tops - {"__pycache__"}:
+            if not (target := pathlib.Path(lent) / top).exists():
+                target.symlink_to(distribution.locate_file(top))
+    clone = home / "clone"
+    subprocess.run(["git", "clone", "--quiet", BOOK.parent, clone], check=True)
+    kernel = home / "jupyter" / "kernels" / "colab"
+    kernel.mkdir(parents=True)
+    launch = [str(home / "env" / "bin" / "python"), "-m", "ipykernel_launcher"]
+    specification = {"argv": [*launch, "-f", "{connection_file}"], "language": "python"}
+    specification["display_name"] = "colab"
+    (kernel / "kernel.json").write_text(json.dumps(specification))
+    return home
+
+
+@pytest.mark.parametrize(
+    "chapter",
+    [
+        pytest.param(name, marks=() if name == CHAPTERS[0] else pytest.mark.slow)
+        for name in CHAPTERS
+    ],
+)
+def test_alone_on_a_machine_like_colab(colab, tmp_path, chapter):
+    """One file in an empty folder; its first cell installs the package from a clone."""
+    python = colab / "env" / "bin" / "python"
+    absent = [python, "-c", "import keras, IPython, papermill"]
+    done = subprocess.run(absent, capture_output=True, text=True, check=False)
+    assert "No module named 'papermill'" in done.stderr
+    remove = [python, "-m", "pip", "uninstall", "--quiet", "--yes", "tutorials_lib"]
+    subprocess.run(remove, check=True, capture_output=True)
+    shutil.copy(BOOK / f"{chapter}.ipynb", tmp_path)
+    environment = {
+        **os.environ,
+        "TUTORIALS_ADDRESS": f"git+file://{colab / 'clone'}",
+        "JUPYTER_PATH": str(colab / "jupyter"),
+        "PIP_NO_INDEX": "1",
+        "PIP_NO_BUILD_ISOLATION": "0",
+    }
+    environment.pop("TUTORIALS_RUNS")
+    environment.pop("PYTHONPATH", None)
+    command = [sys.executable, "-m", "papermill", f"{chapter}.ipynb", "out.ipynb"]
+    command += ["--no-progress-bar", "-k", "colab", "-p", "profile", "smoke"]
+    done = subprocess.run(
+        command,
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "SAMPLE IMAGES, NOT" in (tmp_path / "out.ipynb").read_text()
+    # This run's own records stay in the folder.
+    written = (tmp_path / "tutorials_runs" / "smoke" / chapter).glob("*.json")
+    assert len(list(written)) >= 4
+
+
+class TestRun:
+    def test_a_failure_keeps_the_old_output_and_names_the_cell(self, tmp_path):
+        cells = "x = 1", "raise KeyError('lost')", "3"
+        path = make_notebook(tmp_path / "a.ipynb", *cells)
+        target = tmp_path / "out" / "a.ipynb"
+        target.parent.mkdir()
+        target.write_text("the old output")
+        with pytest.raises(ChapterError) as caught:
+            run_notebook(path, target, {"epochs": 1})
+        kept = runs_folder() / "failed" / "a.ipynb"
+        for said in ("cell [4]", "KeyError", "lost", "raise KeyError", str(kept)):
+            assert said in str(caught.value)
+        assert "KeyError" in kept.read_text()
+        assert target.read_text() == "the old output"
+        assert [path.name for path in target.parent.iterdir()] == ["a.ipynb"]
+
+    @pytest.mark.parametrize(
+        ("cell", "said"),
+        [
+            ("import time; time.sleep(60)", r"(?i)time"),
+            # Status 0 is no success.
+            ("import sys; sys.exit(0)", "failed"),
+        ],
+    )
+    def test_a_cell_that_never_ends_or_ends_all(self, tmp_path, cell, said):
+        path = make_notebook(tmp_path / "a.ipynb", cell, "y = 2")
+        with pytest.raises(ChapterError, match=said):
+            run_notebook(path, tmp_path / "out.ipynb", {}, cell_timeout=2)
+        assert not (tmp_path / "out.ipynb").exists()
+
+    def test_what_is_kept_and_what_is_shown(self, tmp_path, capsys):
+        cell = (
+            "import os, sys\nprint('\\x1b[31mred\\x1b[0m', epochs, os.getcwd())\n"
+            "print('noise', file=sys.stderr)\nprint(os.environ['TF_CPP_MIN_LOG_LEVEL'])"
+        )
+        path = make_notebook(tmp_path / "a.ipynb", cell)
+        run_notebook(path, tmp_path / "out" / "b.ipynb", {"epochs": 7})
+        notebook = read(tmp_path / "out" / "b.ipynb")
+        assert notebook.metadata.papermill.parameters == {"epochs": 7}
+        assert notebook.metadata.papermill.duration > 0
+        assert str(tmp_path) not in json.dumps(notebook.metadata)
+        assert "papermill" not in json.dumps(notebook.cells)
+        (output,) = notebook.cells[-1].outputs
+        assert output.text.endswith(f" 7 {tmp_path}\n3\n")
+        # A log holds no colours, and no progress bar runs into the lines.
+        assert capsys.readouterr().out == f"red 7 {tmp_path}\n3\n"
+        assert [path.name for path in (tmp_path / "out").iterdir()] == ["b.ipynb"]
+
+    def test_lines_are_shown_whole(self, capsys):
+        output = CellOutput()
+        for text in ("one", " line\ntwo", " lines\n"):
+            output.write(text)
+            output.flush()
+        assert capsys.readouterr().out == "one line\ntwo lines\n"
+
+
+@pytest.fixture
+def chapter_source(tmp_path, monkeypatch):
+    """A notebook that stands for a chapter."""
+    path = make_notebook(
+        tmp_path / "mixup_mnist.ipynb", "x = profile", parameters="profile = 'laptop'"
+    )
+    monkeypatch.setattr("tutorials_lib.runs.notebooks.check_run", lambda *_: path)
+    monkeypatch.setattr("tutorials_lib.runs.notebooks.write_pages", list)
+    return path
+
+
+def test_in_place_at_the_profile_of_the_notebook(chapter_source):
+    assert refresh_chapter("mixup_mnist") == chapter_source
+    notebook = read(chapter_source)
+    assert len(notebook.cells) == 2
+    assert all(cell.execution_count for cell in notebook.cells)
+    assert notebook.metadata.tutorials.versions.startswith("python")
+
+
+def test_changed_parameters_leave_the_profile_s_notebook(chapter_source):
+    as_it_is = run_chapter("mixup_mnist", "full", {"max_minutes": 5})
+    assert as_it_is == executed_path("mixup_mnist", "full")
+    before = as_it_is.read_bytes()
+    changed = run_chapter("mixup_mnist", "full", {"epochs": 1})
+    assert changed.parent == as_it_is.parent
+    assert as_it_is.read_bytes() == before
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"cells": ['])
+def test_damaged_notebook(tmp_path, text):
+    (tmp_path / "a.ipynb").write_text(text)
+    with pytest.raises(ChapterError, match=r"a\.ipynb is no readable notebook"):
+        find_parameters(tmp_path / "a.ipynb")
+
+
+@pytest.mark.parametrize("source", ["epochs = 2 * 3", "import os", "a, b = 1, 2"])
+def test_parameters_must_be_literals(tmp_path, source):
+    path = make_notebook(tmp_path / "a.ipynb", parameters=source)
+    with pytest.raises(ChapterError, match="line 1 of the parameters cell"):
+        find_parameters(path)

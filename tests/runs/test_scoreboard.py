@@ -1,0 +1,315 @@
+"""The rules of verdicts by hand, and the pages made of records."""
+
+import csv
+import io
+import json
+import math
+import re
+import shutil
+
+import numpy as np
+import pytest
+from stand_ins import NONE, RECORD, make_group, make_notebook, make_record
+
+from tutorials_lib.runs import scoreboard
+from tutorials_lib.runs.articles import ARTICLES, CLAIMS
+from tutorials_lib.runs.chapters import ChapterError, book_folder, executed_path
+from tutorials_lib.runs.estimates import NO_RUNS
+from tutorials_lib.runs.records import find_path, read_records, write_arrays
+from tutorials_lib.runs.verdicts import (
+    find_tolerance,
+    judge_claims,
+    list_numbers,
+    show_claims,
+)
+from tutorials_lib.support.statistics import mean_interval
+
+
+def find_number(records, variant="none", metric="test_accuracy"):
+    (number,) = (
+        each
+        for each in list_numbers(records)
+        if records[each.chapter] and (each.variant, each.metric) == (variant, metric)
+    )
+    return number
+
+
+class TestNumbers:
+    def test_an_accuracy_by_hand(self):
+        # Student's half-width is 4.303 * 0.001 / sqrt 3; the article's standard error
+        # on 10,000 images is 0.0913 points.
+        found = find_tolerance(0.9916, mean_interval([0.990, 0.991, 0.992]), 10_000)
+        by_hand = math.hypot(0.0024841, 1.96 * 0.00091267)
+        assert found == pytest.approx(by_hand, rel=1e-3)
+
+    def test_one_seed_has_its_own_binomial_error(self):
+        found = find_tolerance(0.9916, mean_interval([0.99]), 10_000)
+        by_hand = 1.96 * math.hypot(0.00091267, 0.00099499)
+        assert found == pytest.approx(by_hand, rel=1e-3)
+
+    def test_a_loss_is_one_more_run(self):
+        found = find_tolerance(0.3, mean_interval([0.20, 0.21, 0.22]))
+        assert found == pytest.approx(4.3027 * 0.01 * math.sqrt(1 + 1 / 3), rel=1e-3)
+        assert find_tolerance(0.3, mean_interval([0.2, 0.21])) is None
+
+    @pytest.mark.parametrize(
+        ("accuracies", "verdict"),
+        [
+            # One seed beside 99.16: 0.259 points are allowed above it, 0.285 below.
+            ([0.9938], "agrees"),
+            ([0.9943], "differs"),
+            ([0.9890], "agrees"),
+            ([0.9886], "differs"),
+            # Two seeds five points apart would let anything pass.
+            ([0.90, 0.95], "not judged"),
+        ],
+    )
+    def test_verdicts(self, accuracies, verdict):
+        assert find_number(make_group(*accuracies)).verdict == verdict
+
+    def test_train_accuracies_are_of_all_training_images(self):
+        number = find_number(make_group(0.99), metric="train_accuracy")
+        # 60,000 of MNIST: with 10,000 it would be 2.4 times as much.
+        errors = (math.sqrt(p * (1 - p) / 60_000) for p in (0.999933, 0.9999))
+        assert number.tolerance == pytest.approx(1.96 * math.hypot(*errors), rel=1e-3)
+
+    def test_seconds_are_not_judged(self):
+        run = make_record("vat_mnist", "swapped: none", 0, test_accuracy=0.9877)
+        records = {**NONE, "vat_mnist": [run]}
+        number = find_number(records, "swapped: none", "seconds_per_epoch")
+        assert (number.verdict, number.ours.mean) == ("not judged", 2.0)
+
+    def test_members_and_their_mean(self):
+        members = [
+            make_record("cifar10_95", "decay" if k < 5 else "strong", k, tta_accuracy=k)
+            for k in range(10)
+        ]
+
+        def find(name, runs=members):
+            return find_number({**NONE, "cifar10_95": runs}, name, "tta_accuracy").ours
+
+        assert (find("member 3").mean, find("member 8").mean) == (2, 7)
+        assert find("mean of the members").interval.n == 10
+        # A mean of nine is not what the article has.
+        assert find("mean of the members", members[1:]) is None
+        assert find("ensemble") is None
+        with pytest.raises(ValueError, match="two of 'decay', seed 2"):
+            find("decay", [*members, members[2]])
+
+    def test_another_protocol_is_not_judged(self):
+        group = make_group(0.90, chapter="noisy_student", variant="teacher")
+        assert find_number(group, "teacher").verdict == "not run"
+        own = "teacher, article's schedule"
+        group["noisy_student"] += make_group(
+            0.8839, chapter="noisy_student", variant=own
+        )["noisy_student"]
+        assert find_number(group, "teacher").verdict == "agrees"
+        group = make_group(0.9916)
+        group["mixup_mnist"][0]["profile"] = "laptop"
+        assert find_number(group).verdict == "not run"
+
+
+# Of the article's gain by augmentation, 3.03 points.
+def make_steps(*gains, profile="laptop"):
+    records = []
+    for seed, gain in enumerate(gains):
+        for variant, value in (("benchmark", 0.6), ("augmentation", 0.6 + gain / 100)):
+            record = make_record("cifar10_95", variant, seed, test_accuracy=value)
+            records.append(record | {"profile": profile})
+    return records
+
+
+def judge(records, name="augmentation", chapter="cifar10_95"):
+    (claim,) = (each for each in CLAIMS if (each.chapter, each.name) == (chapter, name))
+    (judged,) = judge_claims({chapter: records}, [claim])
+    return judged
+
+
+class TestClaims:
+    @pytest.mark.parametrize(
+        ("gains", "verdict"),
+        [
+            ([2.9, 3.0, 3.1], "seen"),
+            ([5.9, 6.0, 6.1], "seen"),
+            ([0.9, 1.0, 1.1], "smaller"),
+            ([-0.1, 0.0, 0.1], "not seen"),
+            ([-3.0, 1.0, 5.0], "undecided"),
+            ([3.0], "undecided"),
+            ([-1.1, -1.0, -0.9], "opposite"),
+            ([], "not run"),
+        ],
+    )
+    def test_each_verdict(self, gains, verdict):
+        assert judge(make_steps(*gains)).verdict == verdict
+
+    @pytest.mark.parametrize(
+        ("gains", "verdict"),
+        # The margin is 0.25 points; an interval that excludes 0 may lie within it.
+        [
+            ([0.05, 0.06, 0.07], "seen"),
+            ([-0.5, 0.0, 0.5], "undecided"),
+            ([-0.5, -0.51, -0.52], "opposite"),
+        ],
+    )
+    def test_no_difference_has_a_margin(self, gains, verdict):
+        records = [
+            make_record("mixup_mnist", variant, seed, test_accuracy=value)
+            for seed, gain in enumerate(gains)
+            for variant, value in (("none", 0.9), ("alpha 0.1", 0.9 + gain / 100))
+        ]
+        assert judge(records, "no gain", "mixup_mnist").verdict == verdict
+
+    def test_full_runs_come_before_those_of_a_laptop(self):
+        both = make_steps(1.0, 1.1) + make_steps(3.0, profile="full")
+        assert judge(both).protocol == "1 seed, full"
+        assert judge(make_steps(1.0, 1.1)).protocol == "2 seeds, laptop"
+
+    def test_a_cost_is_a_ratio(self):
+        records = []
+        for variant, seconds in (("corrected: VAT", 23), ("swapped: none", 10)):
+            for seed in range(2):
+                records.append(make_record("vat_mnist", variant, seed, a=1))
+                records[-1]["history"]["seconds"] = [seconds]
+        judged = judge(records, "cost", "vat_mnist")
+        assert (judged.article, judged.effect) == ("2.25 times", "2.30 ± 0.00 times")
+        assert judged.verdict == "seen"
+
+    def test_an_ensemble_by_bootstrap_over_test_images(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("TUTORIALS_RECORDS", str(tmp_path))
+        (tmp_path / "cifar10_95").mkdir()
+        member = make_record("cifar10_95", "decay", 0, tta_accuracy=0.93)
+        member["arrays"] = {"file": "a.npz", "sha256": "a"}
+        run = make_record("cifar10_95", "ensemble of 6", 0, tta_accuracy=0.95)
+        run["parameters"] = {"answers": ["a"]}
+        rng = np.random.default_rng(0)
+        arrays = {
+            "right": rng.random(5000) < 0.95,
+            "members_right": rng.random((6, 5000)) < 0.94,
+        }
+        # Without who was right there is a gain, but no interval.
+        judged = judge([member, run], "ensemble")
+        assert (judged.effect, judged.verdict) == ("+2.00 points", "undecided")
+        path = tmp_path / "cifar10_95" / "run.json"
+        run["arrays"] = write_arrays(arrays, path)
+        judged = judge([member, run], "ensemble")
+        assert judged.protocol == "5,000 test images, full"
+        gain = arrays["right"].mean() - arrays["members_right"].mean()
+        assert judged.ours.mean == pytest.approx(gain)
+        assert judged.verdict == "seen"
+
+    def test_every_claim_has_an_effect_and_a_section(self):
+        for claim in CLAIMS:
+            assert claim.effect > 0
+            text = (book_folder() / f"{claim.chapter}.ipynb").read_text("utf-8")
+            assert re.search(rf'"#+ {re.escape(claim.section)}', text), claim
+        names = [(claim.chapter, claim.name) for claim in CLAIMS]
+        assert len(set(names)) == len(names)
+
+    def test_in_a_chapter(self, capsys):
+        show_claims(make_steps(0.9, 1.0, 1.1), "augmentation", "depth")
+        (line,) = capsys.readouterr().out.splitlines()[2:]
+        cells = "+3.03 points | +1.00 ± 0.25 points | 3 seeds, laptop | smaller"
+        assert cells in line
+        show_claims([], "augmentation")
+        assert capsys.readouterr().out == f"{NO_RUNS}\n"
+
+
+def test_the_stored_pages_are_those_of_the_records():
+    """`tutorials scoreboard` brings them up to date."""
+    for name, text in scoreboard.make_pages(scoreboard.read_all_records()).items():
+        assert (book_folder() / name).read_text(encoding="utf-8") == text, name
+
+
+def test_every_record_is_where_its_link_leads():
+    records = book_folder() / "records"
+    for chapter in ARTICLES:
+        paths = {find_path(record) for record in read_records(records / chapter)}
+        found = (records / chapter).glob("*.json")
+        assert paths == {path.relative_to(records).as_posix() for path in found}
+
+
+def test_without_a_run_every_number_and_claim_has_a_row():
+    pages = scoreboard.make_pages(NONE)
+    assert pages["scoreboard.md"].count('data-verdict="not run"') == 55
+    assert pages["scoreboard.md"].count(">not run</a>") == len(CLAIMS)
+    assert "**55** published numbers: **55** not run" in pages["totals.txt"]
+    assert f"**{len(CLAIMS)}** claims" in pages["totals.txt"]
+    assert "our runs are still to be made" in pages["cards.txt"]
+
+
+def test_rows_as_the_page_has_them():
+    records = make_group(0.990, 0.991, 0.992)
+    records["cifar10_95"] = make_steps(0.9, 1.0, 1.1)
+    pages = scoreboard.make_pages(records)
+    line = next(x for x in pages["scoreboard.md"].splitlines() if ">99.16<" in x)
+    cells = re.findall("<td>(.*?)</td>", line)
+    assert cells[1:6] == ["none", "test accuracy, %", "99.16", "99.10", "0.25"]
+    assert cells[6] == "agrees"
+    assert cells[7] == '<a href="full_runs.html#mixup-mnist-none">3</a>'
+    assert cells[8:10] == ["-0.06", "0.31"]
+    (line,) = (x for x in pages["scoreboard.md"].splitlines() if ">+3.03 points<" in x)
+    assert "+1.00 ± 0.25 points</td><td>3 seeds, laptop" in line
+    assert '<a href="cifar10_95.html#compare-with-the-article">smaller</a>' in line
+    # A score at `laptop` stands beside no number of the article's.
+    assert pages["scoreboard.md"].count('data-chapter="cifar10_95" data-verdict="not r')
+    assert "<td>cifar10_95</td><td>laptop</td>" in re.sub(
+        "</?a.*?>", "", pages["status.md"]
+    )
+    assert 'id="cifar10-95-augmentation"' in pages["full_runs.md"]
+
+
+def test_what_differs_leads_to_the_chapter():
+    page = scoreboard.make_pages(make_group(0.9))["scoreboard.md"]
+    assert '<a href="mixup_mnist.html#what-we-learned">differs</a>' in page
+
+
+def test_all_records_as_one_table():
+    records = make_group(0.990, 0.991)
+    text = scoreboard.make_pages(records)["_static/records.csv"]
+    lines = list(csv.DictReader(io.StringIO(text)))
+    assert [float(line["test_accuracy"]) for line in lines] == [0.990, 0.991]
+    assert [line["seed"] for line in lines] == ["0", "1"]
+    assert json.loads(lines[0]["parameters"]) == RECORD["parameters"]
+
+
+def test_written_only_where_something_changed(tmp_path, monkeypatch):
+    for chapter in ARTICLES:
+        shutil.copy(book_folder() / f"{chapter}.ipynb", tmp_path)
+    monkeypatch.setattr(scoreboard, "book_folder", lambda: tmp_path)
+    assert len(scoreboard.write_pages()) == 6
+    assert scoreboard.write_pages() == []
+    (tmp_path / "totals.txt").write_text("typed by hand")
+    assert scoreboard.write_pages() == [tmp_path / "totals.txt"]
+
+
+def note_run(path, **parameters):
+    """A notebook with the notes of a run that took 7.3 minutes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    notebook = json.loads(make_notebook(path).read_text())
+    notebook["metadata"]["papermill"] = {
+        "duration": 438.0,
+        "end_time": "2026-01-31T12:00:00+00:00",
+        "parameters": parameters,
+    }
+    notebook["metadata"]["tutorials"] = {"commit": "0123456789", "versions": "keras 3"}
+    path.write_text(json.dumps(notebook))
+
+
+def test_when_the_pages_were_run(tmp_path, monkeypatch):
+    monkeypatch.setattr(scoreboard, "book_folder", lambda: tmp_path)
+    for chapter in ARTICLES:
+        note_run(tmp_path / f"{chapter}.ipynb", profile="quick", epochs=1)
+        note_run(executed_path(chapter, "smoke"), profile="smoke")
+    page = scoreboard.make_pages(NONE)["status.md"]
+    cells = "<td>quick, epochs = 1</td><td>2026-01-31</td><td>7.3 minutes</td>"
+    assert page.count(cells + "<td>0123456789</td><td>keras 3</td>") == 5
+    scoreboard.keep_smoke_runs()
+    page = scoreboard.make_pages(NONE)["status.md"]
+    assert page.count("<td>smoke</td><td>2026-01-31</td><td>7.3 minutes</td>") == 5
+    last = executed_path("noisy_student", "smoke")
+    note_run(last, profile="smoke", epochs=1)
+    with pytest.raises(ChapterError, match=r"noisy_student.* as it is"):
+        scoreboard.keep_smoke_runs()
+    last.unlink()
+    with pytest.raises(ChapterError, match="tutorials run --all"):
+        scoreboard.keep_smoke_runs()

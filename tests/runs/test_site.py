@@ -1,0 +1,172 @@
+"""The built pages: no warnings, no dead links inside, what a reader needs on each."""
+
+import html
+import html.parser
+import re
+import shutil
+import subprocess
+import unicodedata
+import urllib.parse
+
+import pytest
+from fontTools.ttLib import TTFont
+from sphinx.errors import ExtensionError
+
+from tutorials_lib.runs import site as building
+from tutorials_lib.runs.chapters import ChapterError, book_folder
+from tutorials_lib.runs.pages import convert_formula
+from tutorials_lib.runs.profiles import CHAPTERS
+from tutorials_lib.runs.site import build_site, read_address, stamp_address
+
+ROOT = book_folder().parent
+
+
+class Page(html.parser.HTMLParser):
+    """Collects a page's links, anchors, images and tables."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.links, self.anchors, self.images, self.tables = [], set(), [], 0
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attributes):
+        found = dict(attributes)
+        self.anchors |= {found[name] for name in ("id", "name") if found.get(name)}
+        self.links += [found[name] for name in ("href", "src") if found.get(name)]
+        self.tables += tag == "table"
+        if tag == "img":
+            self.images.append(found)
+
+
+@pytest.fixture(scope="module")
+def pages(site):
+    return {path: Page(path) for path in site.glob("*.html")}
+
+
+def test_every_page_and_record_is_there(site):
+    """So that a link leads from each number to what it rests on."""
+    names = {path.stem for path in site.glob("*.html")}
+    around = {"scoreboard", "full_runs", "status", "how_to_run", "full_book"}
+    assert {"index", "references", *around, *CHAPTERS} <= names
+    records = book_folder() / "records"
+    files = [path.relative_to(records) for path in records.glob("*/*.json")]
+    assert files
+    for file in files:
+        assert (site / file).read_bytes() == (records / file).read_bytes()
+
+
+def test_links_within_the_site(pages):
+    dead = []
+    for path, page in pages.items():
+        for link in page.links:
+            parts = urllib.parse.urlsplit(link)
+            if parts.scheme or parts.netloc:
+                continue
+            target = path
+            if parts.path:
+                target = (path.parent / urllib.parse.unquote(parts.path)).resolve()
+            anchor = urllib.parse.unquote(parts.fragment)
+            lost = anchor and target in pages and anchor not in pages[target].anchors
+            if not target.exists() or lost:
+                dead.append(f"{path.name}: {link}")
+    assert not dead
+    assert sum(len(page.links) for page in pages.values()) > 100
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_chapter_pages(site, pages, chapter):
+    page = pages[site / f"{chapter}.html"]
+    figures = [image for image in page.images if "_images/" in image.get("src", "")]
+    assert len(figures) >= 5
+    assert all(len(image.get("alt", "")) > 40 for image in figures)
+    assert page.tables >= 4
+    assert "| article" not in (site / f"{chapter}.html").read_text()
+    assert [x for x in page.links if "colab.research.google.com" in x and chapter in x]
+    # The article and the paper are cited, and the citations lead somewhere.
+    cited = {link for link in page.links if link.startswith("references.html#")}
+    assert len(cited) >= 2
+
+
+def test_formula_of_unknown_commands():
+    assert "<mfrac>" in convert_formula(r"\frac{1}{n}")
+    with pytest.raises(ExtensionError, match=r"arg.*formula"):
+        convert_formula(r"r = \arg\max_x f(x)")
+
+
+def test_font_for_mathematics(site):
+    """It was cut to few characters: those that the formulas need must be in it."""
+    italics = [*range(0x1D434, 0x1D468), *range(0x1D6FC, 0x1D71C)]
+    italic = {unicodedata.normalize("NFKC", chr(code)): chr(code) for code in italics}
+    shown = set()
+    for path in site.glob("*.html"):
+        text = path.read_text(encoding="utf-8")
+        for formula in re.findall(r"<math.*?</math>", text, re.DOTALL):
+            leaves = re.findall(r"<(m[a-z]+)[^>]*>([^<]+)<", formula)
+            for tag, leaf in leaves:
+                leaf = html.unescape(leaf)
+                upright = tag != "mi" or len(leaf) > 1
+                shown |= set(leaf) if upright else {italic.get(leaf, leaf)}
+    font = TTFont(site / "_static" / "mathematics.woff")
+    assert "MATH" in font
+    assert {italic["x"], italic["ε"], "∑"} <= shown
+    assert not {char for char in shown if ord(char) not in font.getBestCmap()}
+
+
+def test_a_failed_build_leaves_the_old_pages(tmp_path, monkeypatch):
+    book = tmp_path / "project" / "book"
+    book.mkdir(parents=True)
+    shutil.copy(ROOT / "_config.yml", book.parent)
+    (book / "_toc.yml").write_text("format: jb-book\nroot: index\n")
+    (book / "references.bib").write_text("")
+    (book / "index.md").write_text("# Book\n\n{doc}`nowhere`\n")
+    monkeypatch.setattr(building, "book_folder", lambda: book)
+    pages = tmp_path / "html"
+    pages.mkdir()
+    (pages / "index.html").write_text("the old page")
+    (pages / ".buildinfo").write_text("left by the last build")
+    with pytest.raises(ChapterError, match="could not be built"):
+        build_site(output=pages)
+    assert (pages / "index.html").read_text() == "the old page"
+    assert [path.name for path in tmp_path.glob("*html*")] == ["html"]
+
+
+def test_what_a_build_refuses(tmp_path):
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(ValueError, match="output must be a new or empty folder"):
+        build_site(output=tmp_path)
+    with pytest.raises(ValueError, match="output must be a folder"):
+        build_site(output=tmp_path / "thesis.tex")
+    assert (tmp_path / "thesis.tex").read_text() == "years of work"
+    with pytest.raises(ChapterError, match="has not been run at profile smoke"):
+        build_site("smoke")
+
+
+def test_the_address_stands_in_one_place_and_its_stamps():
+    """Chapters stand alone on Colab and carry a copy; nothing else names an address."""
+    owner_and_name = read_address().removeprefix("https://github.com/")
+    command = ["git", "-C", str(ROOT), "grep", "-cI", "-e", owner_and_name]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode > 1:
+        pytest.skip("not a git checkout")
+    holders = {tuple(line.rsplit(":", 1)) for line in done.stdout.splitlines()}
+    chapters = {(f"book/{chapter}.ipynb", "1") for chapter in CHAPTERS}
+    assert holders == {("_config.yml", "1"), *chapters}
+
+
+def test_address_moves_with_one_command(tmp_path, monkeypatch):
+    book = tmp_path / "book"
+    shutil.copytree(ROOT / "book", book, ignore=shutil.ignore_patterns("records"))
+    config, old = (ROOT / "_config.yml").read_text(), read_address()
+    new = "https://github.com/someone-else/a-book"
+    (tmp_path / "_config.yml").write_text(config.replace(old, new))
+    monkeypatch.setattr(building, "book_folder", lambda: book)
+    assert set(stamp_address()) == set(CHAPTERS)
+    for path in book.glob("*.ipynb"):
+        text = path.read_text()
+        assert f"git+{new}" in text
+        assert old not in text
+    assert stamp_address() == []
+    for bad in ("git@github.com:a/b.git", "", "https://github.com/a b"):
+        (tmp_path / "_config.yml").write_text(config.replace(old, bad))
+        with pytest.raises(ChapterError, match="https address"):
+            stamp_address()
