@@ -57,6 +57,9 @@ def test_own_values():
     whole = choose_settings("mixup_mnist", "full", seeds=[4, 7])
     assert (whole.seeds, whole.changed) == ((4, 7), ())
     assert whole.describe() == "profile full"
+    # Its effects are findings, though its scores stand beside no article's.
+    laptop = choose_settings("cifar10_95", "laptop").describe()
+    assert laptop.endswith("gains compare, scores do not)")
 
 
 def test_a_list_as_text_as_papermill_hands_it_over():

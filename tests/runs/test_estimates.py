@@ -47,6 +47,12 @@ def test_a_frame_to_group_and_to_compute_with():
     assert tabulate([]).empty
 
 
+def test_a_run_without_epochs_as_an_ensemble():
+    (record,) = make_records({"ensemble of 6": (0.9,)})
+    record["history"]["seconds"] = []
+    assert math.isnan(tabulate([record])["seconds_per_epoch"].item())
+
+
 def test_two_records_of_one_run_are_an_error():
     records = make_records()
     with pytest.raises(ValueError, match="two of 'none', seed 2"):

@@ -23,7 +23,7 @@ from tutorials_lib.support.statistics import (
 )
 
 Records: TypeAlias = Iterable[Record] | pd.DataFrame
-NO_RUNS = "The full protocol needs a GPU; see Running the full book."
+NO_RUNS = "These runs are not made yet; see Running the full book."
 # Nobody makes more pairs of runs than that.
 MOST_PAIRS = 10_000
 
@@ -122,7 +122,8 @@ def tabulate(records: Records) -> pd.DataFrame:
             "device": record["environment"]["device"],
             "hours": record["timing"]["wall_seconds"] / 3600,
             "commit": (record["git"]["commit"] or "unknown")[:10],
-            "seconds_per_epoch": min(record["history"].get("seconds", [math.nan])),
+            # An ensemble trains nothing and has no epochs.
+            "seconds_per_epoch": min(record["history"].get("seconds") or [math.nan]),
             **record["metrics"],
             "record": record,
         }

@@ -252,8 +252,10 @@ class Settings:
                 f"{name} = {self.values[name]}" for name in self.changed
             )
             said += f", changed: {changes}"
-        if self.profile != "full" or self.changed:
+        if self.profile not in PUBLISHED or self.changed:
             said += " (not the article's protocol: no score below is a finding)"
+        elif self.profile == "laptop":
+            said += " (not the article's protocol: gains compare, scores do not)"
         return said
 
     def record(self) -> dict[str, Any]:
