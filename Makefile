@@ -8,9 +8,10 @@ READY := $(VENV)/.ready
 .PHONY: help book run test slow coverage real-data format lint audit bench clean
 
 help:
-	@echo "make book [PROFILE=smoke|quick|full]   run every chapter, build the pages"
+	@echo "make book [PROFILE=smoke|quick|laptop|full]   run every chapter, build the pages"
 	@echo "make run CHAPTER=NAME [PROFILE=...]     run one chapter"
 	@echo "make test                               all tests but slow ones and those that need data"
+	@echo "make test ONLY=book                     notebooks and pages alone; ONLY='not book': the rest"
 	@echo "make slow                               the slow ones: whole chapters, minutes each"
 	@echo "make coverage                           make test, and the lines it did not run"
 	@echo "make real-data                          tests on the sets in TUTORIALS_DATA"
@@ -34,7 +35,7 @@ run: $(READY)
 	$(BIN)/tutorials run $(CHAPTER) --profile $(PROFILE)
 
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(if $(ONLY),-m "$(ONLY) and not slow and not real_data")
 
 slow: $(READY)
 	$(BIN)/python -m pytest -m slow

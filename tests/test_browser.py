@@ -23,6 +23,8 @@ from tutorials_lib.runs.chapters import book_folder
 from tutorials_lib.runs.profiles import CHAPTERS
 from tutorials_lib.runs.site import read_address
 
+pytestmark = pytest.mark.book
+
 AROUND = (
     "scoreboard",
     "full_runs",

@@ -29,6 +29,8 @@ from tutorials_lib.runs.notebooks import (
 from tutorials_lib.runs.profiles import CHAPTERS, PROFILES
 from tutorials_lib.runs.storage import runs_folder
 
+pytestmark = pytest.mark.book
+
 BOOK = pathlib.Path(__file__).resolve().parents[2] / "book"
 IGNORE = "nbval-ignore-output"
 

@@ -18,6 +18,8 @@ from tutorials_lib.runs.pages import convert_formula
 from tutorials_lib.runs.profiles import CHAPTERS
 from tutorials_lib.runs.site import build_site, read_address, stamp_address
 
+pytestmark = pytest.mark.book
+
 ROOT = book_folder().parent
 
 
