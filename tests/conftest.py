@@ -1,5 +1,6 @@
 import os
 import pathlib
+import runpy
 import signal
 import subprocess
 import sys
@@ -80,12 +81,8 @@ def jupyter_book(monkeypatch):
 @pytest.fixture
 def stand_in(tmp_path, monkeypatch):
     """Names of a stand-in for training and its data; records stay in `tmp_path`."""
-    from stand_ins import STAND_IN
-
     monkeypatch.setenv("TUTORIALS_RECORDS", str(tmp_path / "records"))
-    names = {}
-    exec(STAND_IN, names)
-    return names
+    return runpy.run_path(str(ROOT / "tests" / "programs" / "stand_in.py"))
 
 
 @pytest.fixture

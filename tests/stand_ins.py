@@ -78,6 +78,7 @@ RECORD = {
     "variant": "alpha 0.1",
     "seed": 0,
     "profile": "full",
+    "settings": {"epochs": 30, "seeds": [0, 1, 2]},
     "parameters": {"alpha": 0.1},
     "data": {
         "name": "mnist",
@@ -88,7 +89,7 @@ RECORD = {
     },
     "metrics": {"test_accuracy": 0.99},
     "history": {"loss": [0.5, 0.25]},
-    "timing": {"wall_seconds": 12.5, "images_per_second": 1000.0},
+    "timing": {"wall_seconds": 12.5, "images_per_second": 1000.0, "sessions": 1},
     "environment": {
         "device": "a processor",
         "cores": 2,

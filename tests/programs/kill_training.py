@@ -24,9 +24,6 @@ import traceback
 
 import keras
 import numpy as np
-from tutorials_lib.augmentation import RandomWarp
-from tutorials_lib.batches import MixupBatches
-from tutorials_lib.scores import score_model
 
 from tutorials_lib.airbench import (
     AirbenchBatches,
@@ -38,10 +35,13 @@ from tutorials_lib.airbench import (
     normalise_images,
     whiten_patches,
 )
+from tutorials_lib.evaluate import score_model
+from tutorials_lib.mixup import MixupBatches
 from tutorials_lib.runs import storage
 from tutorials_lib.runs.grid import Grid, Run
 from tutorials_lib.runs.settings import choose_settings
 from tutorials_lib.support.data import Dataset
+from tutorials_lib.warp import RandomWarp
 
 rng = np.random.default_rng(0)
 pixels = rng.integers(0, 256, (40, 32, 32, 3), "uint8")

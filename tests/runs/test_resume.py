@@ -1,0 +1,154 @@
+"""Killed and started again: no finished run or epoch is lost, and no number changes."""
+
+import json
+import os
+import pathlib
+import random
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from stand_ins import QUICK_IMPORT, read_results
+
+from tutorials_lib.runs.checkpoints import ResumableFit
+from tutorials_lib.runs.records import RecordError, read_records
+
+PROGRAMS = pathlib.Path(__file__).parents[1] / "programs"
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no system to fork on")
+
+# How each run is killed, again and again until it comes through. An epoch has four
+# batches, and the run of two parts up to nine epochs.
+draw = random.Random(11)
+KILLS = {
+    "two parts": [
+        *(["batch", draw.randint(2, 7)] for _ in range(2)),
+        ["half", 2],
+        ["full", 1],
+        *(["batch", draw.randint(5, 8)] for _ in range(2)),
+        ["rename", 1],
+        ["half", 1],
+    ],
+    "recipe": [["batch", draw.randint(5, 7)], ["half", 1], ["batch", 6], ["batch", 3]],
+}
+
+
+@pytest.fixture(scope="module", params=["tensorflow", "jax"])
+def trainer(request):
+    """Asks a program that trains for runs; imports its backend once."""
+    pytest.importorskip(request.param)
+    process = subprocess.Popen(
+        [sys.executable, str(PROGRAMS / "kill_training.py")],
+        env={**os.environ, "KERAS_BACKEND": request.param},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+    def ask(*order):
+        process.stdin.write(json.dumps(order) + "\n")
+        process.stdin.flush()
+        return process.stdout.readline().strip()
+
+    yield ask
+    process.communicate()
+
+
+@pytest.mark.parametrize("run", list(KILLS))
+def test_a_killed_training_ends_like_one_never_killed(trainer, tmp_path, run):
+    broken, whole = tmp_path / "broken", tmp_path / "whole"
+    for how, number in KILLS[run]:
+        assert trainer(run, str(broken), how, number) == "-9", (how, number)
+    assert trainer(run, str(broken), "none", 0) == "0"
+    assert trainer(run, str(whole), "none", 0) == "0"
+    found, expected = (
+        read_results(x / "records", "cifar10_95") for x in (broken, whole)
+    )
+    assert len(expected[run, 3]["arrays"]) > 5
+    assert found == expected
+    (record,) = read_records(broken / "records" / "cifar10_95")
+    assert record["timing"]["sessions"] > 3
+    assert len(record["history"]["seconds"]) == len(record["history"]["loss"]) + len(
+        record["history"].get("loss, later", ())
+    )
+    assert not [
+        path for path in broken.rglob("*") if "checkpoints" in path.parts[-3:-1]
+    ]
+
+
+@pytest.mark.parametrize(("how", "kills"), [("lines", 100), ("moments", 20)])
+def test_a_grid_killed_again_and_again(run_python, tmp_path, how, kills):
+    """At drawn lines of the code that runs and writes, and at drawn moments."""
+    program = PROGRAMS / "kill_grid.py"
+    done = run_python(program, tmp_path, how, kills, **QUICK_IMPORT)
+    assert done.returncode == 0, done.stderr[-3000:]
+    killed, grids, partials, lost = json.loads(done.stdout.splitlines()[-1])
+    assert len(killed) >= kills
+    assert lost == []
+    if how == "lines":
+        assert partials, "no kill left half a file: the test tries too little"
+        assert {"write_bytes", "run"} <= set(killed)
+    whole = read_results(tmp_path / "whole", "mixup_mnist")
+    assert len(whole) == 4
+    for number in range(grids):
+        folder = tmp_path / f"broken-{number}"
+        assert read_results(folder, "mixup_mnist") == whole
+        assert not list(folder.rglob(".partial-*"))
+
+
+def test_two_processes_share_a_grid(tmp_path):
+    """Each run is made once; both end with all records."""
+    environment = {
+        **os.environ,
+        **QUICK_IMPORT,
+        "TUTORIALS_RECORDS": str(tmp_path / "records"),
+    }
+    first, second = (
+        subprocess.Popen(
+            [sys.executable, str(PROGRAMS / "share_grid.py")],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    )
+    started = [first.stdout.readline(), second.stdout.readline()]
+    # Each is in the middle of a run, and they are not in the same one.
+    assert set(started) == {"started 0\n", "started 1\n"}
+    said = [first.communicate("\n" * 4)[0], second.communicate("\n" * 4)[0]]
+    assert sum(out.count("started") for out in [*started, *said]) == 4
+    expected = [f"score {n} {np.random.default_rng(n).uniform()}" for n in range(4)]
+    for out in said:
+        assert [line for line in out.splitlines() if "score" in line] == expected
+
+
+IDENTITY = {"chapter": "cifar10_95", "variant": "decay", "seed": 1, "data": "a"}
+
+
+def write_checkpoint(path, **changes):
+    state = {"identity": {**IDENTITY, **changes}, "seconds": 1.0, "part": 0}
+    np.savez(path, state=np.frombuffer(json.dumps(state).encode(), "uint8"))
+
+
+def test_a_checkpoint_of_another_configuration(tmp_path):
+    path = tmp_path / "run.npz"
+    write_checkpoint(path)
+    assert ResumableFit(path, IDENTITY).sessions == 2
+    write_checkpoint(path, data="b", seed=2)
+    with pytest.raises(RecordError, match=r"data .b. there, .a. here; seed 2 .*Delete"):
+        ResumableFit(path, IDENTITY)
+
+
+@pytest.mark.parametrize("damage", [b"", b"no archive", 100])
+def test_a_damaged_checkpoint(tmp_path, damage):
+    path = tmp_path / "run.npz"
+    write_checkpoint(path)
+    half = path.read_bytes()[:damage] if isinstance(damage, int) else damage
+    path.write_bytes(half)
+    with pytest.raises(RecordError, match=r"run\.npz is damaged .* Delete it to train"):
+        ResumableFit(path, IDENTITY)
+    # Whoever reads the sentence may still want to look at the file.
+    assert path.read_bytes() == half

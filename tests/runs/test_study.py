@@ -1,0 +1,247 @@
+"""A chapter's study: its parameters cell, its data, its runs and what they build on."""
+
+import numpy as np
+import pytest
+
+from tutorials_lib.runs import study as module
+from tutorials_lib.runs.chapters import OnlyDone
+from tutorials_lib.runs.grid import NotDoneError
+from tutorials_lib.runs.records import read_records
+from tutorials_lib.runs.study import Study
+
+
+@pytest.fixture
+def full(stand_in, monkeypatch):
+    """Makes a study at profile full on stand-in data, which was loaded."""
+    monkeypatch.setattr(module, "load_dataset", lambda name, source: stand_in["data"])
+
+    def make(chapter="mixup_mnist", **parameters):
+        study = Study(chapter, {"profile": "full", **parameters})
+        study.load("mnist")
+        return study
+
+    return make
+
+
+@pytest.fixture
+def train(stand_in):
+    """A training function with two of the arguments, which notes its calls."""
+
+    def train(seed, fit, alpha, pairing="default"):
+        train.calls.append((seed, alpha, pairing))
+        return stand_in["train"](seed, fit)
+
+    train.calls = []
+    return train
+
+
+MIXED = {"none": {"alpha": None, "pairing": None}, "alpha 1": {"alpha": 1.0}}
+
+
+class TestParameters:
+    def test_settings_are_attributes(self):
+        names = {"profile": "smoke", "epochs": 3, "alphas": None, "np": np}
+        study = Study("mixup_mnist", {**names, "_private": 1, "Name": 2, "f": print})
+        assert (study.epochs, study.batch_size) == (3, 32)
+        assert study.settings.changed == ("epochs",)
+        with pytest.raises(AttributeError, match="no setting 'epoch'"):
+            _ = study.epoch
+
+    @pytest.mark.parametrize(
+        ("names", "said"),
+        [
+            ({"epoch": 3}, "got 'epoch'"),
+            ({"epochs": 0}, "epochs must be a whole number of at least 1; got 0"),
+            ({"profile": "fast"}, "profile must be one of .*; got 'fast'"),
+            ({"retrain": "yes"}, "retrain must be True or False; got 'yes'"),
+            ({"only": 3}, "only must be text; got 3"),
+        ],
+    )
+    def test_what_is_unknown_or_out_of_range_is_refused(self, names, said):
+        with pytest.raises(ValueError, match=said):
+            Study("mixup_mnist", {"profile": "smoke", **names})
+
+    def test_in_jupyter_the_last_parameters_cell_counts(self):
+        history = [
+            "",
+            "profile = 'smoke'\nepoch = 5  # a slip, mended below",
+            "profile = 'smoke'\nepochs = 5",
+            "# Parameters\nepochs = 4",
+            "study = Study('mixup_mnist', globals())",
+            "eps = 3\nseed = 1",
+        ]
+        # What later cells and earlier versions left does not matter.
+        left = {"epoch": 5, "eps": 3, "seed": 1, "In": history}
+        study = Study("mixup_mnist", {"profile": "smoke", "epochs": 4, **left})
+        assert study.epochs == 4
+
+    def test_in_jupyter_papermill_s_unknown_parameter_is_refused(self):
+        history = ["profile = 'smoke'", "# Parameters\nepoch = 1"]
+        with pytest.raises(ValueError, match="got 'epoch'"):
+            Study("mixup_mnist", {"profile": "smoke", "epoch": 1, "In": history})
+
+
+def test_load_scales_images_and_labels():
+    study = Study("mixup_mnist", {"profile": "smoke"})
+    (x, y), (x_test, y_test) = study.load("mnist", low=-1, high=1)
+    assert (x.dtype, x.min(), x.max()) == ("float32", -1, 1)
+    assert (len(x), len(x_test)) == (study.train_images, study.test_images)
+    np.testing.assert_array_equal(y.argmax(axis=1), study.data.y_train)
+    np.testing.assert_array_equal(y_test.sum(axis=1), 1)
+    assert "SAMPLE IMAGES" in study.describe()
+
+
+def test_data_must_be_loaded_first(train):
+    study = Study("mixup_mnist", {"profile": "smoke"})
+    with pytest.raises(ValueError, match=r"study\.load"):
+        study.run(train, MIXED)
+
+
+class TestRun:
+    def test_variants_by_seeds(self, full, train):
+        study = full(seeds=2)
+        records = study.run(train, MIXED)
+        assert [(r["variant"], r["seed"]) for r in records] == [
+            (name, seed) for seed in (0, 1) for name in MIXED
+        ]
+        # What a variant sets comes before the setting.
+        assert train.calls[:2] == [(0, None, None), (0, 1.0, "replacement")]
+        assert records[1]["parameters"] == {
+            "alpha": 1.0,
+            "pairing": "replacement",
+            "lambda_per": "sample",
+            "epochs": 30,
+            "batch_size": 32,
+            "learning_rate": 0.002,
+            "decay": 1e-4,
+        }
+        assert records[1]["settings"]["seeds"] == [0, 1]
+        assert study.records == records
+
+    def test_seeds_of_each_variant(self, full, train):
+        study = full()
+        study.run(train, MIXED, seeds={"none": [7], "alpha 1": range(2)})
+        assert [call[:2] for call in train.calls] == [(7, None), (0, 1.0), (1, 1.0)]
+
+    def test_settings_among_the_parameters(self, full, train):
+        (record,) = full(seeds=1).run(train, {"a": {"alpha": 1}}, settings=["epochs"])
+        assert record["parameters"] == {"epochs": 30, "alpha": 1}
+        with pytest.raises(ValueError, match=r"setting must be one of .* got 'epoch'"):
+            full().run(train, {"a": {"alpha": 1}}, settings=["epoch"])
+
+    @pytest.mark.parametrize(
+        ("parameters", "said"),
+        [
+            ({"alpha": 1, "beta": 2}, "alpha 1, seed 0: train has no argument beta"),
+            ({}, "alpha 1, seed 0: train needs the argument alpha"),
+        ],
+    )
+    def test_parameters_that_train_does_not_take(self, full, train, parameters, said):
+        """Refused before the first run is begun."""
+        with pytest.raises(ValueError, match=said):
+            full().run(train, {"none": {"alpha": None}, "alpha 1": parameters})
+        assert train.calls == []
+
+    def test_training_that_cannot_be_watched(self, full):
+        with pytest.raises(ValueError, match="must have an argument fit"):
+            full().run(lambda seed, alpha: {}, {"a": {"alpha": 1}})
+
+    def test_published_records_are_read(self, full, train, tmp_path, capsys):
+        first = full(seeds=1).run(train, MIXED)
+        assert read_records(tmp_path / "records" / "mixup_mnist")
+        study = full(seeds=1)
+        assert study.run(train, MIXED) == first
+        assert len(train.calls) == 2
+        assert "2 of 2 runs are recorded already" in capsys.readouterr().out
+        assert sorted(r["variant"] for r in study.published()) == ["alpha 1", "none"]
+
+    def test_retrain_leaves_what_is_published(self, full, train, tmp_path):
+        full(seeds=1).run(train, MIXED)
+        files = sorted((tmp_path / "records").rglob("*.*"))
+        before = [path.read_bytes() for path in files]
+        full(seeds=1, retrain=True).run(train, MIXED)
+        assert len(train.calls) == 4
+        assert [path.read_bytes() for path in files] == before
+        assert sorted((tmp_path / "records").rglob("*.*")) == files
+
+
+class TestRunsThatBuildOnOthers:
+    def make(self, study):
+        def student(seed):
+            teacher = study.find("teacher", seed)
+            return {"alpha": teacher["arrays"]["sha256"]}
+
+        # The student is named first, and yet made after its teacher.
+        return {"student": student, "teacher": {"alpha": 1}}
+
+    def test_they_come_after_them(self, full, train, stand_in):
+        study = full(seeds=2)
+
+        def train_student(seed, fit, alpha):
+            if alpha != 1:
+                rows = study.read_arrays("teacher", seed)["rows"]
+                assert rows[0] == np.random.default_rng(seed).uniform()
+            return train(seed, fit, alpha)
+
+        study.run(train_student, self.make(study))
+        assert len(study.records) == 4
+        sha256 = study.find("teacher", 1)["arrays"]["sha256"]
+        assert study.find("student", 1)["parameters"]["alpha"] == sha256
+
+    def test_what_is_missing_is_named(self, full, train, capsys):
+        study = full(seeds=1)
+        variants = {"student": self.make(study)["student"]}
+        assert study.run(train, variants) == []
+        said = capsys.readouterr().out
+        assert "not run: student, seed 0 (teacher, seed 0 is not done)" in said
+        with pytest.raises(NotDoneError):
+            study.find("teacher", 0)
+
+
+class TestOneRun:
+    def test_by_its_name(self, full, train):
+        study = full(only="alpha 1, seed 1")
+        with pytest.raises(OnlyDone, match="alpha 1, seed 1: test accuracy"):
+            study.run(train, MIXED)
+        assert train.calls == [(1, 1.0, "replacement")]
+
+    def test_of_another_call(self, full, train):
+        study = full(only="alpha 2, seed 1")
+        assert study.run(train, MIXED) == []
+        with pytest.raises(OnlyDone):
+            study.run(train, {"alpha 2": {"alpha": 2}})
+
+    def test_the_names(self, full, train, tmp_path):
+        full(seeds=[0]).run(train, MIXED)
+        study = full(seeds=[0, 3], listing=True)
+        study.run(train, MIXED)
+        assert study.planned == {
+            "none, seed 0": True,
+            "alpha 1, seed 0": True,
+            "none, seed 3": False,
+            "alpha 1, seed 3": False,
+        }
+        assert len(train.calls) == 2
+
+
+def test_a_network_and_its_history_are_scored(monkeypatch):
+    import keras
+
+    if keras.backend.backend() == "numpy":
+        pytest.skip("Keras trains nothing on NumPy")
+    study = Study("mixup_mnist", {"profile": "smoke", "epochs": 2})
+    (x, y), test = study.load("mnist")
+
+    def train(seed, fit, alpha):
+        keras.utils.set_random_seed(seed)
+        model = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(10)])
+        model.compile("sgd", "mse", metrics=["accuracy"])
+        return model, fit(model, x, y, epochs=study.epochs, batch_size=320)
+
+    (record,) = study.run(train, {"none": {"alpha": None}})
+    history = record["history"].keys() - {"seconds"}
+    names = {f"{split}_{name}" for split in ("train", "test") for name in history}
+    assert record["metrics"].keys() == names
+    assert len(record["history"]["loss"]) == 2
+    (record,) = study.run(train, {"none": {"alpha": None}}, score={"held_out": test})
+    assert record["metrics"].keys() == {"held_out_loss", "held_out_accuracy"}
