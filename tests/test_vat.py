@@ -80,13 +80,12 @@ def linear(rng):
 
 class TestDivergence:
     def test_is_that_of_scipy_and_not_its_reverse(self, rng):
-        a, b = rng.normal(0, 3, size=(2, 50, 5))
-        p, q = softmax(a), softmax(b)
+        p, q = rng.dirichlet(np.ones(5), size=(2, 50))
         expected = stats.entropy(p, q, axis=1)
         assert np.abs(expected - stats.entropy(q, p, axis=1)).min() > 1e-4
         tolerance = {"rtol": 1e-4, "atol": 1e-5}
         np.testing.assert_allclose(kl_divergence(p, q), expected, **tolerance)
-        logits = kl_divergence(a, b + 40, from_logits=True)
+        logits = kl_divergence(np.log(p), np.log(q) + 40, from_logits=True)
         np.testing.assert_allclose(logits, expected, **tolerance)
         assert not ops.any(kl_divergence(p, p))
 
@@ -365,7 +364,9 @@ class TestTerm:
         model.fit(x, y, verbose=0)
         model.save(tmp_path / "model.keras")
         loaded = keras.saving.load_model(tmp_path / "model.keras")
-        assert loaded.get_config() == model.get_config()
+        options = [each.get_config() for each in (model, loaded)]
+        assert all(each.pop("network") for each in options)
+        assert options[0] == options[1]
         assert loaded.count_params() == loaded.network.count_params()
         np.testing.assert_array_equal(
             loaded.predict(x, verbose=0), model.predict(x, verbose=0)
