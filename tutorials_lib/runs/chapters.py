@@ -1,5 +1,6 @@
 """Where the chapters are, and how one is run as a program, without Jupyter."""
 
+import ast
 import contextlib
 import difflib
 import io
@@ -101,6 +102,35 @@ def explain_failure(number: int, name: str, said: str, source: str, trace: str) 
     if name in SPOKEN:
         return failed
     return f"{failed}\nThe cell begins:\n{quote_start(source)}\n{trace[-1500:]}"
+
+
+def find_parameters(path: str | pathlib.Path) -> dict[str, Any]:
+    """Reads the names and defaults of a notebook's `parameters` cell.
+
+    Returns:
+        A dict of literals by name.
+
+    Raises:
+        ChapterError: the notebook has no such cell, or it holds more than literals.
+    """
+    cells = [source for source, tags in read_code(path) if "parameters" in tags]
+    if len(cells) != 1:
+        raise ChapterError(f"{path} must have one cell tagged parameters.")
+    try:
+        statements: list[Any] = ast.parse(cells[0]).body
+    except SyntaxError as error:
+        raise ChapterError(f"{path}: the parameters cell is not Python.") from error
+    parameters = {}
+    for node in statements:
+        try:
+            (target,) = node.targets
+            parameters[target.id] = ast.literal_eval(node.value)
+        except (AttributeError, ValueError) as error:
+            raise ChapterError(
+                f"{path}: line {node.lineno} of the parameters cell must be "
+                f"`name = literal`."
+            ) from error
+    return parameters
 
 
 def check_run(
