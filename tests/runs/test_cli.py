@@ -4,6 +4,7 @@ import os
 import pathlib
 
 import pytest
+from stand_ins import RECORD
 
 from tutorials_lib.runs.profiles import CHAPTERS
 
@@ -66,13 +67,74 @@ def test_relative_paths_lead_where_the_caller_stands(tmp_path, monkeypatch):
     assert os.environ["TUTORIALS_DATA"] == str(tmp_path / "data")
 
 
-def test_missing_data_stops_the_run(tutorials, tmp_path):
-    done = tutorials(
-        "run", "mixup_mnist", "--profile", "quick", TUTORIALS_DATA=str(tmp_path / "no")
-    )
-    assert done.returncode == 1
-    for said in ("DataError", "no is not a folder", "Two ways out"):
-        assert said in done.stderr
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "is not a folder"),
+        ({}, "mnist.npz is not there"),
+        ({"mnist.npz": b"no archive"}, "mnist.npz is no .npz file, or is damaged"),
+    ],
+)
+def test_missing_data_is_noticed_at_once(tmp_path, monkeypatch, capsys, content, said):
+    """Before Keras is imported or a kernel started; profile smoke needs no data."""
+    from tutorials_lib.runs.chapters import check_run
+    from tutorials_lib.runs.cli import main
+
+    folder = tmp_path / "data"
+    monkeypatch.setenv("TUTORIALS_DATA", str(folder))
+    if content is not None:
+        folder.mkdir()
+        for name, each in content.items():
+            (folder / name).write_bytes(each)
+    assert main(["run", "mixup_mnist", "--profile", "quick"]) == 1
+    shown = capsys.readouterr().err
+    assert said in shown
+    assert "pickle" not in shown
+    check_run("mixup_mnist", "smoke", {})
+
+
+def test_runs_by_name(capsys):
+    """What is not planned is refused, with names that are near."""
+    from tutorials_lib.runs.cli import main
+
+    arguments = ["run", "mixup_mnist", "-p", "alphas", "[0.1]"]
+    assert main([*arguments, "--list"]) == 0
+    assert capsys.readouterr().out.split("to do  ")[1:] == [
+        "none, seed 0\n",
+        "alpha 0.1, seed 0\n",
+    ]
+    assert main([*arguments, "--only", "alpha 0.2, seed 0"]) == 1
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "plans no run 'alpha 0.2, seed 0'" in shown.err
+    assert "'alpha 0.1, seed 0'" in shown.err
+    assert main(["run", "--all", "--only", "none, seed 0"]) == 2
+
+
+def test_migrate(tmp_path, monkeypatch, capsys):
+    import json
+
+    from tutorials_lib.runs.cli import main
+    from tutorials_lib.runs.records import SCHEMA, read_records
+
+    old = {**RECORD, "schema": 1, "profile": "full", "seed": 9}
+    del old["settings"], old["timing"]
+    old["timing"] = {"wall_seconds": 1.0, "images_per_second": 2.0}
+    (tmp_path / "mixup_mnist").mkdir()
+    path = tmp_path / "mixup_mnist" / "one.json"
+    path.write_text(json.dumps(old))
+    monkeypatch.setenv("TUTORIALS_RECORDS", str(tmp_path))
+    (read,) = read_records(path.parent)
+    assert main(["migrate"]) == 0
+    assert capsys.readouterr().out == f"{path}\n"
+    (record,) = read_records(path.parent)
+    assert json.loads(path.read_text())["schema"] == SCHEMA
+    assert record == read
+    assert record["settings"]["epochs"] == 30
+    assert 9 in record["settings"]["seeds"]
+    assert record["timing"] == {**old["timing"], "sessions": 1}
+    assert main(["migrate"]) == 0
+    assert capsys.readouterr().out == ""
 
 
 def test_list_and_help(capsys):

@@ -23,12 +23,12 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no system to fo
 draw = random.Random(11)
 KILLS = {
     "two parts": [
-        *(["batch", draw.randint(2, 7)] for _ in range(2)),
+        ["batch", draw.randint(2, 7)],
         ["half", 2],
         ["full", 1],
-        *(["batch", draw.randint(5, 8)] for _ in range(2)),
+        ["batch", draw.randint(5, 8)],
         ["rename", 1],
-        ["half", 1],
+        ["batch", draw.randint(5, 8)],
     ],
     "recipe": [["batch", draw.randint(5, 7)], ["half", 1], ["batch", 6], ["batch", 3]],
 }

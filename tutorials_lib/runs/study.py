@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from tutorials_lib.evaluate import score_model
+from tutorials_lib.runs.chapters import check_data
 from tutorials_lib.runs.environment import show_environment
 from tutorials_lib.runs.grid import Grid, NotDoneError, Parameters, Run
 from tutorials_lib.runs.profiles import PUBLISHED, SHARED
@@ -109,6 +110,8 @@ class Study:
         Raises:
             DataError: the data is missing, damaged, or not what its name says.
         """
+        if self.settings.source == "real":
+            check_data(name)
         data = load_dataset(name, self.settings.source)
         data = data.take(
             self.settings.values.get("train_images"),

@@ -63,7 +63,7 @@ def check_sentence(said, *names):
 def test_full_disk_leaves_the_old_file(stand_in, small_disk, monkeypatch, what):
     monkeypatch.setenv("TUTORIALS_RECORDS", str(small_disk))
     settings = choose_settings("mixup_mnist", "full")
-    grid = [plan_run("none", 0, slow=0)]
+    grid = [plan_run("none", 0)]
     (record,) = run_grid(settings, stand_in["data"], grid, stand_in["train"])
     (path,) = small_disk.rglob("*.json")
     path = path.with_suffix({"record": ".json", "arrays": ".npz"}[what])
@@ -88,14 +88,14 @@ def test_a_disk_that_fills_up_in_training_loses_no_run(
     monkeypatch.setenv("TUTORIALS_RECORDS", str(records))
     monkeypatch.setattr(tempfile, "tempdir", str(shelter))
     settings = choose_settings("mixup_mnist", "full")
-    grid = [plan_run("none", seed, slow=0) for seed in range(2)]
+    grid = [plan_run("none", seed) for seed in range(2)]
     trained = []
 
-    def train(seed, **rest):
+    def train(seed, fit):
         trained.append(seed)
         if seed == 1:
             fill(small_disk, {"record": 4096, "arrays": 0}[what])
-        return stand_in["train"](seed, **rest)
+        return stand_in["train"](seed, fit)
 
     with pytest.raises(WriteError) as caught:
         run_grid(settings, stand_in["data"], grid, train)
@@ -111,7 +111,7 @@ def test_a_disk_that_fills_up_in_training_loses_no_run(
     done = run_grid(settings, stand_in["data"], grid, train)
     assert trained == [0, 1]
     for record in done:
-        drawn = np.random.default_rng(record["seed"]).uniform(size=(4, 10))
+        drawn = np.random.default_rng(record["seed"]).uniform(size=40)
         np.testing.assert_array_equal(read_arrays(record)["rows"], drawn)
 
 
@@ -119,7 +119,7 @@ def test_a_log_without_room_costs_no_run(stand_in, small_disk, monkeypatch):
     monkeypatch.setenv("TUTORIALS_RUNS", str(small_disk))
     fill(small_disk)
     settings = choose_settings("mixup_mnist", "full")
-    grid = [plan_run("none", 0, slow=0)]
+    grid = [plan_run("none", 0)]
     (record,) = run_grid(settings, stand_in["data"], grid, stand_in["train"])
     assert record["metrics"] == {"test_accuracy": np.random.default_rng(0).uniform()}
     assert (small_disk / "progress" / "mixup_mnist.log").read_text() == ""
@@ -130,12 +130,12 @@ def test_no_room_anywhere(stand_in, small_disk, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(small_disk))
     settings = choose_settings("mixup_mnist", "full")
 
-    def train(**arguments):
+    def train(seed, fit):
         fill(small_disk)
-        return stand_in["train"](**arguments)
+        return stand_in["train"](seed, fit)
 
     with pytest.raises(WriteError) as caught:
-        run_grid(settings, stand_in["data"], [plan_run("none", 0, slow=0)], train)
+        run_grid(settings, stand_in["data"], [plan_run("none", 0)], train)
     check_sentence(str(caught.value), small_disk / "records" / "mixup_mnist")
     assert "kept" not in str(caught.value)
     assert list_names(small_disk) == ["ballast", "mixup_mnist", "records"]
@@ -149,7 +149,7 @@ def test_no_run_is_begun_on_a_full_disk(stand_in, small_disk, monkeypatch, capsy
         run_grid(
             settings,
             stand_in["data"],
-            [plan_run("none", 0, slow=0)],
+            [plan_run("none", 0)],
             stand_in["train"],
         )
     check_sentence(str(caught.value), small_disk / "records" / "mixup_mnist")

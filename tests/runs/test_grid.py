@@ -1,0 +1,177 @@
+"""Making planned runs: records, where they go, what is read again, what is refused."""
+
+import errno
+import os
+
+import filelock
+import numpy as np
+import pytest
+
+from tutorials_lib.runs.grid import plan_run, run_grid
+from tutorials_lib.runs.records import RecordError, read_arrays, read_records
+from tutorials_lib.runs.settings import choose_settings
+from tutorials_lib.runs.storage import runs_folder
+from tutorials_lib.support.data import Dataset
+
+
+@pytest.fixture
+def make(stand_in, capsys):
+    """Makes the runs of some seeds; returns records, and how many were begun."""
+
+    def make(profile="full", seeds=(0, 1, 2), origin="folder", size=4, **given):
+        data = stand_in["data"]
+        if origin != data.origin:
+            fields = {**data.__dict__, "origin": origin}
+            data = Dataset(**{k: x for k, x in fields.items() if k != "sha256"})
+        settings = choose_settings("mixup_mnist", profile, **given)
+        plan = [plan_run("none", seed, size=size) for seed in seeds]
+        records = run_grid(settings, data, plan, stand_in["train"])
+        return records, capsys.readouterr().out.count("started")
+
+    return make
+
+
+def test_a_record_holds_what_it_takes_to_repeat_the_run(make, stand_in, tmp_path):
+    records, _ = make()
+    assert [record["seed"] for record in records] == [0, 1, 2]
+    assert read_records(tmp_path / "records" / "mixup_mnist") == records
+    record = records[1]
+    assert record["metrics"]["test_accuracy"] == np.random.default_rng(1).uniform()
+    assert record["parameters"] == {"size": 4}
+    assert record["settings"]["epochs"] == 30
+    assert "max_minutes" not in record["settings"]
+    assert record["timing"]["sessions"] == 1
+    assert record["data"]["sha256"] == stand_in["data"].sha256
+    assert len(record["history"]["seconds"]) == 1
+    assert record["environment"]["cores"] == len(os.sched_getaffinity(0))
+    assert {"python", "keras", "numpy"} <= set(record["environment"]["versions"])
+    assert not list((tmp_path / "records").rglob("*.claim"))
+
+
+def test_done_runs_are_not_run_again(make):
+    first, _ = make()
+    again, begun = make(seeds=(2, 3, 0))
+    assert begun == 1
+    assert again[0] == first[2]
+    # Other parameters are another run, though variant and seed are the same.
+    assert make(size=5)[1] == 3
+
+
+@pytest.mark.parametrize(
+    ("profile", "given", "origin"),
+    [
+        ("full", {}, "sample"),
+        ("full", {"epochs": 1}, "sample"),
+        ("quick", {}, "folder"),
+    ],
+)
+def test_other_runs_are_made_anew_and_not_published(
+    make, tmp_path, profile, given, origin
+):
+    assert [make(profile, origin=origin, **given)[1] for _ in range(2)] == [3, 3]
+    assert not (tmp_path / "records").exists()
+    assert len(read_records(runs_folder() / profile / "mixup_mnist")) == 3
+
+
+def test_a_changed_protocol_goes_on_apart(make, tmp_path):
+    """Though none of these changes shows in the runs' own parameters."""
+    begun = 0
+    for given in ({"epochs": 1}, {"epochs": 2}, {"epochs": 1, "alphas": 3.0}):
+        records, number = make(**given)
+        begun += number
+        # What builds on a run reads its arrays.
+        for record in records:
+            rows = np.random.default_rng(record["seed"]).uniform(size=4)
+            np.testing.assert_array_equal(read_arrays(record)["rows"], rows)
+    assert begun == 6
+    assert not (tmp_path / "records").exists()
+    folders = sorted(runs_folder().glob("full-*/mixup_mnist"))
+    assert [len(read_records(folder)) for folder in folders] == [3, 3]
+
+
+def test_no_run_is_begun_after_the_limit(make):
+    assert make(max_minutes=0) == ([], 0)
+    make(seeds=(1,))
+    records, begun = make(max_minutes=0)
+    assert ([record["seed"] for record in records], begun) == ([1], 0)
+
+
+def test_damaged_arrays_are_missed_in_words(make, tmp_path):
+    ((record,), _) = make(seeds=(3,))
+    (path,) = (tmp_path / "records").rglob("*.npz")
+    assert path.with_suffix(".json").is_file()
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    with pytest.raises(RecordError, match=r"none, seed 3, .* missing or damaged"):
+        read_arrays(record)
+    record.pop("arrays")
+    with pytest.raises(RecordError, match="none, seed 3 left no arrays"):
+        read_arrays(record)
+
+
+def test_arrays_of_objects_leave_no_record(stand_in, tmp_path):
+    def train(seed, fit):
+        return {**stand_in["train"](seed, fit), "arrays": {"rows": ["a"]}}
+
+    settings = choose_settings("mixup_mnist", "full")
+    with pytest.raises(RecordError, match="array rows must hold numbers"):
+        run_grid(settings, stand_in["data"], [plan_run("none", 3)], train)
+    assert not [path for path in (tmp_path / "records").rglob("*") if path.is_file()]
+
+
+def test_a_claim_is_held_by_a_living_process_alone(make, tmp_path):
+    """What a killed process leaves is a file like any other, whatever is in it."""
+    make(seeds=(0,))
+    (done,) = (tmp_path / "records" / "mixup_mnist").glob("*.json")
+    claim = done.with_suffix(".claim")
+    done.unlink()
+    claim.write_text('{"host": "elsewhere"}')
+    assert make(seeds=(0,))[1] == 1
+    assert not claim.exists()
+
+
+def test_a_file_system_without_locks(make, tmp_path, monkeypatch):
+    """No claim can be had there, and none is needed: the run is made, nothing waits."""
+
+    def refuse(*_, **__):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(filelock.FileLock, "acquire", refuse)
+    assert make(seeds=(0,))[1] == 1
+    assert not list(tmp_path.rglob("*.claim"))
+
+
+def test_a_grid_with_one_run_twice(make):
+    with pytest.raises(ValueError, match="once; got none, seed 0 twice"):
+        make(seeds=(0, 0))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("seed", 77), ("chapter", "other"), ("variant", "alpha 2")]
+)
+def test_a_record_under_another_name_is_refused(make, tmp_path, field, value):
+    make(seeds=(0,))
+    (path,) = (tmp_path / "records" / "mixup_mnist").glob("*.json")
+    text = path.read_text()
+    ((record,), _) = make(seeds=(0,))
+    old = f'"{field}": {record[field]!r}'.replace("'", '"')
+    assert old in text
+    path.write_text(text.replace(old, f'"{field}": {value!r}'.replace("'", '"')))
+    with pytest.raises(RecordError, match=rf"holds another run .* {field} '?{value}"):
+        make(seeds=(0,))
+
+
+def test_floats_and_images_as_every_record_has_them(make, monkeypatch):
+    import keras
+
+    monkeypatch.setattr(keras.config, "image_data_format", lambda: "channels_first")
+    with pytest.raises(ValueError, match="got float32 and channels_first"):
+        make()
+
+
+def test_training_that_keeps_its_callbacks_from_fit(stand_in):
+    def train(seed, fit):
+        return {"metrics": {"a": 1}, "history": {"loss": [1]}, "images": 4}
+
+    settings = choose_settings("mixup_mnist", "full")
+    with pytest.raises(ValueError, match="no epoch was seen"):
+        run_grid(settings, stand_in["data"], [plan_run("none", 0)], train)

@@ -1,0 +1,151 @@
+"""A record's configuration run again: equal, not equal, or not planned any more."""
+
+import copy
+import hashlib
+import json
+
+import numpy as np
+import pytest
+
+from tutorials_lib.runs import verify
+from tutorials_lib.runs.cli import main
+from tutorials_lib.runs.grid import plan_run, run_grid
+from tutorials_lib.runs.records import RecordError, read_record, write_arrays
+from tutorials_lib.runs.settings import choose_settings
+from tutorials_lib.runs.storage import runs_folder
+from tutorials_lib.runs.verify import verify_record
+
+
+@pytest.fixture
+def path(stand_in, monkeypatch):
+    """A record's path. Run again, it comes out the same; `path.asked` has how."""
+
+    def train(seed, fit):
+        result = stand_in["train"](seed, fit)
+        more = {"test_loss": 0.5, "flip_accuracy": 0.5, "unlabelled_accuracy": 0.5}
+        return {**result, "metrics": {**result["metrics"], **more}}
+
+    settings = choose_settings("mixup_mnist", "full", epochs=1)
+    run_grid(settings, stand_in["data"], [plan_run("none", n) for n in (0, 1)], train)
+    home = runs_folder() / settings.protocol / "mixup_mnist"
+    (path,) = home.glob("none_seed-1_*.json")
+    files = {each.name: each.read_bytes() for each in home.glob(f"{path.stem}.*")}
+
+    def run_one(chapter, profile, settings, name, beside, backend):
+        assert (chapter, profile, name) == ("mixup_mnist", "full", "none, seed 1")
+        # The settings that planned it, the other records, and nothing of its own.
+        assert settings["epochs"] == 1
+        assert [each[:11] for each in beside] == ["none_seed-0"]
+        return dict(files)
+
+    monkeypatch.setattr(verify, "run_one", run_one)
+    return path
+
+
+def change(path, edit):
+    record = read_record(path)
+    edit(record)
+    path.write_text(json.dumps(record))
+
+
+def test_equal_to_the_last_bit(path, capsys):
+    before = {each: each.read_bytes() for each in path.parent.iterdir()}
+    assert main(["verify", str(path)]) == 0
+    first, *_ = capsys.readouterr().out.splitlines()
+    assert first == "AGREES: mixup_mnist, none, seed 1: equal to the last bit"
+    assert {each: each.read_bytes() for each in path.parent.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [
+        (lambda r: r["metrics"].update(test_loss=0.25), "test_loss: 0.25, now 0.5"),
+        (lambda r: r["history"].update(loss=[0.5]), "history of loss"),
+    ],
+)
+def test_what_differs_is_named(path, capsys, edit, said):
+    change(path, edit)
+    assert main(["verify", str(path)]) == 1
+    shown = capsys.readouterr().out
+    assert shown.startswith("DIFFERS: mixup_mnist, none, seed 1: not equal")
+    assert said in shown
+
+
+def test_times_may_differ(path):
+    change(path, lambda r: r["history"].update(seconds=[1e9]))
+    assert verify_record(path)[1]
+
+
+def test_other_arrays(path):
+    right = np.random.default_rng(1).uniform(size=40)
+    change(path, lambda r: r.update(arrays=write_arrays({"rows": right + 1}, path)))
+    lines, agree = verify_record(path)
+    assert not agree
+    assert "  arrays" in lines
+    # The same numbers in a file that is packed in another way are the same arrays.
+    np.savez(path.with_suffix(".npz"), rows=right)
+    content = path.with_suffix(".npz").read_bytes()
+    sha256 = hashlib.sha256(content).hexdigest()
+    change(path, lambda r: r["arrays"].update(sha256=sha256))
+    assert verify_record(path)[1]
+    path.with_suffix(".npz").write_bytes(content + b"0")
+    with pytest.raises(RecordError, match="arrays are damaged"):
+        verify_record(path)
+
+
+@pytest.mark.parametrize(("by", "agrees"), [(0.0, True), (0.3, False)])
+def test_on_another_machine_within_three_errors(path, by, agrees):
+    def edit(record):
+        record["environment"]["cores"] += 1
+        record["metrics"]["test_loss"] += 1
+        value = record["metrics"]["test_accuracy"]
+        record["data"]["test_images"] = 1000
+        record["metrics"]["test_accuracy"] = abs(value - by)
+
+    change(path, edit)
+    lines, agree = verify_record(path)
+    said = "\n".join(lines)
+    assert agree == agrees
+    assert lines[0].startswith("AGREES" if agrees else "DIFFERS")
+    assert ("MORE THAN" in said) != agrees
+    assert "cores" in said
+    assert "flip_accuracy: 0.50000, now 0.50000, within" in said
+    # Of other images than the test images: shown alone.
+    assert "unlabelled_accuracy: 0.50000, now 0.50000\n" in said + "\n"
+
+
+def test_parameters_that_changed(path):
+    change(path, lambda r: r["parameters"].update(alpha={"a": 1}))
+    with pytest.raises(RecordError, match="gives none, seed 1 other parameters: alpha"):
+        verify_record(path)
+
+
+def test_other_images(path):
+    change(path, lambda r: r["data"].update(sha256="0"))
+    with pytest.raises(RecordError, match="made on other images"):
+        verify_record(path)
+
+
+def test_no_record(tmp_path, capsys):
+    assert main(["verify", str(tmp_path / "none.json")]) == 1
+    assert "cannot be read" in capsys.readouterr().err
+
+
+def test_a_real_chapter_s_run(tutorials, tmp_path, monkeypatch):
+    """End to end, with settings that are not the profile's; then with an edited score.
+
+    At size smoke, one network of which an epoch has few batches.
+    """
+    given = ["-p", "epochs", "1", "-p", "train_images", "300"]
+    done = tutorials(
+        "run", "mixup_fashion_mnist", *given, "--only", "alpha 0.2, seed 0"
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.startswith("mixup_fashion_mnist, profile smoke\nalpha 0.2, seed")
+    (path,) = runs_folder().rglob("alpha-0.2_seed-0_*.json")
+    done = tutorials("verify", path)
+    assert done.returncode == 0, done.stdout + done.stderr[-2000:]
+    assert "equal to the last bit" in done.stdout
+    assert not list((runs_folder() / "scratch").iterdir())
+    record = copy.deepcopy(read_record(path))
+    assert record["settings"]["train_images"] == 300
