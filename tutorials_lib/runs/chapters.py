@@ -258,10 +258,13 @@ def run_cells(
     """
     path = pathlib.Path(path)
     os.environ["MPLBACKEND"] = "agg"
-    names: dict[str, Any] = {"__name__": "__main__"}
+    # As in a notebook, so that `Study` finds the parameters cell among the others.
+    cells: list[str] = []
+    names: dict[str, Any] = {"__name__": "__main__", "In": cells}
     with contextlib.chdir(path.parent), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="FigureCanvasAgg is non-interactive")
         for number, (source, tags) in enumerate(read_code(path), start=1):
+            cells.append(source)
             try:
                 exec(compile(source, f"{path.name}[{number}]", "exec"), names)
             except OnlyDone:
@@ -272,6 +275,8 @@ def run_cells(
                 raise ChapterError(f"{path.name} {said}") from error
             if "parameters" in tags:
                 names.update(parameters)
+                given = [f"{name} = {value!r}" for name, value in parameters.items()]
+                cells.append("\n".join(["# Parameters", *given]))
             _close_figures()
     return names
 
