@@ -202,7 +202,7 @@ def show_gap(
     names = published or (variant, baseline)
     first, second = (read_published(chapter, metric)[name] for name in names)
     theirs = first - second
-    images = sum(SPECIFICATIONS[ARTICLES[chapter]["dataset"]].test_counts)
+    images = SPECIFICATIONS[ARTICLES[chapter]["dataset"]].test_images
     error = math.hypot(*(binomial_error(value, images) for value in (first, second)))
     gain = dataclasses.replace(gain, digits=3)
     lines = [
@@ -247,7 +247,7 @@ def show_range(records: Records, metric: str, variants: Iterable[str]) -> None:
         show_text(NO_RUNS)
         return
     chapter = frame["chapter"].iloc[0]
-    images = sum(SPECIFICATIONS[ARTICLES[chapter]["dataset"]].test_counts)
+    images = SPECIFICATIONS[ARTICLES[chapter]["dataset"]].test_images
     found = [find_published(chapter, name, metric) for name in ours]
     theirs = [value for value in found if value is not None]
     degrees = sum(len(scores) - 1 for scores in ours.values())
