@@ -39,10 +39,13 @@ def run_cells(path: str | pathlib.Path, parameters: Mapping[str, Any]) -> None:
     """Does for a notebook anywhere what `run_as_script` does for the book's."""
     path = pathlib.Path(path)
     os.environ["MPLBACKEND"] = "agg"
-    names = {"__name__": "__main__"}
+    # As in a notebook, so that `Study` finds the parameters cell among the others.
+    cells: list[str] = []
+    names: dict[str, Any] = {"__name__": "__main__", "In": cells}
     with contextlib.chdir(path.parent), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="FigureCanvasAgg is non-interactive")
         for number, (source, tags) in enumerate(read_code(path), start=1):
+            cells.append(source)
             try:
                 exec(compile(source, f"{path.name}[{number}]", "exec"), names)
             except Exception as error:
@@ -51,6 +54,8 @@ def run_cells(path: str | pathlib.Path, parameters: Mapping[str, Any]) -> None:
                 raise ChapterError(f"{path.name} {said}") from error
             if "parameters" in tags:
                 names.update(parameters)
+                given = [f"{name} = {value!r}" for name, value in parameters.items()]
+                cells.append("\n".join(["# Parameters", *given]))
             _close_figures()
 
 
