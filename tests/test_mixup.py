@@ -152,6 +152,31 @@ def test_shuffles_use_every_image_once_in_each_place():
     assert set(chosen[0, :16]) != set(chosen[1, :16])
 
 
+@pytest.mark.parametrize("pairing", ["shuffles", "batch"])
+def test_window_keeps_images_near_their_place(pairing):
+    batches = make_batches(pairing=pairing, images_per_mix=3, window=10)
+    before = list_chosen(batches)
+    early = np.arange(40) - np.argsort(before, axis=1)
+    # Within a batch of 8, one more permutation may bring an image 7 places forward.
+    assert early.max() <= (9 if pairing == "shuffles" else 9 + 7)
+    for place in before:
+        np.testing.assert_array_equal(np.sort(place), np.arange(40))
+    assert (before[0] != before[1]).any()
+    batches.on_epoch_end()
+    assert (before[0] != list_chosen(batches)[0]).any()
+    # The first batch comes from the window's first 10 + 8 - 1 images, and so all its
+    # mixes; without a window from anywhere.
+    assert max(place[:8].max() for place in before) <= 16
+    wide = list_chosen(make_batches(pairing=pairing, images_per_mix=3))
+    assert max(place[:8].max() for place in wide) > 16
+
+
+def test_no_window_leaves_shuffles_as_past_runs_had_them():
+    rng = np.random.default_rng([5, 0, 2**32 - 1])
+    for shuffle in make_batches(pairing="shuffles").shuffles:
+        np.testing.assert_array_equal(shuffle, rng.permutation(40))
+
+
 def test_batch_pairing_mixes_a_batch_with_itself():
     batches = make_batches(pairing="batch", batch_size=10)
     seen = [set(np.flatnonzero(rows.sum(axis=0))) for _, rows in batches]
@@ -221,6 +246,7 @@ def test_a_batch_depends_on_seed_epoch_and_index_alone(pairing):
         ("lambda_per", "image"),
         ("images_per_mix", 1),
         ("method", "uniform"),
+        ("window", 10),  # Nothing is shuffled with replacement.
         ("labels", np.arange(40)),
         ("labels", np.full((40, 4), 0.5)),
         ("labels", np.eye(4)[[0] * 39]),

@@ -135,10 +135,15 @@ class MixupBatches(SeededBatches):
             authors.
         images_per_mix: At least 2.
         method: `"beta"` or `"gamma"`, see `sample_weights`.
+        window: Size of the buffer that shuffles draw from, as that of
+            `tf.data.Dataset.shuffle`, see `batches.shuffle_in_window`; None shuffles
+            the whole set. Pass `shuffle=False` to `fit` with it: Keras else shuffles
+            the order of the batches too, and early batches no longer come from the
+            front of the file.
 
     Raises:
-        ValueError: a value out of range, images that are not finite floats, labels
-            that are not one-hot, other lengths.
+        ValueError: a value out of range, a window where nothing is shuffled, images
+            that are not finite floats, labels that are not one-hot, other lengths.
     """
 
     def __init__(
@@ -152,6 +157,7 @@ class MixupBatches(SeededBatches):
         lambda_per: str = "sample",
         images_per_mix: int = 2,
         method: str = "beta",
+        window: int | None = None,
     ) -> None:
         check_floats("images", images)
         self.images = check_finite("images", images).astype("float32", copy=False)
@@ -163,7 +169,12 @@ class MixupBatches(SeededBatches):
         self.images_per_mix = check_whole("images_per_mix", images_per_mix, 2)
         self.method = method
         shuffles = {"replacement": 0, "shuffles": images_per_mix, "batch": 1}
-        super().__init__(seed, len(images), shuffles[pairing])
+        if window is not None and pairing == "replacement":
+            raise ValueError(
+                "window must be None with pairing 'replacement', which shuffles "
+                f"nothing; got {window!r}."
+            )
+        super().__init__(seed, len(images), shuffles[pairing], window)
 
     def __len__(self) -> int:
         if self.pairing == "replacement":

@@ -3,8 +3,9 @@
 import keras
 import numpy as np
 import pytest
+from scipy import stats
 
-from tutorials_lib.support.batches import ArrayBatches
+from tutorials_lib.support.batches import ArrayBatches, shuffle_in_window
 
 IMAGES = np.random.default_rng(0).normal(size=(40, 30)).astype("float32")
 LABELS = np.arange(40.0)
@@ -63,8 +64,83 @@ def test_fit_gives_every_epoch_new_batches():
     assert len(whole) == 3
 
 
+def draw_places(orders):
+    """Where each image comes in each order, less where it stood: (orders, images)."""
+    orders = np.stack(orders)
+    return np.argsort(orders, axis=1) - np.arange(orders.shape[1])
+
+
+def test_window_follows_the_law_of_a_shuffle_buffer():
+    window, n = 50, 3000
+    rng = np.random.default_rng(1)
+    moved = draw_places([shuffle_in_window(rng, n, window) for _ in range(40)])
+    # As early as the buffer lets it, never earlier; by chance far later.
+    assert moved.min() == 1 - window
+    assert moved.max() > 5 * window
+    # Each draw takes an image out of the buffer with chance 1 / window, so that the wait
+    # is geometric far enough from the end of the file.
+    waits = moved[:, window : n - 20 * window : 37] + window
+    assert waits.mean() == pytest.approx(window, rel=0.03)
+    observed = np.bincount(np.minimum(waits.ravel() - 1, 3 * window) // 15)
+    law = stats.geom(1 / window)
+    edges = np.array([0, 15, 30, 45, 60, 75, 90, 105, 120, 135, 150])
+    expected = np.diff([*law.cdf(edges), 1]) * waits.size
+    assert stats.chisquare(observed, expected).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("window", [1, 64, 300])
+def test_window_moves_images_as_tf_data_does(window):
+    tf = pytest.importorskip("tensorflow")
+    n, rounds = 300, 150
+    data = tf.data.Dataset.range(n).shuffle(window, seed=3).batch(n).repeat(rounds)
+    theirs = draw_places([order.numpy() for order in data])
+    rng = np.random.default_rng(4)
+    ours = draw_places([shuffle_in_window(rng, n, window) for _ in range(rounds)])
+    for moved in (ours, theirs):
+        assert moved.min() >= 1 - window
+    if window == 1:
+        assert not ours.any() and not theirs.any()
+        return
+    means = [np.abs(moved).mean(axis=1) for moved in (ours, theirs)]
+    assert stats.ttest_ind(*means).pvalue > 1e-3
+    # The first image, one amid the file, and the last.
+    for image in (0, n // 2, n - 1):
+        assert stats.ks_2samp(ours[:, image], theirs[:, image]).pvalue > 1e-3
+    # A window of half the size is told apart.
+    half = draw_places([shuffle_in_window(rng, n, window // 2) for _ in range(rounds)])
+    assert stats.ttest_ind(np.abs(half).mean(axis=1), means[1]).pvalue < 1e-6
+
+
+def test_windowed_batches():
+    batches = ArrayBatches(IMAGES, LABELS, 16, seed=3, window=10)
+    first = np.concatenate(read_epoch(batches))
+    np.testing.assert_array_equal(np.sort(first), LABELS)
+    assert draw_places([first]).min() >= -9
+    batches.on_epoch_end()
+    assert (first != np.concatenate(read_epoch(batches))).any()
+    # A window as long as the file is the shuffle of all, to the last bit.
+    wide = ArrayBatches(IMAGES, LABELS, 16, seed=3, window=40)
+    assert read_epoch(wide) == read_epoch(ArrayBatches(IMAGES, LABELS, 16, seed=3))
+
+
+def test_fit_keeps_the_order_of_batches_where_it_is_told_to():
+    asked = []
+
+    class Spy(ArrayBatches):
+        def __getitem__(self, index):
+            asked.append(index)
+            return super().__getitem__(index)
+
+    model = keras.Sequential([keras.Input((30,)), keras.layers.Dense(1)])
+    model.compile(loss="mse", optimizer="sgd")
+    model.fit(Spy(IMAGES, LABELS, 2, seed=0), epochs=2, shuffle=False, verbose=0)
+    assert asked[-40:] == [*range(20), *range(20)]
+
+
 def test_bad_arguments():
     with pytest.raises(ValueError, match="labels"):
         ArrayBatches(IMAGES, LABELS[:39], 8, seed=0)
     with pytest.raises(ValueError, match="seed"):
         ArrayBatches(IMAGES, LABELS, 8, seed=-1)
+    with pytest.raises(ValueError, match="window"):
+        ArrayBatches(IMAGES, LABELS, 8, seed=0, window=0)

@@ -8,6 +8,33 @@ import numpy as np
 from tutorials_lib.support.checks import check_whole
 
 
+def shuffle_in_window(
+    rng: np.random.Generator, n: int, window: int | None = None
+) -> np.ndarray:
+    """Orders n images as `tf.data.Dataset.shuffle(window)` does.
+
+    A buffer holds the first `window` images. Again and again one of the buffer, drawn
+    at random, comes next in the order, and the next image of the file takes its place.
+    So an image comes at most `window - 1` places early; how late has no limit.
+
+    Args:
+        rng: Generator.
+        n: How many images there are.
+        window: Images in the buffer; None for a shuffle of all, every order as likely
+            as any other.
+
+    Returns:
+        The numbers from 0 to n - 1 in their new order.
+    """
+    if window is None or window >= n:
+        return rng.permutation(n)
+    buffer, order = list(range(window)), []
+    for following, slot in enumerate(rng.integers(window, size=n - window), window):
+        order.append(buffer[slot])
+        buffer[slot] = following
+    return np.concatenate([order, rng.permutation(buffer)])
+
+
 class SeededBatches(keras.utils.PyDataset):
     """Base of batches that repeat from a seed and are new in every epoch.
 
@@ -20,11 +47,15 @@ class SeededBatches(keras.utils.PyDataset):
         seed: Whole number of at least 0.
         n: How many images a shuffle orders.
         shuffles: How many independent shuffles each epoch has.
+        window: See `shuffle_in_window`.
     """
 
-    def __init__(self, seed: int, n: int, shuffles: int = 1) -> None:
+    def __init__(
+        self, seed: int, n: int, shuffles: int = 1, window: int | None = None
+    ) -> None:
         super().__init__()
         self.seed = check_whole("seed", seed, 0)
+        self.window = None if window is None else check_whole("window", window, 1)
         self._lengths = [n] * shuffles
         self.epoch = 0
 
@@ -38,7 +69,7 @@ class SeededBatches(keras.utils.PyDataset):
         self._epoch = epoch
         # No batch has this index, so no batch shares the stream of the shuffles.
         rng = self.make_generator(2**32 - 1)
-        self.shuffles = [rng.permutation(n) for n in self._lengths]
+        self.shuffles = [shuffle_in_window(rng, n, self.window) for n in self._lengths]
 
     def on_epoch_end(self) -> None:
         """Moves on to the next epoch; `fit` calls it."""
@@ -57,13 +88,21 @@ class ArrayBatches(SeededBatches):
         labels: Array (n, ...).
         batch_size: Images in a batch; the last one may have fewer.
         seed: Whole number of at least 0.
+        window: Size of the buffer of a `tf.data` shuffle, see `shuffle_in_window`; None
+            shuffles all. Pass `shuffle=False` to `fit`, which else shuffles the order
+            of the batches too.
 
     Raises:
         ValueError: images and labels of different lengths.
     """
 
     def __init__(
-        self, images: np.ndarray, labels: np.ndarray, batch_size: int, seed: int
+        self,
+        images: np.ndarray,
+        labels: np.ndarray,
+        batch_size: int,
+        seed: int,
+        window: int | None = None,
     ) -> None:
         if len(images) != len(labels):
             raise ValueError(
@@ -71,7 +110,7 @@ class ArrayBatches(SeededBatches):
                 f"{len(labels)}."
             )
         self.images, self.labels, self.batch_size = images, labels, batch_size
-        super().__init__(seed, len(images))
+        super().__init__(seed, len(images), window=window)
 
     def __len__(self) -> int:
         return math.ceil(len(self.images) / self.batch_size)
