@@ -228,10 +228,13 @@ def run_cells(
     """
     path = pathlib.Path(path)
     os.environ["MPLBACKEND"] = "agg"
-    names: dict[str, Any] = {"__name__": "__main__"}
+    # As Jupyter keeps them: a `Study` finds the parameters cell among them.
+    history: list[str] = []
+    names: dict[str, Any] = {"__name__": "__main__", "In": history}
     with contextlib.chdir(path.parent), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="FigureCanvasAgg is non-interactive")
         for number, (source, tags) in enumerate(read_code(path), start=1):
+            history.append(source)
             try:
                 exec(compile(source, f"{path.name}[{number}]", "exec"), names)
             except OnlyDone:
@@ -242,6 +245,8 @@ def run_cells(
                 raise ChapterError(f"{path.name} {said}") from error
             if "parameters" in tags:
                 names.update(parameters)
+                lines = [f"{name} = {value!r}" for name, value in parameters.items()]
+                history.append("\n".join(["# Parameters", *lines]))
             _close_figures()
     return names
 
