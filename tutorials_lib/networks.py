@@ -34,7 +34,7 @@ def build_mixup_mnist_net() -> keras.Sequential:
     )
 
 
-def build_vat_mnist_net(dropout: bool) -> keras.Sequential:
+def build_vat_mnist_net(dropout: bool, logits: bool = False) -> keras.Sequential:
     """Builds the network of "VAT on MNIST", Keras' own old MNIST example.
 
     Two convolutions, pooling, one hidden dense layer; input (28, 28, 1), output
@@ -43,6 +43,7 @@ def build_vat_mnist_net(dropout: bool) -> keras.Sequential:
     Args:
         dropout: Whether to drop a quarter of the units after pooling and half after
             the hidden layer.
+        logits: Whether the output is what the softmax is taken of.
     """
     return Sequential(
         [
@@ -54,7 +55,7 @@ def build_vat_mnist_net(dropout: bool) -> keras.Sequential:
             layers.Flatten(),
             layers.Dense(128, activation="relu"),
             *([layers.Dropout(0.5)] if dropout else []),
-            layers.Dense(10, activation="softmax"),
+            layers.Dense(10, activation=None if logits else "softmax"),
         ],
         name="vat_mnist_net",
     )

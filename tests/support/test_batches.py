@@ -77,8 +77,8 @@ def test_window_follows_the_law_of_a_shuffle_buffer():
     # As early as the buffer lets it, never earlier; by chance far later.
     assert moved.min() == 1 - window
     assert moved.max() > 5 * window
-    # Each draw takes an image out of the buffer with chance 1 / window, so that the wait
-    # is geometric far enough from the end of the file.
+    # Each draw takes an image out of the buffer with chance 1 / window, so that the
+    # wait is geometric far enough from the end of the file.
     waits = moved[:, window : n - 20 * window : 37] + window
     assert waits.mean() == pytest.approx(window, rel=0.03)
     observed = np.bincount(np.minimum(waits.ravel() - 1, 3 * window) // 15)
