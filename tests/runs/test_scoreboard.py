@@ -201,7 +201,7 @@ class TestClaims:
         for claim in CLAIMS:
             assert claim.effect > 0
             text = (book_folder() / f"{claim.chapter}.ipynb").read_text("utf-8")
-            assert re.search(rf'"#+ {re.escape(claim.section)}', text), claim
+            assert re.search(rf'"#+ {re.escape(claim.place)}', text), claim
         names = [(claim.chapter, claim.name) for claim in CLAIMS]
         assert len(set(names)) == len(names)
 

@@ -33,6 +33,7 @@ ARTICLES: dict[str, dict[str, Any]] = {
             date="not known; days after the paper of October 2017",
             paper="arXiv:1710.09412",
         ),
+        "results": "Results",
         "dataset": "mnist",
         "question": "A blog tries seven values of mixup's parameter and sees little "
         "effect. What can a gain of 0.02 points mean?",
@@ -58,6 +59,7 @@ ARTICLES: dict[str, dict[str, Any]] = {
             date="not known; 2017 or shortly before",
             paper="arXiv:1507.00677",
         ),
+        "results": "Compare with the article",
         "dataset": "mnist",
         "question": "A blog finds virtual adversarial training better than dropout. "
         "Its two halves were trained on different losses: what is left of the claim?",
@@ -81,6 +83,7 @@ ARTICLES: dict[str, dict[str, Any]] = {
             date="not known; before August 2020",
             paper="none",
         ),
+        "results": "Compare with the article",
         "dataset": "cifar10",
         "question": "A blog takes CIFAR-10 from 84% to 95% in five steps. What is each "
         "worth, and what does it cost?",
@@ -125,6 +128,7 @@ ARTICLES: dict[str, dict[str, Any]] = {
             date="2021-03-06, changed 2023-07-24",
             paper="arXiv:1710.09412",
         ),
+        "results": "Compare with the article",
         "dataset": "fashion_mnist",
         "question": "Keras' own example of mixup loses a point of accuracy. How much "
         "of that is chance?",
@@ -141,6 +145,7 @@ ARTICLES: dict[str, dict[str, Any]] = {
             date="2020-08-12",
             paper="arXiv:1911.04252",
         ),
+        "results": "Compare with the article",
         "dataset": "cifar10",
         "question": "A blog has a noised student beat its teacher with images that "
         "nobody labelled. How much of that is the labels, how much the noise?",
@@ -180,7 +185,7 @@ class Claim:
         metric: Name of the metric.
         variant: Name of our variant.
         baseline: Name of the variant to subtract, by the same seeds.
-        section: Title of the section that shows it.
+        section: Title of the section that shows it, where not the chapter's `results`.
         baseline_metric: The baseline's metric, where another.
         published: The article's two rows, where they have other names than ours.
         margin: Where the claim is that there is no difference: how large a one counts
@@ -196,11 +201,16 @@ class Claim:
     metric: str
     variant: str
     baseline: str
-    section: str = "Compare with the article"
+    section: str = ""
     baseline_metric: str | None = None
     published: tuple[str, str] | None = None
     margin: float | None = None
     kind: str = "difference"
+
+    @property
+    def place(self) -> str:
+        """Title of the section that shows the claim."""
+        return self.section or ARTICLES[self.chapter]["results"]
 
     @property
     def effect(self) -> float:
