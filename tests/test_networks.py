@@ -1,6 +1,5 @@
 """The networks against what the articles print of them."""
 
-import itertools
 import textwrap
 
 import keras
@@ -11,7 +10,6 @@ from keras.initializers import HeNormal
 from tutorials_lib.networks import (
     build_cifar10_benchmark_net,
     build_cifar10_deep_net,
-    build_cifar10_residual_net,
     build_mixup_fashion_net,
     build_mixup_mnist_net,
     build_noisy_student_net,
@@ -117,7 +115,6 @@ def test_published_shape_of_the_cifar10_nets(build, parameters, written):
     [
         build_cifar10_benchmark_net,
         pytest.param(build_cifar10_deep_net, marks=NAN_ON_CPU),
-        build_cifar10_residual_net,
     ],
 )
 def test_cifar10_nets_answer_in_single_precision_under_mixed(build):
@@ -141,22 +138,6 @@ def test_precision_is_put_back_after_an_error():
     with pytest.raises(ArithmeticError), use_precision("mixed_float16"):
         raise ArithmeticError
     assert keras.config.dtype_policy().name == "float32"
-
-
-def test_residual_net_is_pages():
-    model = build_cifar10_residual_net()
-    # His has 6,573,120 with two numbers a channel in batch normalisation, of which
-    # Keras keeps four, and no bias in the last layer.
-    kernels = [3, 64, 128, 128, 128, 256, 512, 512, 512]
-    weights = 9 * sum(a * b for a, b in itertools.pairwise(kernels)) + 512 * 10
-    assert weights + 2 * sum(kernels[1:]) == 6_573_120
-    assert model.count_params() == weights + 10 + 4 * sum(kernels[1:])
-    assert sum(isinstance(x, keras.layers.Add) for x in model.layers) == 2
-    # The decay of a step at rate 1 is the gradient of the penalty.
-    kernel = keras.ops.convert_to_numpy(model.layers[1].kernel)
-    (penalty, *_) = model.losses
-    assert float(penalty) == pytest.approx(2.5e-4 * np.square(kernel).sum(), rel=1e-4)
-    assert not [x for x in build_cifar10_residual_net(4, weight_decay=0).losses if x]
 
 
 def has_stride(layer):

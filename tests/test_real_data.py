@@ -11,7 +11,6 @@ import pytest
 
 from tutorials_lib.runs.records import read_records
 from tutorials_lib.runs.storage import runs_folder
-from tutorials_lib.runs.tables import group_records
 from tutorials_lib.support.data import SPECIFICATIONS, load_dataset
 
 pytestmark = [
@@ -32,18 +31,17 @@ FLOORS = {
 
 
 # Fewer runs of the same length, for time's sake.
-FIVE = [
+FOUR = [
     "teacher",
     "noised teacher",
     "student of the noised",
-    "control of the student of the noised",
     "second round",
 ]
 KNOBS = {
     "mixup_mnist": ("-p", "alphas", "[1e-6, 0.1, 0.5, 2.0]"),
     "vat_mnist": ("-p", "labels", "[1000]", "-p", "eps_values", "[1.0]"),
     "cifar10_95": ("-p", "draws", "5"),
-    "noisy_student": ("-p", "variants", str(FIVE)),
+    "noisy_student": ("-p", "variants", str(FOUR)),
 }
 
 
@@ -59,8 +57,10 @@ def test_load(name):
 def test_quick(tutorials, chapter):
     done = tutorials("run", chapter, "--profile", "quick", *KNOBS.get(chapter, ()))
     assert done.returncode == 0, done.stderr[-3000:]
-    groups = group_records(read_records(runs_folder() / "quick" / chapter))
-    assert len(groups) >= 5
+    groups: dict[str, list] = {}
+    for record in read_records(runs_folder() / "quick" / chapter):
+        groups.setdefault(record["variant"], []).append(record)
+    assert len(groups) >= 4
     for variant, records in groups.items():
         for record in records:
             metrics = record["metrics"]

@@ -141,47 +141,6 @@ def _convolve(filters):
     return layers.Conv2D(filters, 3, padding="same", activation="relu")
 
 
-def build_cifar10_residual_net(
-    width: int = 64, augmentation: keras.Layer | None = None, weight_decay: float = 5e-4
-) -> keras.Model:
-    """Builds a small residual network of today for CIFAR-10.
-
-    After the nets of David Page's "How to train your ResNet" (2018): eight
-    convolutions with batch normalisation, two residual blocks, global max pooling;
-    input (32, 32, 3), output softmax over 10 classes in float32 under any precision,
-    6,577,610 parameters at width 64.
-
-    Args:
-        width: Filters of the first convolution; all other widths follow.
-        augmentation: A layer that the images go through first, or None.
-        weight_decay: Share of each kernel that a step at learning rate 1 takes off;
-            0 for none.
-    """
-
-    def convolve(x, filters, pool=False):
-        decay = keras.regularizers.L2(weight_decay / 2)
-        x = layers.Conv2D(
-            filters, 3, padding="same", use_bias=False, kernel_regularizer=decay
-        )(x)
-        x = layers.MaxPooling2D(2)(x) if pool else x
-        x = layers.BatchNormalization(momentum=0.9)(x)
-        return layers.Activation("relu")(x)
-
-    inputs = layers.Input((32, 32, 3))
-    x = augmentation(inputs) if augmentation else inputs
-    x = convolve(x, width)
-    for factor, residual in ((2, True), (4, False), (8, True)):
-        x = convolve(x, factor * width, pool=True)
-        if residual:
-            branch = convolve(convolve(x, factor * width), factor * width)
-            x = layers.Add()([x, branch])
-    x = layers.GlobalMaxPooling2D()(x)
-    # Small logits at the start, or the first steps at a high learning rate diverge.
-    x = layers.Rescaling(0.125, dtype="float32")(x)
-    outputs = layers.Dense(10, activation="softmax", dtype="float32")(x)
-    return keras.Model(inputs, outputs, name="cifar10_residual_net")
-
-
 def build_noisy_student_net(
     width: int = 64,
     blocks: Sequence[int] = (3, 4, 6, 3),
