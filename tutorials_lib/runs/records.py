@@ -12,6 +12,8 @@ import numbers
 import os
 import pathlib
 import re
+import shutil
+import tempfile
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +23,7 @@ from numpy.typing import ArrayLike
 from tutorials_lib.runs.profiles import PUBLISHED
 from tutorials_lib.runs.settings import choose_settings
 from tutorials_lib.runs.storage import (
+    WriteError,
     published_folder,
     runs_folder,
     write_bytes,
@@ -69,6 +72,20 @@ FIELDS: dict[str, Any] = {
 }
 # Of a run that left arrays.
 ARRAYS = {"file": _TEXT, "sha256": _TEXT}
+
+
+# What a table of records has beside the metrics.
+COLUMNS = (
+    "variant",
+    "seed",
+    "profile",
+    "parameters",
+    "settings",
+    "timing",
+    "environment",
+    "git",
+    "date",
+)
 
 
 class RecordError(RuntimeError):
@@ -255,6 +272,38 @@ def write_arrays(
     return {"file": path.name, "sha256": hashlib.sha256(content).hexdigest()}
 
 
+def keep_run(
+    record: Record, arrays: Mapping[str, ArrayLike] | None, path: pathlib.Path
+) -> None:
+    """Writes a finished run; where its folder has filled up meanwhile, elsewhere.
+
+    Raises:
+        WriteError: there was no room; the message says where the run is kept.
+    """
+    try:
+        _write(record, arrays, path)
+    except OSError as error:
+        shelter = None
+        try:
+            shelter = pathlib.Path(tempfile.mkdtemp(prefix="tutorials-kept-"))
+            _write(record, arrays, shelter / path.name)
+        except OSError:
+            if shelter:
+                shutil.rmtree(shelter, ignore_errors=True)
+            raise error from None
+        raise WriteError(
+            f"{error} The finished run is kept in {shelter}: move its files to "
+            f"{path.parent} when there is room, and go on."
+        ) from error
+
+
+def _write(record, arrays, path):
+    # Arrays first: what has its record is complete.
+    if arrays:
+        record["arrays"] = write_arrays(arrays, path)
+    write_record(record, path)
+
+
 def read_arrays(
     record: Record, folder: pathlib.Path | None = None
 ) -> dict[str, np.ndarray]:
@@ -293,6 +342,16 @@ def unpack_arrays(content: bytes) -> dict[str, np.ndarray]:
     """Reads the arrays in the bytes of an .npz file: dict of name to array."""
     with np.load(io.BytesIO(content), allow_pickle=False) as found:
         return dict(found)
+
+
+def list_differences(planned: Any, found: Any, name: str = "") -> list[str]:
+    """Says where two values of JSON differ, down through the dicts they hold."""
+    if not (isinstance(planned, dict) and isinstance(found, dict)):
+        return [] if planned == found else [f"{name} {found!r}, not {planned!r}"]
+    differences = []
+    for key in sorted(planned.keys() | found.keys()):
+        differences += list_differences(planned.get(key), found.get(key), key)
+    return differences
 
 
 def read_record(path: str | pathlib.Path) -> Record:
@@ -386,9 +445,9 @@ def load_records(chapter: str, profile: str | None = None) -> "pandas.DataFrame"
         profile: As for `published_records`.
 
     Returns:
-        A `pandas.DataFrame` with a row for each run: `variant`, `seed`, `profile`, each
-        metric by its name, then `parameters.*`, `settings.*`, `timing.*`,
-        `environment.*`, the date and the commit. What a run does not have is missing.
+        A `pandas.DataFrame` with a row for each run: `variant`, `seed`, `profile`,
+        `date`, each metric by its name, and `parameters.*`, `settings.*`, `timing.*`,
+        `environment.*` and `git.*`. What a run does not have is missing.
 
     Example:
         >>> runs = load_records("mixup_mnist")  # doctest: +SKIP
@@ -396,21 +455,10 @@ def load_records(chapter: str, profile: str | None = None) -> "pandas.DataFrame"
     """
     import pandas
 
-    rows = []
-    for record in published_records(chapter, profile):
-        row = {name: record[name] for name in ("variant", "seed", "profile")}
-        row |= record["metrics"]
-        for part in ("parameters", "settings", "timing", "environment"):
-            row |= _flatten(record[part], part)
-        row |= {"date": record["date"], "commit": record["git"]["commit"]}
-        rows.append(row)
-    return pandas.DataFrame(rows)
-
-
-def _flatten(values, prefix):
-    """Values of nested dicts under names with dots."""
-    flat: dict[str, Any] = {}
-    for name, value in values.items():
-        name = f"{prefix}.{name}"
-        flat |= _flatten(value, name) if isinstance(value, dict) else {name: value}
-    return flat
+    runs = pandas.json_normalize(
+        [
+            {**record["metrics"], **{name: record[name] for name in COLUMNS}}
+            for record in published_records(chapter, profile)
+        ]
+    )
+    return runs[sorted(runs, key=lambda name: name not in COLUMNS)]

@@ -8,10 +8,10 @@ import pathlib
 import numpy as np
 
 from tutorials_lib.runs.environment import describe_processor
-from tutorials_lib.runs.grid import list_differences
 from tutorials_lib.runs.records import (
     RecordError,
     check_record,
+    list_differences,
     name_run,
     read_record,
     unpack_arrays,
