@@ -12,7 +12,8 @@ import pytest
 from stand_ins import QUICK_IMPORT, read_results
 
 from tutorials_lib.runs.checkpoints import ResumableFit
-from tutorials_lib.runs.records import RecordError, read_records
+from tutorials_lib.runs.records import read_records
+from tutorials_lib.runs.schema import RecordError
 
 PROGRAMS = pathlib.Path(__file__).parents[1] / "programs"
 

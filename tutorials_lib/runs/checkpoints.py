@@ -19,7 +19,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from tutorials_lib.runs.records import RecordError, name_run
+from tutorials_lib.runs.records import name_run
+from tutorials_lib.runs.schema import RecordError
 from tutorials_lib.runs.storage import WriteError, write_bytes
 
 # What Keras sets on every callback; not part of a callback's own state.

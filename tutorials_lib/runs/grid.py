@@ -20,16 +20,13 @@ from tutorials_lib.runs.environment import (
 )
 from tutorials_lib.runs.profiles import PUBLISHED
 from tutorials_lib.runs.records import (
-    SCHEMA,
-    Record,
-    RecordError,
     identify_run,
     keep_run,
-    list_differences,
     name_record,
     name_run,
     read_record,
 )
+from tutorials_lib.runs.schema import SCHEMA, Record, RecordError, list_differences
 from tutorials_lib.runs.settings import Options, Settings
 from tutorials_lib.runs.storage import (
     check_writable,
