@@ -6,7 +6,8 @@ import nbformat
 import numpy as np
 
 from tutorials_lib.runs.articles import ARTICLES
-from tutorials_lib.runs.records import SCHEMA, read_records
+from tutorials_lib.runs.records import read_records
+from tutorials_lib.runs.schema import SCHEMA
 
 # A stand-in for training, and a real data set's worth of standing: four images.
 STAND_IN = """

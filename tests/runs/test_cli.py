@@ -115,7 +115,8 @@ def test_migrate(tmp_path, monkeypatch, capsys):
     import json
 
     from tutorials_lib.runs.cli import main
-    from tutorials_lib.runs.records import SCHEMA, read_records
+    from tutorials_lib.runs.records import read_records
+    from tutorials_lib.runs.schema import SCHEMA
 
     old = {**RECORD, "schema": 1, "profile": "full", "seed": 9}
     del old["settings"], old["timing"]

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from tutorials_lib.runs.grid import plan_run, run_grid
-from tutorials_lib.runs.records import RecordError, read_arrays, read_records
+from tutorials_lib.runs.records import read_arrays, read_records
+from tutorials_lib.runs.schema import RecordError
 from tutorials_lib.runs.settings import choose_settings
 from tutorials_lib.runs.storage import runs_folder
 from tutorials_lib.support.data import Dataset

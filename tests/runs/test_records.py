@@ -11,9 +11,6 @@ from stand_ins import RECORD
 from tutorials_lib.runs.articles import ARTICLES, read_published
 from tutorials_lib.runs.profiles import CHAPTERS, PUBLISHED
 from tutorials_lib.runs.records import (
-    SCHEMA,
-    RecordError,
-    check_record,
     find_path,
     identify_run,
     load_records,
@@ -23,6 +20,7 @@ from tutorials_lib.runs.records import (
     read_records,
     write_record,
 )
+from tutorials_lib.runs.schema import SCHEMA, RecordError, check_record
 from tutorials_lib.runs.settings import CHOOSING, choose_settings
 from tutorials_lib.runs.storage import find_checkout
 from tutorials_lib.support.data import SPECIFICATIONS

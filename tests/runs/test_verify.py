@@ -10,7 +10,8 @@ import pytest
 from tutorials_lib.runs import verify
 from tutorials_lib.runs.cli import main
 from tutorials_lib.runs.grid import plan_run, run_grid
-from tutorials_lib.runs.records import RecordError, read_record, write_arrays
+from tutorials_lib.runs.records import read_record, write_arrays
+from tutorials_lib.runs.schema import RecordError
 from tutorials_lib.runs.settings import choose_settings
 from tutorials_lib.runs.storage import runs_folder
 from tutorials_lib.runs.verify import verify_record

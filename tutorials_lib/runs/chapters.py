@@ -274,9 +274,10 @@ def run_cells(
                 said = explain_failure(number, name, str(error), source, trace)
                 raise ChapterError(f"{path.name} {said}") from error
             if "parameters" in tags:
-                names.update(parameters)
-                given = [f"{name} = {value!r}" for name, value in parameters.items()]
-                cells.append("\n".join(["# Parameters", *given]))
+                # As papermill does, in a cell of their own.
+                lines = [f"{name} = {value!r}" for name, value in parameters.items()]
+                cells.append("\n".join(["# Parameters", *lines]))
+                exec(cells[-1], names)
             _close_figures()
     return names
 

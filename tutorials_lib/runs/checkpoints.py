@@ -5,6 +5,8 @@ end with the same numbers as one that was never killed also needs the seed gener
 the order of the batches, the other callbacks' state and the history; all are here.
 """
 
+import contextlib
+import datetime
 import io
 import json
 import pathlib
@@ -17,7 +19,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from tutorials_lib.runs.records import RecordError, name_run
+from tutorials_lib.runs.records import name_run
+from tutorials_lib.runs.schema import RecordError
 from tutorials_lib.runs.storage import WriteError, write_bytes
 
 # What Keras sets on every callback; not part of a callback's own state.
@@ -123,6 +126,39 @@ class ResumableFit:
         """Removes the checkpoint of a run whose record is written."""
         if self.path:
             self.path.unlink(missing_ok=True)
+
+
+class WatchEpochs(keras.callbacks.Callback):
+    """Times the epochs of a run and writes a line for each to a log.
+
+    Args:
+        log: Path of the log.
+        title: What to call the run in the log.
+    """
+
+    def __init__(self, log: pathlib.Path, title: str) -> None:
+        super().__init__()
+        self.log = log
+        self.title = title
+        self.seconds: list[float] = []
+
+    def on_epoch_begin(
+        self, epoch: int, logs: Mapping[str, float] | None = None
+    ) -> None:
+        """Starts the epoch's clock."""
+        self.start = time.perf_counter()
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        """Stops the clock and writes a line to the log."""
+        self.seconds.append(time.perf_counter() - self.start)
+        scores = " ".join(f"{name} {value:.4f}" for name, value in (logs or {}).items())
+        line = (
+            f"{datetime.datetime.now():%H:%M:%S} {self.title}: epoch {epoch + 1} "
+            f"of {self.params['epochs']}, {self.seconds[-1]:.1f} s, {scores}\n"
+        )
+        # A line that finds no room is not worth the run.
+        with contextlib.suppress(OSError), self.log.open("a", encoding="utf-8") as log:
+            log.write(line)
 
 
 class _Keeper(keras.callbacks.Callback):

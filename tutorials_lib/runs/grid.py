@@ -5,8 +5,6 @@ import dataclasses
 import datetime
 import json
 import pathlib
-import shutil
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -14,7 +12,7 @@ from typing import Any
 import keras
 
 from tutorials_lib.runs.chapters import OnlyDone
-from tutorials_lib.runs.checkpoints import ResumableFit
+from tutorials_lib.runs.checkpoints import ResumableFit, WatchEpochs
 from tutorials_lib.runs.environment import (
     describe_commit,
     describe_environment,
@@ -22,19 +20,15 @@ from tutorials_lib.runs.environment import (
 )
 from tutorials_lib.runs.profiles import PUBLISHED
 from tutorials_lib.runs.records import (
-    SCHEMA,
-    Record,
-    RecordError,
     identify_run,
+    keep_run,
     name_record,
     name_run,
     read_record,
-    write_arrays,
-    write_record,
 )
+from tutorials_lib.runs.schema import SCHEMA, Record, RecordError, list_differences
 from tutorials_lib.runs.settings import Options, Settings
 from tutorials_lib.runs.storage import (
-    WriteError,
     check_writable,
     claim_run,
     may_publish,
@@ -232,7 +226,7 @@ class Grid:
                 remove_partials(path)
                 fit = self._prepare_fit(run, path)
                 record, arrays = self._train(run, train, fit)
-                _keep(record, arrays, path)
+                keep_run(record, arrays, path)
                 fit.remove()
                 self.finished[run.variant, run.seed] = record
             return record
@@ -373,16 +367,6 @@ class Grid:
             raise RecordError(f"cannot be run: {'; '.join(blocked)}.")
 
 
-def list_differences(planned: Any, found: Any, name: str = "") -> list[str]:
-    """Says where two values of JSON differ, down through the dicts they hold."""
-    if not (isinstance(planned, dict) and isinstance(found, dict)):
-        return [] if planned == found else [f"{name} {found!r}, not {planned!r}"]
-    differences = []
-    for key in sorted(planned.keys() | found.keys()):
-        differences += list_differences(planned.get(key), found.get(key), key)
-    return differences
-
-
 def plan_run(variant: str, seed: int, **parameters: Any) -> Run:
     """Plans one run by its variant, seed and parameters."""
     return Run(variant, seed, parameters)
@@ -417,32 +401,6 @@ def run_grid(
     return Grid(settings, data).run(grid, call)
 
 
-def _keep(record, arrays, path):
-    """Writes a finished run; where its folder has filled up meanwhile, elsewhere."""
-    try:
-        _write(record, arrays, path)
-    except OSError as error:
-        shelter = None
-        try:
-            shelter = pathlib.Path(tempfile.mkdtemp(prefix="tutorials-kept-"))
-            _write(record, arrays, shelter / path.name)
-        except OSError:
-            if shelter:
-                shutil.rmtree(shelter, ignore_errors=True)
-            raise error from None
-        raise WriteError(
-            f"{error} The finished run is kept in {shelter}: move its files to "
-            f"{path.parent} when there is room, and go on."
-        ) from error
-
-
-def _write(record, arrays, path):
-    # Arrays first: what has its record is complete.
-    if arrays:
-        record["arrays"] = write_arrays(arrays, path)
-    write_record(record, path)
-
-
 def _summarise(record):
     scores = ", ".join(
         f"{name.replace('_', ' ')} {value:.4f}"
@@ -455,36 +413,3 @@ def _summarise(record):
 
 def _tell(number, total, record):
     print(f"[{number}/{total}] {_summarise(record)}", flush=True)
-
-
-class WatchEpochs(keras.callbacks.Callback):
-    """Times the epochs of a run and writes a line for each to a log.
-
-    Args:
-        log: Path of the log.
-        title: What to call the run in the log.
-    """
-
-    def __init__(self, log: pathlib.Path, title: str) -> None:
-        super().__init__()
-        self.log = log
-        self.title = title
-        self.seconds: list[float] = []
-
-    def on_epoch_begin(
-        self, epoch: int, logs: Mapping[str, float] | None = None
-    ) -> None:
-        """Starts the epoch's clock."""
-        self.start = time.perf_counter()
-
-    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-        """Stops the clock and writes a line to the log."""
-        self.seconds.append(time.perf_counter() - self.start)
-        scores = " ".join(f"{name} {value:.4f}" for name, value in (logs or {}).items())
-        line = (
-            f"{datetime.datetime.now():%H:%M:%S} {self.title}: epoch {epoch + 1} "
-            f"of {self.params['epochs']}, {self.seconds[-1]:.1f} s, {scores}\n"
-        )
-        # A line that finds no room is not worth the run.
-        with contextlib.suppress(OSError), self.log.open("a", encoding="utf-8") as log:
-            log.write(line)

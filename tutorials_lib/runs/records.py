@@ -3,15 +3,14 @@
 A run may leave arrays too, such as predictions: an .npz file beside the record.
 """
 
-import datetime
 import hashlib
 import io
 import json
-import math
-import numbers
 import os
 import pathlib
 import re
+import shutil
+import tempfile
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +18,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tutorials_lib.runs.profiles import PUBLISHED
-from tutorials_lib.runs.settings import choose_settings
+from tutorials_lib.runs.schema import SCHEMA, Record, RecordError, check_record
 from tutorials_lib.runs.storage import (
+    WriteError,
     published_folder,
     runs_folder,
     write_bytes,
@@ -30,49 +30,18 @@ from tutorials_lib.runs.storage import (
 if TYPE_CHECKING:
     import pandas
 
-SCHEMA = 2
-# As JSON has it; `check_record` says what it holds.
-Record = dict[str, Any]
-
-_TEXT, _WHOLE, _NUMBER, _MAPPING = str, numbers.Integral, numbers.Real, dict
-FIELDS: dict[str, Any] = {
-    "schema": _WHOLE,
-    "chapter": _TEXT,
-    "variant": _TEXT,
-    "seed": _WHOLE,
-    "profile": _TEXT,
-    "settings": _MAPPING,
-    "parameters": _MAPPING,
-    "data": {
-        "name": _TEXT,
-        "origin": _TEXT,
-        "sha256": _TEXT,
-        "train_images": _WHOLE,
-        "test_images": _WHOLE,
-    },
-    "metrics": _MAPPING,
-    "history": _MAPPING,
-    "timing": {
-        "wall_seconds": _NUMBER,
-        "images_per_second": _NUMBER,
-        # Processes that the run took: more than 1 where it was killed and resumed.
-        "sessions": _WHOLE,
-    },
-    "environment": {
-        "device": _TEXT,
-        "cores": _WHOLE,
-        "backend": _TEXT,
-        "versions": _MAPPING,
-    },
-    "git": {"commit": (str, type(None)), "clean": (bool, type(None))},
-    "date": _TEXT,
-}
-# Of a run that left arrays.
-ARRAYS = {"file": _TEXT, "sha256": _TEXT}
-
-
-class RecordError(RuntimeError):
-    """A record is damaged, of another schema, or not what was expected."""
+# What a table of records has beside the metrics.
+COLUMNS = (
+    "variant",
+    "seed",
+    "profile",
+    "parameters",
+    "settings",
+    "timing",
+    "environment",
+    "git",
+    "date",
+)
 
 
 def identify_run(
@@ -111,96 +80,6 @@ def find_path(record: Record) -> str:
         record["chapter"], variant, seed, record["parameters"], record["data"]["sha256"]
     )
     return f"{record['chapter']}/{name_record(variant, seed, identity)}"
-
-
-def check_record(record: Any, origin: str = "record") -> Record:
-    """Raises RecordError unless `record` follows the schema.
-
-    Args:
-        record: The parsed JSON. A record of schema 1 becomes one of schema 2.
-        origin: Where it comes from, for the message.
-
-    Returns:
-        `record`.
-    """
-    if not isinstance(record, dict):
-        raise RecordError(f"{origin}: expected an object, got {type(record).__name__}.")
-    if record.get("schema") == 1:
-        record = _upgrade(record)
-    schema = record.get("schema")
-    if schema != SCHEMA:
-        raise RecordError(
-            f"{origin}: schema {schema!r}, and this version of tutorials_lib reads "
-            f"schema {SCHEMA}. Use the version that wrote it, or run it again."
-        )
-    fields = {**FIELDS, "arrays": ARRAYS} if "arrays" in record else FIELDS
-    _check_fields(record, fields, origin)
-    file = record.get("arrays", {}).get("file", "a.npz")
-    if pathlib.PurePath(file).name != file or not file.endswith(".npz"):
-        raise RecordError(
-            f"{origin}: arrays.file must be the bare name of an .npz file; "
-            f"got {file!r}."
-        )
-    try:
-        datetime.datetime.fromisoformat(record["date"])
-    except ValueError as error:
-        raise RecordError(f"{origin}: date must be in ISO format ({error}).") from error
-    for name in ("metrics", "history"):
-        if not record[name]:
-            raise RecordError(f"{origin}: {name} is empty.")
-    for name, value in record["metrics"].items():
-        _check_number(value, f"{origin}: metrics.{name}")
-    for name, values in record["history"].items():
-        if not isinstance(values, list):
-            raise RecordError(f"{origin}: history.{name} must be a list.")
-        for epoch, value in enumerate(values, start=1):
-            _check_number(value, f"{origin}: history.{name} of epoch {epoch}")
-    return record
-
-
-def _upgrade(record):
-    """Makes a record of schema 1 one of schema 2.
-
-    Those that were published had their profile's own settings, save that seeds may
-    have been added; whether a run was resumed is not known, and seldom was the case.
-    """
-    try:
-        settings = choose_settings(record["chapter"], record["profile"]).record()
-        if record["seed"] not in settings["seeds"]:
-            settings["seeds"] = [*settings["seeds"], record["seed"]]
-        timing = {**record["timing"], "sessions": 1}
-    except (KeyError, TypeError, ValueError):
-        # Damaged: what is wrong with it is said by the checks.
-        settings, timing = {}, record.get("timing")
-    upgraded = {}
-    for name, value in {**record, "schema": SCHEMA, "timing": timing}.items():
-        upgraded[name] = value
-        if name == "profile":
-            upgraded["settings"] = settings
-    return upgraded
-
-
-def _check_number(value, name):
-    number = isinstance(value, _NUMBER) and not isinstance(value, bool)
-    if not number or not math.isfinite(value):
-        raise RecordError(f"{name} must be a finite number; got {value!r}.")
-
-
-def _check_fields(found, expected, origin):
-    if missing := sorted(set(expected) - set(found)):
-        raise RecordError(f"{origin}: missing {', '.join(missing)}.")
-    if extra := sorted(set(found) - set(expected)):
-        raise RecordError(f"{origin}: unknown {', '.join(extra)}.")
-    for name, kind in expected.items():
-        value = found[name]
-        if isinstance(kind, dict):
-            if not isinstance(value, dict):
-                raise RecordError(f"{origin}: {name} must be an object.")
-            _check_fields(value, kind, f"{origin}: {name}")
-            continue
-        boolean = isinstance(value, bool) and kind in (_WHOLE, _NUMBER)
-        if boolean or not isinstance(value, kind):
-            raise RecordError(f"{origin}: {name} has the wrong type: {value!r}.")
 
 
 def write_record(record: Record, path: str | pathlib.Path) -> None:
@@ -253,6 +132,38 @@ def write_arrays(
     path = pathlib.Path(path).with_suffix(".npz")
     write_bytes(path, content)
     return {"file": path.name, "sha256": hashlib.sha256(content).hexdigest()}
+
+
+def keep_run(
+    record: Record, arrays: Mapping[str, ArrayLike] | None, path: pathlib.Path
+) -> None:
+    """Writes a finished run; where its folder has filled up meanwhile, elsewhere.
+
+    Raises:
+        WriteError: there was no room; the message says where the run is kept.
+    """
+    try:
+        _write(record, arrays, path)
+    except OSError as error:
+        shelter = None
+        try:
+            shelter = pathlib.Path(tempfile.mkdtemp(prefix="tutorials-kept-"))
+            _write(record, arrays, shelter / path.name)
+        except OSError:
+            if shelter:
+                shutil.rmtree(shelter, ignore_errors=True)
+            raise error from None
+        raise WriteError(
+            f"{error} The finished run is kept in {shelter}: move its files to "
+            f"{path.parent} when there is room, and go on."
+        ) from error
+
+
+def _write(record, arrays, path):
+    # Arrays first: what has its record is complete.
+    if arrays:
+        record["arrays"] = write_arrays(arrays, path)
+    write_record(record, path)
 
 
 def read_arrays(
@@ -386,9 +297,9 @@ def load_records(chapter: str, profile: str | None = None) -> "pandas.DataFrame"
         profile: As for `published_records`.
 
     Returns:
-        A `pandas.DataFrame` with a row for each run: `variant`, `seed`, `profile`, each
-        metric by its name, then `parameters.*`, `settings.*`, `timing.*`,
-        `environment.*`, the date and the commit. What a run does not have is missing.
+        A `pandas.DataFrame` with a row for each run: `variant`, `seed`, `profile`,
+        `date`, each metric by its name, and `parameters.*`, `settings.*`, `timing.*`,
+        `environment.*` and `git.*`. What a run does not have is missing.
 
     Example:
         >>> runs = load_records("mixup_mnist")  # doctest: +SKIP
@@ -396,21 +307,10 @@ def load_records(chapter: str, profile: str | None = None) -> "pandas.DataFrame"
     """
     import pandas
 
-    rows = []
-    for record in published_records(chapter, profile):
-        row = {name: record[name] for name in ("variant", "seed", "profile")}
-        row |= record["metrics"]
-        for part in ("parameters", "settings", "timing", "environment"):
-            row |= _flatten(record[part], part)
-        row |= {"date": record["date"], "commit": record["git"]["commit"]}
-        rows.append(row)
-    return pandas.DataFrame(rows)
-
-
-def _flatten(values, prefix):
-    """Values of nested dicts under names with dots."""
-    flat: dict[str, Any] = {}
-    for name, value in values.items():
-        name = f"{prefix}.{name}"
-        flat |= _flatten(value, name) if isinstance(value, dict) else {name: value}
-    return flat
+    runs = pandas.json_normalize(
+        [
+            {**record["metrics"], **{name: record[name] for name in COLUMNS}}
+            for record in published_records(chapter, profile)
+        ]
+    )
+    return runs[sorted(runs, key=lambda name: name not in COLUMNS)]

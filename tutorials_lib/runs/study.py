@@ -13,12 +13,8 @@ from tutorials_lib.runs.chapters import check_data
 from tutorials_lib.runs.environment import show_environment
 from tutorials_lib.runs.grid import Grid, NotDoneError, Parameters, Run
 from tutorials_lib.runs.profiles import PUBLISHED, SHARED
-from tutorials_lib.runs.records import (
-    Record,
-    name_run,
-    published_records,
-    read_arrays,
-)
+from tutorials_lib.runs.records import name_run, published_records, read_arrays
+from tutorials_lib.runs.schema import Record
 from tutorials_lib.runs.settings import read_parameters
 from tutorials_lib.support.checks import check_choice
 from tutorials_lib.support.data import Dataset, load_dataset, scale_images

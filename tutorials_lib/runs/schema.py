@@ -1,0 +1,153 @@
+"""The schema of records: what one holds, and how one of an older schema is read."""
+
+import datetime
+import math
+import numbers
+import pathlib
+from typing import Any
+
+from tutorials_lib.runs.settings import choose_settings
+
+SCHEMA = 2
+# As JSON has it; `check_record` says what it holds.
+Record = dict[str, Any]
+
+_TEXT, _WHOLE, _NUMBER, _MAPPING = str, numbers.Integral, numbers.Real, dict
+FIELDS: dict[str, Any] = {
+    "schema": _WHOLE,
+    "chapter": _TEXT,
+    "variant": _TEXT,
+    "seed": _WHOLE,
+    "profile": _TEXT,
+    "settings": _MAPPING,
+    "parameters": _MAPPING,
+    "data": {
+        "name": _TEXT,
+        "origin": _TEXT,
+        "sha256": _TEXT,
+        "train_images": _WHOLE,
+        "test_images": _WHOLE,
+    },
+    "metrics": _MAPPING,
+    "history": _MAPPING,
+    "timing": {
+        "wall_seconds": _NUMBER,
+        "images_per_second": _NUMBER,
+        # Processes that the run took: more than 1 where it was killed and resumed.
+        "sessions": _WHOLE,
+    },
+    "environment": {
+        "device": _TEXT,
+        "cores": _WHOLE,
+        "backend": _TEXT,
+        "versions": _MAPPING,
+    },
+    "git": {"commit": (str, type(None)), "clean": (bool, type(None))},
+    "date": _TEXT,
+}
+# Of a run that left arrays.
+ARRAYS = {"file": _TEXT, "sha256": _TEXT}
+
+
+class RecordError(RuntimeError):
+    """A record is damaged, of another schema, or not what was expected."""
+
+
+def check_record(record: Any, origin: str = "record") -> Record:
+    """Raises RecordError unless `record` follows the schema.
+
+    Args:
+        record: The parsed JSON. A record of schema 1 becomes one of schema 2.
+        origin: Where it comes from, for the message.
+
+    Returns:
+        `record`.
+    """
+    if not isinstance(record, dict):
+        raise RecordError(f"{origin}: expected an object, got {type(record).__name__}.")
+    if record.get("schema") == 1:
+        record = _upgrade(record)
+    schema = record.get("schema")
+    if schema != SCHEMA:
+        raise RecordError(
+            f"{origin}: schema {schema!r}, and this version of tutorials_lib reads "
+            f"schema {SCHEMA}. Use the version that wrote it, or run it again."
+        )
+    fields = {**FIELDS, "arrays": ARRAYS} if "arrays" in record else FIELDS
+    _check_fields(record, fields, origin)
+    file = record.get("arrays", {}).get("file", "a.npz")
+    if pathlib.PurePath(file).name != file or not file.endswith(".npz"):
+        raise RecordError(
+            f"{origin}: arrays.file must be the bare name of an .npz file; "
+            f"got {file!r}."
+        )
+    try:
+        datetime.datetime.fromisoformat(record["date"])
+    except ValueError as error:
+        raise RecordError(f"{origin}: date must be in ISO format ({error}).") from error
+    for name in ("metrics", "history"):
+        if not record[name]:
+            raise RecordError(f"{origin}: {name} is empty.")
+    for name, value in record["metrics"].items():
+        _check_number(value, f"{origin}: metrics.{name}")
+    for name, values in record["history"].items():
+        if not isinstance(values, list):
+            raise RecordError(f"{origin}: history.{name} must be a list.")
+        for epoch, value in enumerate(values, start=1):
+            _check_number(value, f"{origin}: history.{name} of epoch {epoch}")
+    return record
+
+
+def _upgrade(record):
+    """Makes a record of schema 1 one of schema 2.
+
+    Those that were published had their profile's own settings, save that seeds may
+    have been added; whether a run was resumed is not known, and seldom was the case.
+    """
+    try:
+        settings = choose_settings(record["chapter"], record["profile"]).record()
+        if record["seed"] not in settings["seeds"]:
+            settings["seeds"] = [*settings["seeds"], record["seed"]]
+        timing = {**record["timing"], "sessions": 1}
+    except (KeyError, TypeError, ValueError):
+        # Damaged: what is wrong with it is said by the checks.
+        settings, timing = {}, record.get("timing")
+    upgraded = {}
+    for name, value in {**record, "schema": SCHEMA, "timing": timing}.items():
+        upgraded[name] = value
+        if name == "profile":
+            upgraded["settings"] = settings
+    return upgraded
+
+
+def _check_number(value, name):
+    number = isinstance(value, _NUMBER) and not isinstance(value, bool)
+    if not number or not math.isfinite(value):
+        raise RecordError(f"{name} must be a finite number; got {value!r}.")
+
+
+def _check_fields(found, expected, origin):
+    if missing := sorted(set(expected) - set(found)):
+        raise RecordError(f"{origin}: missing {', '.join(missing)}.")
+    if extra := sorted(set(found) - set(expected)):
+        raise RecordError(f"{origin}: unknown {', '.join(extra)}.")
+    for name, kind in expected.items():
+        value = found[name]
+        if isinstance(kind, dict):
+            if not isinstance(value, dict):
+                raise RecordError(f"{origin}: {name} must be an object.")
+            _check_fields(value, kind, f"{origin}: {name}")
+            continue
+        boolean = isinstance(value, bool) and kind in (_WHOLE, _NUMBER)
+        if boolean or not isinstance(value, kind):
+            raise RecordError(f"{origin}: {name} has the wrong type: {value!r}.")
+
+
+def list_differences(planned: Any, found: Any, name: str = "") -> list[str]:
+    """Says where two values of JSON differ, down through the dicts they hold."""
+    if not (isinstance(planned, dict) and isinstance(found, dict)):
+        return [] if planned == found else [f"{name} {found!r}, not {planned!r}"]
+    differences = []
+    for key in sorted(planned.keys() | found.keys()):
+        differences += list_differences(planned.get(key), found.get(key), key)
+    return differences
