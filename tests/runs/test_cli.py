@@ -29,7 +29,7 @@ BOOK = pathlib.Path(__file__).resolve().parents[2] / "book"
         (["run", "mixup_mnist", "--output", "/dev/null"], "ends in .ipynb"),
         (["run", "mixup_mnist", "--output", str(BOOK)], "ends in .ipynb"),
         (["run", "mixup_mnist", "--output", f"{BOOK}/x.ipynb"], "outside the book"),
-        (["run", "--all", "--output", "x.ipynb"], "--output goes with one chapter"),
+        (["run", "--all", "--output", "x.ipynb"], "go with one chapter"),
         (["check", "mixup"], "got 'mixup'"),
         (["build", "--profile", "fast"], "got 'fast'"),
         (["build", "--output", str(BOOK)], "output must be a new or empty folder"),
@@ -105,7 +105,7 @@ def test_runs_by_name(capsys):
     ]
     assert main([*arguments, "--only", "alpha 0.2, seed 0"]) == 1
     shown = capsys.readouterr()
-    assert shown.out == ""
+    assert shown.out == "mixup_mnist, profile smoke\n"
     assert "plans no run 'alpha 0.2, seed 0'" in shown.err
     assert "'alpha 0.1, seed 0'" in shown.err
     assert main(["run", "--all", "--only", "none, seed 0"]) == 2

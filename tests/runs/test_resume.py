@@ -70,7 +70,7 @@ def test_a_killed_training_ends_like_one_never_killed(trainer, tmp_path, run):
     assert len(expected[run, 3]["arrays"]) > 5
     assert found == expected
     (record,) = read_records(broken / "records" / "cifar10_95")
-    assert record["timing"]["sessions"] > 3
+    assert record["timing"]["sessions"] >= 3
     assert len(record["history"]["seconds"]) == len(record["history"]["loss"]) + len(
         record["history"].get("loss, later", ())
     )
@@ -117,7 +117,10 @@ def test_two_processes_share_a_grid(tmp_path):
     started = [first.stdout.readline(), second.stdout.readline()]
     # Each is in the middle of a run, and they are not in the same one.
     assert set(started) == {"started 0\n", "started 1\n"}
-    said = [first.communicate("\n" * 4)[0], second.communicate("\n" * 4)[0]]
+    for process in (first, second):
+        process.stdin.write("\n" * 4)
+        process.stdin.flush()
+    said = [process.communicate()[0] for process in (first, second)]
     assert sum(out.count("started") for out in [*started, *said]) == 4
     expected = [f"score {n} {np.random.default_rng(n).uniform()}" for n in range(4)]
     for out in said:

@@ -24,6 +24,10 @@ from tutorials_lib.support.data import DataError
 SPOKEN = ("ChapterError", "DataError", "RecordError", "WriteError")
 
 
+# What a cell holds that plans runs.
+PLANS = "study.run("
+
+
 class ChapterError(RuntimeError):
     """A chapter cannot be run, or a cell of it failed."""
 
@@ -242,28 +246,38 @@ def _list_planned(path, parameters):
     from tutorials_lib.runs.study import Study
 
     with contextlib.redirect_stdout(io.StringIO()):
-        names = run_cells(path, parameters)
+        names = run_cells(path, parameters, until=PLANS)
     studies = [value for value in names.values() if isinstance(value, Study)]
     return {name: done for study in studies for name, done in study.planned.items()}
 
 
 def run_cells(
-    path: str | pathlib.Path, parameters: Mapping[str, Any]
+    path: str | pathlib.Path, parameters: Mapping[str, Any], until: str = ""
 ) -> dict[str, Any]:
     """Runs the code cells of a notebook anywhere; returns the variables they leave.
 
+    Args:
+        path: Path of the notebook.
+        parameters: Values by name for a cell after the `parameters` cell.
+        until: Text in the last cell to run; what comes after it is left out.
+
     Raises:
-        ChapterError: a cell failed.
+        ChapterError: a cell failed, or none holds that text.
         OnlyDone: the one run that was asked for is done.
     """
     path = pathlib.Path(path)
+    code = read_code(path)
+    last = [number for number, (source, _) in enumerate(code, 1) if until in source]
+    if until and not last:
+        raise ChapterError(f"{path.name}: no cell holds {until!r}.")
+    code = code[: last[-1]] if last else []
     os.environ["MPLBACKEND"] = "agg"
     # As in a notebook, so that `Study` finds the parameters cell among the others.
     cells: list[str] = []
     names: dict[str, Any] = {"__name__": "__main__", "In": cells}
     with contextlib.chdir(path.parent), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="FigureCanvasAgg is non-interactive")
-        for number, (source, tags) in enumerate(read_code(path), start=1):
+        for number, (source, tags) in enumerate(code, start=1):
             cells.append(source)
             try:
                 exec(compile(source, f"{path.name}[{number}]", "exec"), names)

@@ -2,9 +2,11 @@
 
 import argparse
 import ast
+import inspect
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 EPILOG = """exit status:
   0    all went well
@@ -14,155 +16,101 @@ EPILOG = """exit status:
 """
 
 
-def make_parser() -> argparse.ArgumentParser:
-    """Makes the parser of the command line."""
-    from tutorials_lib.runs.profiles import PROFILES
+# Each command's options, as `add_argument` takes them.
+_SECONDS = {"type": int, "metavar": "SECONDS", "help": "limit for each cell"}
+_SWITCH: dict[str, Any] = {"action": "store_const", "const": True}
+OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
+    "list": {"chapter": {"nargs": "?", "help": "say what its parameters are"}},
+    "run": {
+        "chapters": {"nargs": "*", "metavar": "CHAPTER"},
+        "--all": {**_SWITCH, "help": "every chapter"},
+        "--profile": {"help": "smoke (the default), quick, laptop or full"},
+        "--parameter -p": {
+            "nargs": 2,
+            "action": "append",
+            "default": [],
+            "metavar": ("NAME", "VALUE"),
+            "help": "a chapter's parameter; VALUE is a literal: 3, batch, '[0.1, 1]'",
+        },
+        "--output": {"help": "path of the executed notebook (one chapter)"},
+        "--records": {
+            "metavar": "DIR",
+            "help": "folder for published records in place of book/records; in an "
+            "empty one everything is run anew",
+        },
+        "--cell-timeout": _SECONDS,
+        "--minutes": {
+            "type": float,
+            "help": "start no new run after that time; what is done stays done",
+        },
+        "--list": {
+            **_SWITCH,
+            "help": "name the chapter's runs and say which are recorded; run none",
+        },
+        "--only": {
+            "metavar": "NAME",
+            "help": "make one run, as a program: 'alpha 0.1, seed 0', as --list names "
+            "it",
+        },
+        "--into": {
+            "metavar": "DIR",
+            "help": "folder for the chapter's records, in place of the usual ones",
+        },
+        "--retrain": {
+            **_SWITCH,
+            "help": "train anew what published records hold; they stay as they are",
+        },
+        "--scheduler": {
+            "metavar": "ADDRESS",
+            "help": "hand the runs to a Dask cluster, such as tcp://host:8786",
+        },
+        "--script": {
+            **_SWITCH,
+            "help": "run the code cells in this process, where there is no Jupyter: "
+            "records and printed tables, no notebook",
+        },
+        "--in-place": {
+            **_SWITCH,
+            "help": "run the notebook as it stands and store its outputs in it",
+        },
+    },
+    "check": {
+        "chapters": {"nargs": "*", "metavar": "CHAPTER", "help": "default: all"},
+        "--cell-timeout": _SECONDS,
+    },
+    "build": {
+        "--profile": {"help": "show the chapters as last run at this profile"},
+        "--output": {"help": "folder for the pages; default _build/html"},
+    },
+    "verify": {"record": {"help": "a file such as book/records/CHAPTER/....json"}},
+    "scoreboard": {
+        "--smoke": {
+            **_SWITCH,
+            "help": "have the status page say how the chapters last ran at smoke",
+        }
+    },
+}
 
+
+def make_parser() -> argparse.ArgumentParser:
+    """Makes the parser of the command line, with the docstrings of the commands."""
+    layout: dict[str, Any] = {
+        "epilog": EPILOG,
+        "formatter_class": argparse.RawDescriptionHelpFormatter,
+    }
     parser = argparse.ArgumentParser(
         prog="tutorials",
         description="Runs, checks and builds the book's chapters.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        **layout,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-
-    listing = commands.add_parser(
-        "list", help="list chapters, profiles and parameters", epilog=EPILOG
-    )
-    listing.add_argument("chapter", nargs="?", help="say what its parameters are")
-
-    run = commands.add_parser(
-        "run",
-        help="run chapters at a profile",
-        description=(
-            "Runs chapters through papermill. smoke: generated images, about a minute. "
-            "quick: real data, about ten minutes on two cores. laptop: real data, at "
-            "most an hour a run. full: the article's protocol. These two go on where "
-            "they were when they are stopped. _runs/progress has a line for each epoch."
-        ),
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    run.add_argument("chapters", nargs="*", metavar="CHAPTER")
-    run.add_argument("--all", action="store_true", help="every chapter")
-    run.add_argument("--profile", default=None, help=f"one of {', '.join(PROFILES)}")
-    run.add_argument(
-        "-p",
-        "--parameter",
-        nargs=2,
-        action="append",
-        default=[],
-        metavar=("NAME", "VALUE"),
-        help="a chapter's parameter; VALUE is a literal: 3, batch, '[0.1, 1]'",
-    )
-    run.add_argument("--output", help="path of the executed notebook (one chapter)")
-    run.add_argument(
-        "--records",
-        metavar="DIR",
-        help="folder for records of full runs in place of book/records; "
-        "in an empty one everything is run anew",
-    )
-    run.add_argument(
-        "--cell-timeout", type=int, metavar="SECONDS", help="limit for each cell"
-    )
-    run.add_argument(
-        "--minutes",
-        type=float,
-        help="start no new run of a grid after that time; what is done stays done",
-    )
-    run.add_argument(
-        "--list",
-        action="store_true",
-        help="name the chapter's runs and say which are recorded; run none",
-    )
-    run.add_argument(
-        "--only",
-        metavar="NAME",
-        help="make one run, as a program: 'alpha 0.1, seed 0', as --list names it",
-    )
-    run.add_argument(
-        "--into",
-        metavar="DIR",
-        help="folder for the chapter's records, in place of the usual ones",
-    )
-    run.add_argument(
-        "--retrain",
-        action="store_const",
-        const=True,
-        help="train anew what published records hold; they stay as they are",
-    )
-    run.add_argument(
-        "--scheduler",
-        metavar="ADDRESS",
-        help="hand the runs to a Dask cluster, such as tcp://host:8786",
-    )
-    run.add_argument(
-        "--script",
-        action="store_const",
-        const=True,
-        help="run the code cells in this process, where there is no Jupyter: records "
-        "and printed tables, no notebook",
-    )
-    run.add_argument(
-        "--in-place",
-        action="store_true",
-        help="run the notebook as it stands and store its outputs in it",
-    )
-
-    check = commands.add_parser(
-        "check",
-        help="run chapters at smoke and compare outputs with the stored ones",
-        epilog=EPILOG,
-    )
-    check.add_argument("chapters", nargs="*", metavar="CHAPTER", help="default: all")
-    check.add_argument(
-        "--cell-timeout", type=int, metavar="SECONDS", help="limit for each cell"
-    )
-
-    build = commands.add_parser("build", help="build the pages", epilog=EPILOG)
-    build.add_argument(
-        "--profile", help="show the chapters as last run at this profile"
-    )
-    build.add_argument("--output", help="folder for the pages; default _build/html")
-
-    verify = commands.add_parser(
-        "verify",
-        help="run a record's configuration again and compare",
-        description=(
-            "Runs what a record describes again, from the chapter's own code, and "
-            "compares: to the last bit on the same machine and versions, within three "
-            "binomial errors elsewhere."
-        ),
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    verify.add_argument("record", help="a file such as book/records/CHAPTER/....json")
-
-    scoreboard = commands.add_parser(
-        "scoreboard",
-        help="write the pages that are made of records",
-        epilog=EPILOG,
-    )
-    scoreboard.add_argument(
-        "--smoke",
-        action="store_true",
-        help="have the status page say how the chapters last ran at profile smoke",
-    )
-    commands.add_parser(
-        "migrate",
-        help="rewrite published records of an older schema",
-        epilog=EPILOG,
-    )
-    commands.add_parser(
-        "doctor",
-        help="say what this machine has and what is missing",
-        epilog=EPILOG,
-    )
-    commands.add_parser(
-        "address",
-        help="copy the repository's address from _config.yml into the chapters",
-        epilog=EPILOG,
-    )
+    for name, command in COMMANDS.items():
+        said = inspect.getdoc(command) or ""
+        added = commands.add_parser(
+            name, help=said.splitlines()[0], description=said, **layout
+        )
+        for flags, options in OPTIONS.get(name, {}).items():
+            added.add_argument(*flags.split(), **options)
     return parser
 
 
@@ -210,6 +158,7 @@ def _parse(text):
 
 
 def _list(options):
+    """List chapters, profiles and parameters."""
     from tutorials_lib.runs.profiles import CHAPTERS, PROFILES
     from tutorials_lib.runs.settings import list_defaults
     from tutorials_lib.support.checks import check_choice
@@ -230,6 +179,16 @@ def _list(options):
 
 
 def _run(options):
+    """Run chapters at a profile.
+
+    Runs chapters through papermill.
+    smoke   generated images, about a minute
+    quick   real images, about ten minutes on two cores
+    laptop  real images, at most an hour a run
+    full    the article's protocol
+    The last two go on where they were when they are stopped. _runs/progress has a line
+    for each epoch.
+    """
     from tutorials_lib.runs.chapters import check_run, list_runs
 
     parameters = {name: _parse(text) for name, text in options.parameter}
@@ -314,6 +273,7 @@ def _run_one(chapter, profile, parameters, options):
 
 
 def _check(options):
+    """Run chapters at smoke and compare outputs with the stored ones."""
     from tutorials_lib.runs.notebooks import check_chapters
     from tutorials_lib.runs.profiles import CHAPTERS
 
@@ -321,6 +281,7 @@ def _check(options):
 
 
 def _build(options):
+    """Build the pages."""
     from tutorials_lib.runs.site import build_site
 
     print(f"open {build_site(options.profile, options.output)}")
@@ -328,6 +289,11 @@ def _build(options):
 
 
 def _verify(options):
+    """Run a record's configuration again and compare.
+
+    The chapter's own code makes the run again. On the same machine and versions it
+    must be equal to the last bit, elsewhere agree within three binomial errors.
+    """
     from tutorials_lib.runs.verify import verify_record
 
     lines, agree = verify_record(options.record)
@@ -336,6 +302,7 @@ def _verify(options):
 
 
 def _scoreboard(options):
+    """Write the pages that are made of records."""
     from tutorials_lib.runs.scoreboard import keep_smoke_runs, write_pages
 
     if options.smoke:
@@ -346,6 +313,7 @@ def _scoreboard(options):
 
 
 def _migrate(options):
+    """Rewrite published records of an older schema."""
     from tutorials_lib.runs.records import migrate_records
     from tutorials_lib.runs.storage import published_folder
 
@@ -355,6 +323,7 @@ def _migrate(options):
 
 
 def _doctor(options):
+    """Say what this machine has and what is missing."""
     from tutorials_lib.runs.environment import examine
 
     lines, missing = examine()
@@ -365,6 +334,7 @@ def _doctor(options):
 
 
 def _address(options):
+    """Copy the repository's address from _config.yml into the chapters."""
     from tutorials_lib.runs.site import stamp_address
 
     changed = stamp_address()
