@@ -65,6 +65,18 @@ def test_published_shape_of_the_vat_net(dropout):
     assert rates == ({3: 0.25, 6: 0.5} if dropout else {})
 
 
+def test_logits_of_the_vat_net_are_what_its_softmax_is_taken_of():
+    images = np.random.default_rng(0).random((3, 28, 28, 1), dtype="float32")
+    found = []
+    for logits in (False, True):
+        keras.utils.set_random_seed(0)
+        net = build_vat_mnist_net(dropout=True, logits=logits)
+        found.append(keras.ops.convert_to_numpy(net(images)).astype("float64"))
+    powers = np.exp(found[1])
+    expected = powers / powers.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(found[0], expected, rtol=1e-5)
+
+
 def write_layers(model):
     """A net in one line: widths of its weighted layers, letters for others."""
     letters = {
