@@ -66,14 +66,7 @@ def executed_path(
 
 
 def read_code(path: str | pathlib.Path) -> list[tuple[str, tuple[str, ...]]]:
-    """Reads the code cells of a notebook.
-
-    Returns:
-        List of (source, tags), in order.
-
-    Raises:
-        ChapterError: the file is damaged or no notebook.
-    """
+    """Reads the code cells of a notebook, each as (source, tags)."""
     try:
         cells = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))["cells"]
         return [
@@ -93,15 +86,7 @@ def quote_start(source: str) -> str:
 
 
 def explain_failure(number: int, name: str, said: str, source: str, trace: str) -> str:
-    """Says which cell failed and why; with its start, unless the error says all.
-
-    Args:
-        number: The cell's, as it stands in brackets beside it.
-        name: Class of the error.
-        said: Its message.
-        source: Code of the cell.
-        trace: Where in it the error was raised.
-    """
+    """Says which cell failed and why; with its start, unless the error says all."""
     failed = f"failed in cell [{number}] with {name}: {said}"
     if name in SPOKEN:
         return failed
@@ -109,14 +94,7 @@ def explain_failure(number: int, name: str, said: str, source: str, trace: str) 
 
 
 def find_parameters(path: str | pathlib.Path) -> dict[str, Any]:
-    """Reads the names and defaults of a notebook's `parameters` cell.
-
-    Returns:
-        A dict of literals by name.
-
-    Raises:
-        ChapterError: the notebook has no such cell, or it holds more than literals.
-    """
+    """Reads the names of a notebook's `parameters` cell, and their literals."""
     cells = [source for source, tags in read_code(path) if "parameters" in tags]
     if len(cells) != 1:
         raise ChapterError(f"{path} must have one cell tagged parameters.")
@@ -230,11 +208,6 @@ def list_runs(
     """Names the runs that a chapter plans: dict of name to whether it is recorded.
 
     The chapter's code is run, with its runs left out; what it prints is not shown.
-
-    Args:
-        chapter: Name of a chapter.
-        profile: Name of a profile.
-        parameters: As for `run_as_script`.
     """
     path = check_run(chapter, profile, parameters)
     return _list_planned(path, {"profile": profile, **parameters, "listing": True})

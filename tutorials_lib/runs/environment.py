@@ -154,11 +154,7 @@ def show_environment(settings: Settings, data: Dataset) -> None:
 
 
 def examine() -> tuple[list[str], list[str]]:
-    """Examines the machine.
-
-    Returns:
-        Lines to print, and a list of what is missing (empty where all is well).
-    """
+    """Examines the machine; returns lines to print, and what is missing."""
     lines: list[str] = []
     missing: list[str] = []
     lines += [f"{name:<14} {found}" for name, found in describe_versions().items()]

@@ -83,16 +83,7 @@ def find_path(record: Record) -> str:
 
 
 def write_record(record: Record, path: str | pathlib.Path) -> None:
-    """Checks a record and writes it, whole or not at all.
-
-    Args:
-        record: A dict that follows the schema.
-        path: Target file; an old record there is replaced.
-
-    Raises:
-        RecordError: the record does not follow the schema.
-        WriteError: the disk is full, or the folder is not there or read-only.
-    """
+    """Checks a record and writes it atomically."""
     check_record(record, str(path))
     text = json.dumps(record, indent=1, allow_nan=False) + "\n"
     write_text(path, _join_number_lists(text))
@@ -108,19 +99,7 @@ def _join_number_lists(text):
 def write_arrays(
     arrays: Mapping[str, ArrayLike], path: str | pathlib.Path
 ) -> dict[str, str]:
-    """Writes the arrays of a run, whole or not at all.
-
-    Args:
-        arrays: Dict of name to NumPy array of numbers.
-        path: Path of the run's record; the arrays' file stands beside it.
-
-    Returns:
-        The record's `arrays`: name and SHA-256 of the file.
-
-    Raises:
-        RecordError: one of them holds no numbers.
-        WriteError: the disk is full, or the folder is not there or read-only.
-    """
+    """Writes the arrays of a run beside its record; returns the record's `arrays`."""
     for name, array in arrays.items():
         if np.asarray(array).dtype.kind not in "biuf":
             raise RecordError(
@@ -137,11 +116,7 @@ def write_arrays(
 def keep_run(
     record: Record, arrays: Mapping[str, ArrayLike] | None, path: pathlib.Path
 ) -> None:
-    """Writes a finished run; where its folder has filled up meanwhile, elsewhere.
-
-    Raises:
-        WriteError: there was no room; the message says where the run is kept.
-    """
+    """Writes a finished run; where its folder has filled up meanwhile, elsewhere."""
     try:
         _write(record, arrays, path)
     except OSError as error:
@@ -207,11 +182,7 @@ def unpack_arrays(content: bytes) -> dict[str, np.ndarray]:
 
 
 def read_record(path: str | pathlib.Path) -> Record:
-    """Reads and checks one record.
-
-    Raises:
-        RecordError: the file is damaged or of another schema.
-    """
+    """Reads and checks one record."""
     try:
         record = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -220,14 +191,7 @@ def read_record(path: str | pathlib.Path) -> Record:
 
 
 def read_records(folder: str | pathlib.Path) -> list[Record]:
-    """Reads every record of a folder, in order of file names.
-
-    Returns:
-        A list of records; empty where there is no such folder.
-
-    Raises:
-        RecordError: one of them is damaged or of another schema.
-    """
+    """Reads every record of a folder, which may be missing, in order of file names."""
     return [read_record(path) for path in sorted(pathlib.Path(folder).glob("*.json"))]
 
 
@@ -272,14 +236,7 @@ def published_records(chapter: str, profile: str | None = None) -> list[Record]:
 
 
 def migrate_records(folder: str | pathlib.Path) -> list[pathlib.Path]:
-    """Rewrites the records of an older schema; names, and so identities, stay.
-
-    Args:
-        folder: Folder of records, searched with all folders in it.
-
-    Returns:
-        Paths of the records that were rewritten.
-    """
+    """Rewrites a folder's records of an older schema; returns their paths."""
     migrated = []
     for path in sorted(pathlib.Path(folder).rglob("*.json")):
         record = read_record(path)

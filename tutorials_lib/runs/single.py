@@ -38,11 +38,8 @@ def run_one(
         backend: Keras' backend, where KERAS_BACKEND does not name one.
 
     Returns:
-        Dict of file name to bytes: the record and the arrays that it left.
-
-    Raises:
-        ValueError: unknown chapter or profile.
-        ChapterError: it failed, or the chapter plans no such run.
+        Dict of file name to bytes: the record and the arrays that it left. A
+        `ChapterError` says why there are none.
     """
     own = choose_settings(chapter, profile).record()
     changed = {
@@ -79,15 +76,7 @@ def _find_reason(said):
 def gather_beside(
     home: pathlib.Path, parameters: Mapping[str, Any]
 ) -> dict[str, bytes]:
-    """Reads what a run may build on: the records of a folder, and arrays it names.
-
-    Args:
-        home: Folder of the chapter's records.
-        parameters: The run's; arrays are named by their SHA-256 in them.
-
-    Returns:
-        Dict of file name to bytes, for `run_one`.
-    """
+    """Reads what a run may build on: a folder's records, and the arrays it names."""
     beside = {}
     for path in sorted(home.glob("*.json")):
         beside[path.name] = path.read_bytes()
@@ -112,13 +101,8 @@ def run_on_cluster(
         missing: Dict of path of a run's record to its variant, seed and parameters.
 
     Yields:
-        The path of each record, once it is written.
-
-    Raises:
-        ValueError: the address is none, nothing answers there, or there is a limit of
-            minutes.
-        ImportError: Dask is not installed.
-        ChapterError: a run failed; the others are done first.
+        The path of each record, once it is written. Where runs failed, a
+        `ChapterError` says so in the end.
     """
     from distributed import Client, as_completed
 
