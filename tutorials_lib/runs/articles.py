@@ -59,7 +59,7 @@ ARTICLES: dict[str, dict[str, Any]] = {
             date="not known; 2017 or shortly before",
             paper="arXiv:1507.00677",
         ),
-        "results": "Compare with the article",
+        "results": "Results",
         "dataset": "mnist",
         "question": "A blog finds virtual adversarial training better than dropout. "
         "Its two halves were trained on different losses: what is left of the claim?",
@@ -256,7 +256,7 @@ CLAIMS = (
     Claim("vat_mnist", "cost",
           "VAT takes about twice as long.",
           "seconds_per_epoch", "corrected: VAT", "swapped: none",
-          section="Compare the cost", kind="ratio"),
+          section="What is each worth, and what does it cost?", kind="ratio"),
     Claim("cifar10_95", "augmentation",
           "Augmentation gains accuracy.",
           "test_accuracy", "augmentation", "benchmark"),
