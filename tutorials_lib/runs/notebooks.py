@@ -26,6 +26,7 @@ from tutorials_lib.runs.chapters import (
 )
 from tutorials_lib.runs.engine import COLOUR_CODES, KERNEL_ENVIRONMENT, CellOutput
 from tutorials_lib.runs.environment import describe_commit, describe_versions
+from tutorials_lib.runs.profiles import PUBLISHED
 from tutorials_lib.runs.scoreboard import write_pages
 from tutorials_lib.runs.storage import WriteError, runs_folder, write_text
 
@@ -259,6 +260,8 @@ def run_chapter(
 def refresh_chapter(chapter: str, cell_timeout: int | None = None) -> pathlib.Path:
     """Runs a chapter as it stands, at the profile of its own parameters cell.
 
+    At a published profile nothing is trained: the page shows the records there are.
+
     Returns:
         The chapter's path; the outputs are stored there.
 
@@ -269,7 +272,18 @@ def refresh_chapter(chapter: str, cell_timeout: int | None = None) -> pathlib.Pa
     """
     source = check_run(chapter, "smoke", {})
     profile = find_parameters(source)["profile"]
-    run_notebook(source, source, {}, cell_timeout or CELL_TIMEOUTS[profile])
+    # A page at a published profile is made from records: what has none is left out, not
+    # trained for hours.
+    given = {"max_minutes": 0} if profile in PUBLISHED else {}
+    run_notebook(source, source, given, cell_timeout or CELL_TIMEOUTS[profile])
+    notebook = read_notebook(source)
+    notebook.cells = [
+        cell
+        for cell in notebook.cells
+        if "injected-parameters" not in cell.metadata.get("tags", ())
+    ]
+    notebook.metadata["papermill"]["parameters"] = {}
+    write_text(source, nbformat.writes(notebook) + "\n")
     # The status page says when each chapter was last run.
     write_pages()
     return source
