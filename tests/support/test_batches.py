@@ -103,8 +103,8 @@ def test_window_moves_images_as_tf_data_does(window):
         return
     means = [np.abs(moved).mean(axis=1) for moved in (ours, theirs)]
     assert stats.ttest_ind(*means).pvalue > 1e-3
-    # The first image, one amid the file, and the last.
-    for image in (0, n // 2, n - 1):
+    # The first and the last image of the first buffer, one amid the file, and the last.
+    for image in (0, window - 1, n // 2, n - 1):
         assert stats.ks_2samp(ours[:, image], theirs[:, image]).pvalue > 1e-3
     # A window of half the size is told apart.
     half = draw_places([shuffle_in_window(rng, n, window // 2) for _ in range(rounds)])
