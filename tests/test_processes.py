@@ -22,12 +22,10 @@ from stand_ins import (
     make_pages,
 )
 
-from tutorials_lib.runs import cli, files, site
+from tutorials_lib.runs import cli, site, storage
 from tutorials_lib.runs.chapters import ChapterError
-from tutorials_lib.runs.grid import plan_run, run_grid
 from tutorials_lib.runs.notebooks import run_notebook
 from tutorials_lib.runs.records import read_record
-from tutorials_lib.runs.settings import choose_settings
 from tutorials_lib.runs.storage import runs_folder, write_text
 
 
@@ -271,30 +269,6 @@ def test_ctrl_c_as_new_pages_take_the_place_of_old(
     assert not list(tmp_path.glob(".partial-*"))
 
 
-VERIFY = """
-import pathlib, sys, time
-from tutorials_lib.runs import cli, scripts
-def wait(*_):
-    pathlib.Path(sys.argv[1]).touch()
-    time.sleep(100)
-scripts.run_as_script = wait
-sys.exit(cli.main(sys.argv[2:]))
-"""
-
-
-def test_ctrl_c_in_a_verification(tmp_path, stand_in):
-    settings = choose_settings("mixup_mnist", "full")
-    grid = [plan_run("none", 0, slow=0)]
-    run_grid(settings, stand_in["data"], grid, stand_in["train"])
-    (record,) = (tmp_path / "records").rglob("*.json")
-    marker = tmp_path / "marker"
-    process = start(tmp_path, marker, "verify", record, code=VERIFY)
-    wait_for(marker.exists, process)
-    press_ctrl_c(process)
-    check_nothing_left(tmp_path)
-    assert list_names(record.parent) == [record.name, f"{record.stem}.npz"]
-
-
 def test_ctrl_c_in_the_first_imports(run_python, monkeypatch, capsys):
     """What takes long is imported where the interrupt is caught."""
     code = "import sys, tutorials_lib.runs.cli; print('numpy' in sys.modules)"
@@ -315,7 +289,7 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(files.os, "replace", interrupt)
+    monkeypatch.setattr(storage.os, "replace", interrupt)
     with pytest.raises(KeyboardInterrupt):
         write_text(path, "new")
     assert path.read_text() == "old"
