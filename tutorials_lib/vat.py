@@ -90,7 +90,7 @@ def iterate_power(
 
 def find_perturbation(
     network: keras.Model,
-    images: ArrayLike,
+    images: np.ndarray,
     eps: float = 1.0,
     xi: float = 10.0,
     iterations: int = 1,
@@ -272,8 +272,8 @@ class VatModel(keras.Model):
 
     def get_config(self) -> dict[str, Any]:
         """Returns what `from_config` needs."""
-        names = ("eps", "xi", "iterations", "weight", "constant_clean")
-        names += ("through_normalisation", "same_dropout", "from_logits", "seed")
+        names = ["eps", "xi", "iterations", "weight", "constant_clean"]
+        names += ["through_normalisation", "same_dropout", "from_logits", "seed"]
         own = {name: getattr(self, name) for name in names}
         network = keras.saving.serialize_keras_object(self.network)
         return {**super().get_config(), "network": network, **own}

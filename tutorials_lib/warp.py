@@ -239,6 +239,6 @@ class RandomWarp(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Returns what `from_config` needs."""
-        names = ("rotation", "shift", "zoom", "channel_shift", "flip")
-        names += ("whole_pixels", "off_centre", "seed")
+        names = ["rotation", "shift", "zoom", "channel_shift", "flip"]
+        names += ["whole_pixels", "off_centre", "seed"]
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}

@@ -179,18 +179,32 @@ def show_intervals(
         published: Dict of label to the article's value, or None.
     """
     figure, axis = plt.subplots(figsize=FIGURE)
-    colour = {"color": COLOURS["method"]}
-    for place, (values, interval) in enumerate(rows.values()):
-        dots = {"alpha": 0.35, "markersize": 4, "label": "one seed"}
-        axis.plot(values, [place] * len(values), "o", **colour, **dots)
-        mean = {"fmt": "|", "markersize": 12, "capsize": 3}
-        mean["label"] = "mean, 95% interval"
-        axis.errorbar(interval.mean, place, xerr=interval.half_width, **colour, **mean)
-    for place, label in enumerate(rows):
-        if label in (published or {}):
-            diamond = {"color": COLOURS["article"], "markersize": 5}
-            diamond["label"] = "article, one run"
-            axis.plot(published[label], place, "D", **diamond)
+    ours, theirs, published = COLOURS["method"], COLOURS["article"], published or {}
+    for place, (label, (values, interval)) in enumerate(rows.items()):
+        axis.plot(
+            values,
+            [place] * len(values),
+            "o",
+            color=ours,
+            alpha=0.35,
+            markersize=4,
+            label="one seed",
+        )
+        axis.errorbar(
+            interval.mean,
+            place,
+            xerr=interval.half_width,
+            fmt="|",
+            color=ours,
+            markersize=12,
+            capsize=3,
+            label="mean, 95% interval",
+        )
+        if label in published:
+            name = "article, one run"
+            axis.plot(
+                published[label], place, "D", color=theirs, markersize=5, label=name
+            )
     axis.set_yticks(range(len(rows)), list(rows))
     axis.invert_yaxis()
     _finish(figure, axis, xlabel, "")

@@ -40,12 +40,11 @@ def _strip_docstrings(code):
     """Takes out the lines of all docstrings, and a blank line after each."""
     lines = code.splitlines()
     kinds = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+    dropped: set[int] = set()
     for node in ast.walk(ast.parse(code)):
-        if not isinstance(node, kinds) or ast.get_docstring(node) is None:
-            continue
-        first, last = node.body[0].lineno - 1, node.body[0].end_lineno
-        if last < len(lines) and not lines[last].strip():
-            last += 1
-        # Emptied, not deleted, as the other nodes' numbers count from the top.
-        lines[first:last] = [None] * (last - first)
-    return "\n".join(line for line in lines if line is not None)
+        if isinstance(node, kinds) and ast.get_docstring(node) is not None:
+            first = node.body[0]
+            last = first.end_lineno or first.lineno
+            blank = last < len(lines) and not lines[last].strip()
+            dropped.update(range(first.lineno - 1, last + blank))
+    return "\n".join(x for number, x in enumerate(lines) if number not in dropped)
