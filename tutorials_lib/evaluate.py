@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from PIL import Image, ImageFilter
 
+from tutorials_lib.support.backend import Tensor
 from tutorials_lib.support.checks import (
     check_choice,
     check_finite,
@@ -113,7 +114,7 @@ class AugmentedModel(keras.Model):
         self.augmentation = augmentation
 
     # Without an argument `training`, which `predict` would set to False for both.
-    def call(self, images):
+    def call(self, images: Tensor) -> Tensor:
         """Predicts an augmented version of each image."""
         return self.model(self.augmentation(images, training=True), training=False)
 

@@ -128,7 +128,7 @@ ARTICLES: dict[str, dict[str, Any]] = {
             date="2021-03-06, changed 2023-07-24",
             paper="arXiv:1710.09412",
         ),
-        "results": "Compare with the article",
+        "results": "Results",
         "dataset": "fashion_mnist",
         "question": "Keras' own example of mixup loses a point of accuracy. How much "
         "of that is chance?",
@@ -145,7 +145,7 @@ ARTICLES: dict[str, dict[str, Any]] = {
             date="2020-08-12",
             paper="arXiv:1911.04252",
         ),
-        "results": "Compare with the article",
+        "results": "Results",
         "dataset": "cifar10",
         "question": "A blog has a noised student beat its teacher with images that "
         "nobody labelled. How much of that is the labels, how much the noise?",

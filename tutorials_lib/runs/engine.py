@@ -82,7 +82,7 @@ class CellOutput:
     Where no terminal reads it, colours are left out.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._rest = ""
 
     def write(self, text: str) -> None:
