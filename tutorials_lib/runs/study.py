@@ -1,6 +1,7 @@
 """What a chapter needs to run its experiment: settings, data, runs and records."""
 
 import ast
+import dataclasses
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -15,7 +16,7 @@ from tutorials_lib.runs.grid import Grid, NotDoneError, Parameters, Run
 from tutorials_lib.runs.profiles import PUBLISHED, SHARED
 from tutorials_lib.runs.records import name_run, published_records, read_arrays
 from tutorials_lib.runs.schema import Record
-from tutorials_lib.runs.settings import read_parameters
+from tutorials_lib.runs.settings import Options, list_defaults, read_parameters
 from tutorials_lib.support.checks import check_choice
 from tutorials_lib.support.data import Dataset, load_dataset, scale_images
 
@@ -69,7 +70,7 @@ class Study:
     """
 
     def __init__(self, chapter: str, names: Mapping[str, Any]) -> None:
-        given = _read_cell(names)
+        given = _read_cell(names, chapter)
         self.settings, self.options = read_parameters(chapter, given)
         self.splits: dict[str, Split] = {}
         self.records: list[Record] = []
@@ -270,21 +271,28 @@ def _choose_arguments(train, parameters, settings, run):
     return chosen
 
 
-def _read_cell(names):
+def _read_cell(names, chapter):
     """The variables of the parameters cell, and of the one that papermill adds.
 
-    Jupyter keeps the cells that were run in `In`. Elsewhere all that holds a literal so
-    far came from the parameters cell, names in capitals and with an underscore aside.
+    Jupyter keeps the cells that were run in `In`, unless it runs without a history, as
+    nbval does: then these are the variables that are named like settings. In a plain
+    program all that holds a literal so far is a parameter, names in capitals and with
+    an underscore aside.
     """
     if sources := _find_cells(names.get("In")):
         found = {name for source in sources for name in _list_assigned(source)}
         return {name: names[name] for name in found if name in names}
     literals = (type(None), bool, int, float, str, list, tuple, dict)
-    return {
+    found = {
         name: value
         for name, value in names.items()
         if isinstance(value, literals) and name[0].islower()
     }
+    if "In" in names:
+        known = {"profile", *list_defaults(chapter, "smoke")}
+        known |= {field.name for field in dataclasses.fields(Options)}
+        found = {name: value for name, value in found.items() if name in known}
+    return found
 
 
 def _find_cells(history):
