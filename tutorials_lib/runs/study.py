@@ -280,8 +280,8 @@ def _read_cell(names, chapter):
     an underscore aside.
     """
     if sources := _find_cells(names.get("In")):
-        found = {name for source in sources for name in _list_assigned(source)}
-        return {name: names[name] for name in found if name in names}
+        cell = {name for source in sources for name in _list_assigned(source)}
+        return {name: names[name] for name in cell if name in names}
     literals = (type(None), bool, int, float, str, list, tuple, dict)
     found = {
         name: value
