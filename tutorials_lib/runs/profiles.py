@@ -46,6 +46,17 @@ TABLE: dict[str, dict[str, dict[str, Any]]] = {
         seeds=       (1,                1,            3),
         alphas=      ((1e-6, 0.1, 2.0), MNIST_ALPHAS, MNIST_ALPHAS),
     ),
+    "mixup_fashion_mnist": _split_columns(
+        {"batch_size": 64, "pairing": "shuffles", "lambda_per": "sample"},
+        source=           ("sample",          "real",          "real"),
+        train_images=     (1000,              12_000,          None),
+        validation_images=(200,               2000,            2000),
+        test_images=      (200,               None,            None),
+        epochs=           (2,                 5,               10),
+        seeds=            (1,                 2,               5),
+        alphas=           ((0.001, 0.2, 1.0), (0.1, 0.2, 1.0), FASHION_ALPHAS),
+        images_per_mix=   ((2, 3),            (2, 3),          (2, 3, 4)),
+    ),
     "vat_mnist": _split_columns(
         {
             "batch_size": 128, "learning_rate": 1.0, "eps": 1.0, "xi": 10.0,
@@ -83,17 +94,6 @@ TABLE: dict[str, dict[str, dict[str, Any]]] = {
         width=            (4,         8,         24,        64),
         # The last named for a GPU, where alone that profile ends within a day.
         precision=        ("float32", "float32", "float32", "mixed_bfloat16"),
-    ),
-    "mixup_fashion_mnist": _split_columns(
-        {"batch_size": 64, "pairing": "shuffles", "lambda_per": "sample"},
-        source=           ("sample",          "real",          "real"),
-        train_images=     (1000,              12_000,          None),
-        validation_images=(200,               2000,            2000),
-        test_images=      (200,               None,            None),
-        epochs=           (2,                 5,               10),
-        seeds=            (1,                 2,               5),
-        alphas=           ((0.001, 0.2, 1.0), (0.1, 0.2, 1.0), FASHION_ALPHAS),
-        images_per_mix=   ((2, 3),            (2, 3),          (2, 3, 4)),
     ),
     "noisy_student": _split_columns(
         {
@@ -147,6 +147,13 @@ SHARED: dict[str, tuple[str, ...]] = {
         "learning_rate",
         "decay",
     ),
+    "mixup_fashion_mnist": (
+        "pairing",
+        "lambda_per",
+        "epochs",
+        "batch_size",
+        "validation_images",
+    ),
     "vat_mnist": ("epochs", "batch_size", "learning_rate"),
     "cifar10_95": (
         "width",
@@ -155,13 +162,6 @@ SHARED: dict[str, tuple[str, ...]] = {
         "learning_rate",
         "precision",
         "score_every",
-    ),
-    "mixup_fashion_mnist": (
-        "pairing",
-        "lambda_per",
-        "epochs",
-        "batch_size",
-        "validation_images",
     ),
     "noisy_student": ("weights", "strengths"),
 }
