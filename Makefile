@@ -36,7 +36,7 @@ run: $(READY)
 	$(BIN)/tutorials run $(CHAPTER) --profile $(PROFILE)
 
 test: $(READY)
-	$(BIN)/python -m pytest $(if $(ONLY),-m "$(ONLY) and not slow and not real_data")
+	$(BIN)/python -m pytest -n auto --dist loadgroup $(if $(ONLY),-m "$(ONLY) and not slow and not real_data")
 
 slow: $(READY)
 	$(BIN)/python -m pytest -m slow

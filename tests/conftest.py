@@ -19,6 +19,13 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 
+def pytest_collection_modifyitems(items):
+    """Sends tests that share something slow to make to one process (`-n auto`)."""
+    for item in items:
+        for name in {"site", "colab", "trainer"}.intersection(item.fixturenames):
+            item.add_marker(pytest.mark.xdist_group(name))
+
+
 @pytest.fixture
 def images():
     """Forty random images, every pixel different."""

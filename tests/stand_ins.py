@@ -1,6 +1,7 @@
 """What tests share that stands in for the real thing: training, records, notebooks."""
 
 import copy
+import pathlib
 
 import nbformat
 import numpy as np
@@ -9,47 +10,17 @@ from tutorials_lib.runs.articles import ARTICLES
 from tutorials_lib.runs.records import read_records
 from tutorials_lib.runs.schema import SCHEMA
 
-# A stand-in for training, and a real data set's worth of standing: four images.
-STAND_IN = """
-import sys, time
-import numpy as np
-from tutorials_lib.support.data import Dataset
-from tutorials_lib.runs.grid import plan_run, run_grid
-from tutorials_lib.runs.settings import choose_settings
-from tutorials_lib.runs.records import read_arrays
-
-images = np.zeros((4, 28, 28, 1), "uint8")
-labels = np.arange(4)
-data = Dataset(
-    "mnist", "folder", "stand-in", tuple("0123456789"), images, labels, images, labels
-)
-
-def train(seed, slow, callbacks):
-    (watch,) = callbacks
-    watch.set_params({"epochs": 1})
-    watch.on_epoch_begin(0)
-    print("started", seed, flush=True)
-    time.sleep(slow)
-    watch.on_epoch_end(0, {"loss": 1.0})
-    return {
-        "metrics": {"test_accuracy": np.random.default_rng(seed).uniform()},
-        "history": {"loss": [1.0]},
-        "images": 4,
-        "arrays": {"rows": np.random.default_rng(seed).uniform(size=(4, 10))},
-    }
-"""
-
+PROGRAMS = pathlib.Path(__file__).resolve().parent / "programs"
 # A grid of full runs as a notebook's cell; `epochs` says how slow they are.
-GRID_CELL = (
-    STAND_IN
-    + """
-settings = choose_settings("mixup_mnist", "full")
-grid = [plan_run("none", seed, slow=epochs) for seed in range(4)]
-for record in run_grid(settings, data, grid, train):
+GRID_CELL = f"""
+import sys
+sys.path.insert(0, {str(PROGRAMS)!r})
+from stand_in import make_runs
+
+for record in make_runs(range(4), slow=epochs):
     print("score", record["seed"], record["metrics"]["test_accuracy"])
 print("x" * 1_000_000)
 """
-)
 
 # An import hook: what is `blocked` cannot be imported.
 BLOCK = """

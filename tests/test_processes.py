@@ -3,7 +3,6 @@
 import concurrent.futures
 import os
 import pathlib
-import random
 import re
 import signal
 import subprocess
@@ -25,7 +24,6 @@ from stand_ins import (
 from tutorials_lib.runs import cli, site, storage
 from tutorials_lib.runs.chapters import ChapterError
 from tutorials_lib.runs.notebooks import run_notebook
-from tutorials_lib.runs.records import read_record
 from tutorials_lib.runs.storage import runs_folder, write_text
 
 
@@ -151,23 +149,6 @@ def test_one_chapter_run_twice_at_once(tmp_path):
     assert not list((tmp_path / "records").rglob(".partial-*"))
 
 
-@pytest.mark.slow
-def test_a_real_chapter_run_twice_at_once(tmp_path):
-    code = "import sys; from tutorials_lib.runs.cli import main\n"
-    code += "sys.exit(main(sys.argv[2:]))"
-    run = ("run", "mixup_mnist", "--output", tmp_path / "out.ipynb")
-    environment = {"KERAS_BACKEND": "tensorflow"}
-    processes = [start(tmp_path, "-", *run, code=code, **environment) for _ in range(2)]
-    said = [process.communicate() for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], said
-    cells = nbformat.read(tmp_path / "out.ipynb", as_version=4).cells
-    code_cells = [cell for cell in cells if cell.cell_type == "code"]
-    assert all(cell.execution_count for cell in code_cells if cell.source.strip())
-    for path in (runs_folder() / "smoke" / "mixup_mnist").glob("*.json"):
-        read_record(path)
-    assert not list(runs_folder().rglob(".partial-*"))
-
-
 def press_ctrl_c(process):
     """Sends what a terminal sends to every process of the command."""
     os.killpg(process.pid, signal.SIGINT)
@@ -184,17 +165,13 @@ def check_nothing_left(tmp_path):
     assert not list(tmp_path.rglob(".partial-*"))
 
 
-@pytest.mark.parametrize(
-    "how", ["notebook", pytest.param("script", marks=pytest.mark.slow)]
-)
-def test_ctrl_c_in_a_run(tmp_path, how):
+def test_ctrl_c_in_a_run(tmp_path):
     """Between two records; the next run makes what is missing and no more."""
     source = make_notebook(tmp_path / "a.ipynb", GRID_CELL, parameters="epochs = 2")
     folder, target = tmp_path / "records" / "mixup_mnist", tmp_path / "out.ipynb"
     target.write_text("the old output")
-    more = ("--script",) if how == "script" else ("--output", target)
     environment = {"TUTORIALS_RECORDS": str(tmp_path / "records")}
-    run = ("run", "mixup_mnist", "--profile", "full", *more)
+    run = ("run", "mixup_mnist", "--profile", "full", "--output", target)
     process = start(tmp_path, source, *run, **environment)
     wait_for(lambda: list(folder.glob("*.json")), process)
     press_ctrl_c(process)
@@ -208,45 +185,6 @@ def test_ctrl_c_in_a_run(tmp_path, how):
     assert out.count("started") == 4 - len(kept)
     assert {path: path.read_bytes() for path in kept} == kept
     assert len(list(folder.glob("*.json"))) == 4
-
-
-@pytest.mark.parametrize(
-    "wait",
-    [0.4, *(pytest.param(wait, marks=pytest.mark.slow) for wait in (0, 0.8, 1.2, 1.6))],
-)
-def test_ctrl_c_while_a_run_starts(tmp_path, wait):
-    """In the imports, before the kernel is there, and while it starts."""
-    source = make_notebook(tmp_path / "a.ipynb", "import time; time.sleep(100)")
-    target = tmp_path / "out.ipynb"
-    process = start(tmp_path, source, "run", "mixup_mnist", "--output", target)
-    assert process.stdout.readline() == "mixup_mnist, profile smoke\n"
-    time.sleep(wait)
-    press_ctrl_c(process)
-    check_nothing_left(tmp_path)
-    assert not target.exists()
-
-
-def test_ctrl_c_in_a_check(tmp_path):
-    marker = tmp_path / "marker"
-    wait = f"import pathlib, time\npathlib.Path({str(marker)!r}).touch()\n"
-    source = make_notebook(tmp_path / "a.ipynb", wait + "time.sleep(100)")
-    before = source.read_bytes()
-    process = start(tmp_path, source, "check", "mixup_mnist")
-    wait_for(marker.exists, process)
-    press_ctrl_c(process)
-    check_nothing_left(tmp_path)
-    assert source.read_bytes() == before
-
-
-def test_ctrl_c_in_a_build(tmp_path):
-    make_pages(tmp_path / "html")
-    process = start(tmp_path, "-", "build", "--output", tmp_path / "html")
-    assert "Running Jupyter-Book" in process.stdout.readline()
-    time.sleep(random.Random(3).uniform(0.5, 2))
-    press_ctrl_c(process)
-    check_nothing_left(tmp_path)
-    assert list_names(tmp_path / "html") == [".buildinfo", "index.html"]
-    assert (tmp_path / "html" / "index.html").read_text() == "the old page"
 
 
 def test_ctrl_c_as_new_pages_take_the_place_of_old(

@@ -16,10 +16,9 @@ import sys
 import time
 import traceback
 
-from stand_in import data, train
+from stand_in import make_runs
 
 from tutorials_lib.runs import grid, records, storage
-from tutorials_lib.runs.settings import choose_settings
 
 home, how, kills = pathlib.Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 draw = random.Random(7)
@@ -34,9 +33,7 @@ grid.describe_commit = lambda: {"commit": None, "clean": None}
 def run(folder):
     """Runs the grid, records and all else in a folder."""
     os.environ["TUTORIALS_RECORDS"] = str(folder)
-    settings = choose_settings("mixup_mnist", "full")
-    plan = [grid.plan_run("none", seed, size=SIZE) for seed in range(4)]
-    grid.run_grid(settings, data, plan, train)
+    make_runs(range(4), size=SIZE)
 
 
 def fork(folder, trace=None):

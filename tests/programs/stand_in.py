@@ -1,9 +1,12 @@
 """A stand-in for training and its data, which take no time: four images."""
 
 import sys
+import time
 
 import numpy as np
 
+from tutorials_lib.runs.grid import Grid, Run
+from tutorials_lib.runs.settings import choose_settings
 from tutorials_lib.support.data import Dataset
 
 images = np.zeros((4, 28, 28, 1), "uint8")
@@ -13,12 +16,13 @@ data = Dataset(
 )
 
 
-def train(seed, fit, size=40, wait=False, **parameters):
-    """Leaves numbers that depend on the seed; waits for a line where it is told to."""
+def train(seed, fit, size=40, slow=0, wait=False):
+    """Leaves numbers that depend on the seed; waits seconds, or for a line."""
     (watch,) = fit.callbacks
     watch.set_params({"epochs": 1})
     watch.on_epoch_begin(0)
     print("started", seed, flush=True)
+    time.sleep(slow)
     if wait:
         sys.stdin.readline()
     watch.on_epoch_end(0, {"loss": 1.0})
@@ -28,3 +32,12 @@ def train(seed, fit, size=40, wait=False, **parameters):
         "images": 4,
         "arrays": {"rows": np.random.default_rng(seed).uniform(size=size)},
     }
+
+
+def make_runs(seeds, train=train, settings=None, data=data, **parameters):
+    """Makes a run of each seed, of profile full where no settings are given."""
+    settings = settings or choose_settings("mixup_mnist", "full")
+    plan = [Run("none", seed, parameters) for seed in seeds]
+    return Grid(settings, data).run(
+        plan, lambda run, given, fit: train(run.seed, fit, **given)
+    )

@@ -20,10 +20,8 @@ from stand_ins import (
 
 from tutorials_lib.runs import cli
 from tutorials_lib.runs.chapters import ChapterError
-from tutorials_lib.runs.grid import plan_run, run_grid
 from tutorials_lib.runs.notebooks import run_notebook
 from tutorials_lib.runs.records import read_arrays, write_arrays, write_record
-from tutorials_lib.runs.settings import choose_settings
 from tutorials_lib.runs.storage import WriteError, runs_folder
 
 
@@ -62,9 +60,7 @@ def check_sentence(said, *names):
 @pytest.mark.parametrize("what", ["record", "arrays"])
 def test_full_disk_leaves_the_old_file(stand_in, small_disk, monkeypatch, what):
     monkeypatch.setenv("TUTORIALS_RECORDS", str(small_disk))
-    settings = choose_settings("mixup_mnist", "full")
-    grid = [plan_run("none", 0)]
-    (record,) = run_grid(settings, stand_in["data"], grid, stand_in["train"])
+    (record,) = stand_in["make_runs"]([0])
     (path,) = small_disk.rglob("*.json")
     path = path.with_suffix({"record": ".json", "arrays": ".npz"}[what])
     old = path.read_bytes()
@@ -87,8 +83,6 @@ def test_a_disk_that_fills_up_in_training_loses_no_run(
     shelter.mkdir()
     monkeypatch.setenv("TUTORIALS_RECORDS", str(records))
     monkeypatch.setattr(tempfile, "tempdir", str(shelter))
-    settings = choose_settings("mixup_mnist", "full")
-    grid = [plan_run("none", seed) for seed in range(2)]
     trained = []
 
     def train(seed, fit):
@@ -98,7 +92,7 @@ def test_a_disk_that_fills_up_in_training_loses_no_run(
         return stand_in["train"](seed, fit)
 
     with pytest.raises(WriteError) as caught:
-        run_grid(settings, stand_in["data"], grid, train)
+        stand_in["make_runs"](range(2), train)
     suffix = {"record": ".json", "arrays": ".npz"}[what]
     check_sentence(str(caught.value), records, suffix)
     (kept,) = shelter.iterdir()
@@ -108,50 +102,18 @@ def test_a_disk_that_fills_up_in_training_loses_no_run(
     (small_disk / "ballast").unlink()
     for path in kept.iterdir():
         shutil.copy(path, records / "mixup_mnist")
-    done = run_grid(settings, stand_in["data"], grid, train)
+    done = stand_in["make_runs"](range(2), train)
     assert trained == [0, 1]
     for record in done:
         drawn = np.random.default_rng(record["seed"]).uniform(size=40)
         np.testing.assert_array_equal(read_arrays(record)["rows"], drawn)
 
 
-def test_a_log_without_room_costs_no_run(stand_in, small_disk, monkeypatch):
-    monkeypatch.setenv("TUTORIALS_RUNS", str(small_disk))
-    fill(small_disk)
-    settings = choose_settings("mixup_mnist", "full")
-    grid = [plan_run("none", 0)]
-    (record,) = run_grid(settings, stand_in["data"], grid, stand_in["train"])
-    assert record["metrics"] == {"test_accuracy": np.random.default_rng(0).uniform()}
-    assert (small_disk / "progress" / "mixup_mnist.log").read_text() == ""
-
-
-def test_no_room_anywhere(stand_in, small_disk, monkeypatch):
-    monkeypatch.setenv("TUTORIALS_RECORDS", str(small_disk / "records"))
-    monkeypatch.setattr(tempfile, "tempdir", str(small_disk))
-    settings = choose_settings("mixup_mnist", "full")
-
-    def train(seed, fit):
-        fill(small_disk)
-        return stand_in["train"](seed, fit)
-
-    with pytest.raises(WriteError) as caught:
-        run_grid(settings, stand_in["data"], [plan_run("none", 0)], train)
-    check_sentence(str(caught.value), small_disk / "records" / "mixup_mnist")
-    assert "kept" not in str(caught.value)
-    assert list_names(small_disk) == ["ballast", "mixup_mnist", "records"]
-
-
 def test_no_run_is_begun_on_a_full_disk(stand_in, small_disk, monkeypatch, capsys):
     monkeypatch.setenv("TUTORIALS_RECORDS", str(small_disk / "records"))
     fill(small_disk)
-    settings = choose_settings("mixup_mnist", "full")
     with pytest.raises(OSError, match="records cannot be written to") as caught:
-        run_grid(
-            settings,
-            stand_in["data"],
-            [plan_run("none", 0)],
-            stand_in["train"],
-        )
+        stand_in["make_runs"]([0])
     check_sentence(str(caught.value), small_disk / "records" / "mixup_mnist")
     assert "started" not in capsys.readouterr().out
 
@@ -172,39 +134,12 @@ def test_full_disk_under_an_executed_notebook(small_disk, tmp_path):
     nbformat.validate(nbformat.read(kept, as_version=4))
 
 
-def test_full_disk_under_the_folder_for_temporary_files(
-    small_disk, tmp_path, monkeypatch
-):
-    source = make_notebook(tmp_path / "a.ipynb", "print('x' * 4_000_000)")
-    target = tmp_path / "out.ipynb"
-    target.write_text("the old output")
-    monkeypatch.setattr(tempfile, "tempdir", str(small_disk))
-    with pytest.raises(ChapterError) as caught:
-        run_notebook(source, target, {})
-    check_sentence(str(caught.value), small_disk, "TMPDIR", "What had run is lost")
-    assert target.read_text() == "the old output"
-    assert not (runs_folder() / "failed" / "a.ipynb").exists()
-    assert not list(small_disk.glob("tutorials-*"))
-
-
 def test_full_disk_under_the_pages(small_disk, jupyter_book, capsys):
     make_pages(small_disk / "html")
     assert cli.main(["build", "--output", str(small_disk / "html")]) == 1
     check_sentence(capsys.readouterr().err, small_disk / "html")
     assert (small_disk / "html" / "index.html").read_text() == "the old page"
     assert list_names(small_disk) == [".buildinfo", "html", "index.html"]
-
-
-def test_full_disk_before_the_pages_are_built(
-    small_disk, tmp_path, jupyter_book, capsys, monkeypatch
-):
-    make_pages(tmp_path / "html")
-    monkeypatch.setattr(tempfile, "tempdir", str(small_disk))
-    fill(small_disk)
-    assert cli.main(["build", "--output", str(tmp_path / "html")]) == 1
-    check_sentence(capsys.readouterr().err, small_disk)
-    assert (tmp_path / "html" / "index.html").read_text() == "the old page"
-    assert list_names(small_disk) == ["ballast"]
 
 
 @pytest.fixture

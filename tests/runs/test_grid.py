@@ -7,7 +7,6 @@ import filelock
 import numpy as np
 import pytest
 
-from tutorials_lib.runs.grid import plan_run, run_grid
 from tutorials_lib.runs.records import read_arrays, read_records
 from tutorials_lib.runs.schema import RecordError
 from tutorials_lib.runs.settings import choose_settings
@@ -25,8 +24,8 @@ def make(stand_in, capsys):
             fields = {**data.__dict__, "origin": origin}
             data = Dataset(**{k: x for k, x in fields.items() if k != "sha256"})
         settings = choose_settings("mixup_mnist", profile, **given)
-        plan = [plan_run("none", seed, size=size) for seed in seeds]
-        records = run_grid(settings, data, plan, stand_in["train"])
+        how = {"settings": settings, "data": data}
+        records = stand_in["make_runs"](seeds, **how, size=size)
         return records, capsys.readouterr().out.count("started")
 
     return make
@@ -113,9 +112,8 @@ def test_arrays_of_objects_leave_no_record(stand_in, tmp_path):
     def train(seed, fit):
         return {**stand_in["train"](seed, fit), "arrays": {"rows": ["a"]}}
 
-    settings = choose_settings("mixup_mnist", "full")
     with pytest.raises(RecordError, match="array rows must hold numbers"):
-        run_grid(settings, stand_in["data"], [plan_run("none", 3)], train)
+        stand_in["make_runs"]([3], train)
     assert not [path for path in (tmp_path / "records").rglob("*") if path.is_file()]
 
 
@@ -173,6 +171,5 @@ def test_training_that_keeps_its_callbacks_from_fit(stand_in):
     def train(seed, fit):
         return {"metrics": {"a": 1}, "history": {"loss": [1]}, "images": 4}
 
-    settings = choose_settings("mixup_mnist", "full")
     with pytest.raises(ValueError, match="no epoch was seen"):
-        run_grid(settings, stand_in["data"], [plan_run("none", 0)], train)
+        stand_in["make_runs"]([0], train)

@@ -9,7 +9,6 @@ import pytest
 
 from tutorials_lib.runs import verify
 from tutorials_lib.runs.cli import main
-from tutorials_lib.runs.grid import plan_run, run_grid
 from tutorials_lib.runs.records import read_record, write_arrays
 from tutorials_lib.runs.schema import RecordError
 from tutorials_lib.runs.settings import choose_settings
@@ -27,7 +26,7 @@ def path(stand_in, monkeypatch):
         return {**result, "metrics": {**result["metrics"], **more}}
 
     settings = choose_settings("mixup_mnist", "full", epochs=1)
-    run_grid(settings, stand_in["data"], [plan_run("none", n) for n in (0, 1)], train)
+    stand_in["make_runs"]((0, 1), train, settings)
     home = runs_folder() / settings.protocol / "mixup_mnist"
     (path,) = home.glob("none_seed-1_*.json")
     files = {each.name: each.read_bytes() for each in home.glob(f"{path.stem}.*")}

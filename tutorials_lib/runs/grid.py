@@ -367,40 +367,6 @@ class Grid:
             raise RecordError(f"cannot be run: {'; '.join(blocked)}.")
 
 
-def plan_run(variant: str, seed: int, **parameters: Any) -> Run:
-    """Plans one run by its variant, seed and parameters."""
-    return Run(variant, seed, parameters)
-
-
-def run_grid(
-    settings: Settings,
-    data: Dataset,
-    grid: Sequence[Run],
-    train: Callable[..., Mapping[str, Any]],
-) -> list[Record]:
-    """Makes planned runs without a `Study`, see `Grid.run`.
-
-    Args:
-        settings: The chapter's `Settings`.
-        data: The `Dataset` that the runs use.
-        grid: Planned runs, from `plan_run`.
-        train: Function called as `train(seed=..., fit=..., **parameters)`, or with
-            `callbacks` for `model.fit` in place of `fit`.
-
-    Returns:
-        Records, in the order of the grid; runs not done are left out.
-    """
-    import inspect
-
-    takes_fit = "fit" in inspect.signature(train).parameters
-
-    def call(run, parameters, fit):
-        how = {"fit": fit} if takes_fit else {"callbacks": fit.callbacks}
-        return train(seed=run.seed, **how, **parameters)
-
-    return Grid(settings, data).run(grid, call)
-
-
 def _summarise(record):
     scores = ", ".join(
         f"{name.replace('_', ' ')} {value:.4f}"

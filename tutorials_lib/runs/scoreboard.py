@@ -7,7 +7,7 @@ number on them is typed.
 import json
 import pathlib
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -19,7 +19,7 @@ from tutorials_lib.runs.chapters import (
     executed_path,
     find_parameters,
 )
-from tutorials_lib.runs.estimates import Estimate, paired, ratio, tabulate
+from tutorials_lib.runs.estimates import Estimate, paired, tabulate
 from tutorials_lib.runs.profiles import PUBLISHED
 from tutorials_lib.runs.records import Record, find_path, published_records, write_words
 from tutorials_lib.runs.storage import write_text
@@ -89,9 +89,8 @@ def make_pages(records: Mapping[str, Sequence[Record]]) -> dict[str, str]:
         "claims": claims,
         "claim_verdicts": CLAIM_VERDICTS,
         "example": next((run["path"] for each in runs.values() for run in each), ""),
-        "costs": lambda *pair: _measure(frames, ratio, *pair, "seconds_per_epoch"),
         "full": {chapter: _sum_up(frame) for chapter, frame in frames.items()},
-        "gain": lambda *pair: _measure(frames, paired, *pair),
+        "gain": lambda *pair: _measure(frames, *pair),
         "name_place": name_place,
         "name_section": name_section,
         "numbers": numbers,
@@ -120,17 +119,13 @@ def make_pages(records: Mapping[str, Sequence[Record]]) -> dict[str, str]:
 
 
 def _measure(
-    frames: Mapping[str, pd.DataFrame],
-    how: Callable[..., Estimate | None],
-    chapter: str,
-    variant: str,
-    baseline: str,
-    metric: str = "test_accuracy",
+    frames: Mapping[str, pd.DataFrame], chapter: str, variant: str, baseline: str
 ) -> Estimate | None:
-    """Measures an effect in the full runs of a chapter, or else in those at laptop."""
+    """Measures a gain in the full runs of a chapter, or else in those at laptop."""
+    frame = frames[chapter]
     for profile in reversed(PUBLISHED):
-        frame = frames[chapter]
-        found = how(frame[frame["profile"] == profile], metric, variant, baseline)
+        runs = frame[frame["profile"] == profile]
+        found = paired(runs, "test_accuracy", variant, baseline)
         if found is not None:
             return found
     return None
