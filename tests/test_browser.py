@@ -80,7 +80,7 @@ def visit(browser, address):
         view = {"width": width, "height": 900}
         context = browser.new_context(viewport=view, color_scheme=scheme, **options)
         contexts.append(context)
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(60_000)
         page, wrong = context.new_page(), []
 
         def answer(route):
@@ -173,7 +173,7 @@ def test_page_fits_a_telephone(visit, name, scheme):
 
 def test_drawings_turn_dark_and_images_do_not(visit):
     """The ground of a drawing becomes the page's own; a photograph stays."""
-    page, _ = visit("cifar10_95", scheme="dark")
+    page, _ = visit("mixup_mnist", scheme="dark")
     scroll_through(page)
     ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
     wanted = [int(part) for part in re.findall(r"\d+", ground)[:3]]
