@@ -16,6 +16,15 @@ SMOKE_STUDENTS = (
     "student of the noised",
     "second round",
 )
+# Of cifar10_fast.
+RECIPES = ("94%", "95%", "96%")
+TRICKS = (
+    "whitening",
+    "scaled biases",
+    "identity start",
+    "alternating flip",
+    "lookahead",
+)
 
 
 def _split_columns(protocol, **rows):
@@ -132,6 +141,27 @@ TABLE: dict[str, dict[str, dict[str, Any]]] = {
         strengths=        ((3,),           (1, 3, 5),    (1, 3, 5), (1, 2, 3, 4, 5)),
         precision=        ("float32",      "float32",    "float32", "mixed_bfloat16"),
     ),
+    "cifar10_fast": _split_columns(
+        {},
+        source=      ("sample",   "real",    "real",    "real"),
+        train_images=(200,        None,      None,      None),
+        test_images= (100,        None,      None,      None),
+        # Filters of the recipes are divided by it.
+        shrink=      (2,          2,         1,         1),
+        # No recipe trains for more epochs.
+        epochs=      (2,          3,         37,        37),
+        batch_size=  (50,         1024,      1024,      1024),
+        recipes=     (RECIPES,    ("94%",),  ("94%", "95%"), RECIPES),
+        # Epochs of shorter runs of the first recipe.
+        lengths=     ((1,),       (),        (3, 6),    (3, 6)),
+        # Parts of it that are taken out, one at a time.
+        without=     (TRICKS,     (),        TRICKS,    TRICKS),
+        # Of the first recipe, of larger ones, and of all else.
+        seeds=       (1,          1,         3,         3),
+        larger_seeds=(1,          1,         2,         3),
+        pairs=       (1,          1,         1,         3),
+        precision=   ("float32",  "float32", "float32", "mixed_bfloat16"),
+    ),
 }
 # fmt: on
 CHAPTERS = tuple(TABLE)
@@ -164,4 +194,5 @@ SHARED: dict[str, tuple[str, ...]] = {
         "validation_images",
     ),
     "noisy_student": ("weights", "strengths"),
+    "cifar10_fast": ("batch_size", "precision"),
 }
