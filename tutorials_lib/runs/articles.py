@@ -182,12 +182,13 @@ ARTICLES: dict[str, dict[str, Any]] = {
         "question": "A paper trains to 94% in four seconds of a GPU. Does Keras get "
         "there too, on a laptop's processor, and which trick is worth what?",
         "headline": "larger",
-        # With six views of each test image.
-        "metrics": ("tta_accuracy",),
+        "runs": "mean of hundreds",
+        # With one view of each test image, and with six.
+        "metrics": ("test_accuracy", "tta_accuracy"),
         "published": {
-            "94% recipe": (0.9401,),
-            "95% recipe": (0.9501,),
-            "96% recipe": (0.9603,),
+            "94% recipe": (0.932, 0.9401),
+            "95% recipe": (0.944, 0.9501),
+            "96% recipe": (0.956, 0.9603),
         },
     },
 }
@@ -317,6 +318,10 @@ CLAIMS = (
     Claim("cifar10_fast", "larger",
           "A network twice as wide, trained half as long again, gains a point.",
           "tta_accuracy", "95% recipe", "94% recipe"),
+    Claim("cifar10_fast", "six views",
+          "Six views of a test image gain on one.",
+          "tta_accuracy", "94% recipe", "94% recipe",
+          baseline_metric="test_accuracy"),
 )
 # fmt: on
 

@@ -20,6 +20,7 @@ from tutorials_lib.runs.profiles import (
     RECIPES,
     TABLE,
     TRICKS,
+    is_comparable,
 )
 from tutorials_lib.support.checks import (
     MOST,
@@ -274,7 +275,7 @@ class Settings:
             said += f", changed: {changes}"
         if self.profile not in PUBLISHED or self.changed:
             said += " (not the article's protocol: no score below is a finding)"
-        elif self.profile == "laptop":
+        elif not is_comparable(self.chapter, self.profile):
             said += " (not the article's protocol: gains compare, scores do not)"
         return said
 
