@@ -16,6 +16,7 @@ import keras
 import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
 
+from tutorials_lib.airbench import AirbenchBatches, AirbenchSGD, build_airbench_net
 from tutorials_lib.evaluate import predict_draws
 from tutorials_lib.mixup import MixupBatches
 from tutorials_lib.networks import (
@@ -23,6 +24,7 @@ from tutorials_lib.networks import (
     build_mixup_fashion_net,
     build_mixup_mnist_net,
     build_vat_mnist_net,
+    count_flops,
 )
 from tutorials_lib.rand_augment import OPERATIONS, RandAugment, list_magnitudes
 from tutorials_lib.runs.environment import count_cores, describe_device
@@ -305,6 +307,51 @@ def bench_rand_augment(rounds, n=1000):
     compare("RandAugment: keras.layers.RandAugment / ours", ours, theirs, rounds)
 
 
+def bench_airbench(rounds, steps=3, batch_size=1024, size=2048):
+    """A training step of airbench94's net, beside a product of two matrices."""
+    rng = np.random.default_rng(0)
+    images = rng.random((steps * batch_size, 32, 32, 3)).astype("float32")
+    labels = np.eye(10, dtype="float32")[rng.integers(10, size=len(images))]
+    batches = AirbenchBatches(images, labels, batch_size, seed=0)
+    kernel = rng.normal(size=(2, 2, 3, 24))
+    keras.utils.set_random_seed(0)
+    model = build_airbench_net(whitening=kernel)
+    loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.2)
+    model.compile(AirbenchSGD(0.01), loss)
+    square = keras.ops.convert_to_tensor(rng.random((size, size)).astype("float32"))
+
+    def multiply():
+        for _ in range(5):
+            keras.ops.convert_to_numpy(keras.ops.matmul(square, square))
+
+    def fit():
+        model.fit(batches, verbose=0, shuffle=False)
+
+    def prepare():
+        for number in range(steps):
+            batches[number]
+
+    fit(), multiply()
+    fits, products, batch_times = [], [], []
+    for _ in range(rounds):
+        products.append(measure(multiply))
+        fits.append(measure(fit))
+        batch_times.append(measure(prepare))
+    # Whatever else the machine does only slows: the fastest rounds count.
+    rate = 3 * count_flops(model) * len(images) / min(fits)
+    peak = 5 * 2 * size**3 / min(products)
+    shown = {
+        "airbench94: images a second, batches of 1,024": len(images) / min(fits),
+        "airbench94: GFLOPS of a step": rate / 1e9,
+        "airbench94: of a matrix product's, %": 100 * rate / peak,
+        "airbench94: preparing a batch, % of a step (goal < 5)": (
+            100 * min(batch_times) / min(fits)
+        ),
+    }
+    for title, value in shown.items():
+        print(f"{title:<62} {value:6.1f}", flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
@@ -324,6 +371,7 @@ def main():
     bench_augmentation(options.rounds)
     bench_tta(options.rounds)
     bench_rand_augment(options.rounds)
+    bench_airbench(options.rounds)
 
 
 if __name__ == "__main__":

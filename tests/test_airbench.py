@@ -238,6 +238,25 @@ def test_shifts_have_a_reflected_border(pictures, rows):
     np.testing.assert_array_equal(found, crops[1, 4][:, :, ::-1])
 
 
+def test_cutout_blanks_a_square(pictures, rows):
+    plain = AirbenchBatches(pictures, rows, 12, seed=0)
+    blanked = AirbenchBatches(pictures, rows, 12, seed=0, cutout=12)
+    corners = set()
+    for _ in range(8):
+        differs = (plain[0][0] != blanked[0][0]).any(axis=-1)
+        for cut, image in zip(differs, blanked[0][0], strict=True):
+            ys, xs = np.flatnonzero(cut.any(1)), np.flatnonzero(cut.any(0))
+            assert (cut.sum(), np.ptp(ys), np.ptp(xs)) == (144, 11, 11)
+            normalised = airbench.normalise_images(image[None, cut][:, None])
+            np.testing.assert_allclose(normalised, 0, atol=1e-6)
+            corners |= {(int(ys[0]), int(xs[0]))}
+        plain.on_epoch_end()
+        blanked.on_epoch_end()
+    assert len(corners) > 60
+    assert min(map(min, corners)) >= 0
+    assert max(map(max, corners)) <= 20
+
+
 def test_views_against_a_loop(pictures):
     model = make_net()
 
@@ -323,6 +342,15 @@ def test_network_in_any_precision(pictures, policy):
         (lambda x, y: AirbenchBatches(x, y, 13, 0), "batch_size must be a whole"),
         (lambda x, y: AirbenchBatches(x, y, 4, 0, flip="up"), "flip must be one of"),
         (lambda x, y: AirbenchBatches(x, y, 4, 0, shift=32), "shift must be a whole"),
+        (lambda x, y: AirbenchBatches(x, y, 4, 0, cutout=33), "cutout must be a whole"),
+        (
+            lambda x, y: airbench.build_airbench_net((16, 24, 24)),
+            "at least the 24 input channels",
+        ),
+        (
+            lambda x, y: airbench.build_airbench_net(**SMALL)(x[:, :28, :28]),
+            r"expected shape=\(None, 32, 32, 3\)",
+        ),
         (lambda x, y: airbench.predict_views(None, x, "all"), "views must be one of"),
     ],
 )

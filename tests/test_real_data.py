@@ -27,6 +27,7 @@ FLOORS = {
     "cifar10_95": 0.2,
     "mixup_fashion_mnist": 0.65,
     "noisy_student": 0.12,
+    "cifar10_fast": 0.4,
 }
 
 
@@ -37,11 +38,13 @@ FOUR = [
     "student of the noised",
     "second round",
 ]
+TWO = ["whitening", "alternating flip"]
 KNOBS = {
     "mixup_mnist": ("-p", "alphas", "[1e-6, 0.1, 0.5, 2.0]"),
     "vat_mnist": ("-p", "labels", "[1000]", "-p", "eps_values", "[1.0]"),
     "cifar10_95": ("-p", "draws", "5"),
     "noisy_student": ("-p", "variants", str(FOUR)),
+    "cifar10_fast": ("-p", "lengths", "[1]", "-p", "without", str(TWO)),
 }
 
 

@@ -477,6 +477,8 @@ class AirbenchBatches(SeededBatches):
             others instead in every other epoch; `"random"` draws for each batch;
             `"none"`.
         shift: Largest shift in pixels; what comes in is reflected at the border.
+        cutout: Side of a square of every image, at a random place, that takes the mean
+            colour, 0 once normalised; airbench96 has 12.
 
     Raises:
         ValueError: a value out of range, images that are not floats, labels that are
@@ -491,6 +493,7 @@ class AirbenchBatches(SeededBatches):
         seed: int,
         flip: str = "alternating",
         shift: int = 2,
+        cutout: int = 0,
     ) -> None:
         check_images("images", images)
         self.images = images.astype("float32", copy=False)
@@ -498,6 +501,7 @@ class AirbenchBatches(SeededBatches):
         self.batch_size = check_whole("batch_size", batch_size, 1, len(images))
         self.flip = check_choice("flip", flip, FLIPS)
         self.shift = check_whole("shift", shift, 0, min(images.shape[1:3]) - 1)
+        self.cutout = check_whole("cutout", cutout, 0, min(images.shape[1:3]))
         super().__init__(seed, len(images), shuffles=1)
         # No batch and no shuffle has a seed of two numbers.
         self._mirrored = np.random.default_rng([seed, 2**32 - 1]).random(len(images))
@@ -517,6 +521,11 @@ class AirbenchBatches(SeededBatches):
         elif self.flip == "alternating":
             mirrored = (self._mirrored[chosen] < 0.5) ^ (self.epoch % 2 == 1)
         images = shift_images(self.images, down, right, mirrored, chosen)
+        if self.cutout:
+            free = [size - self.cutout + 1 for size in images.shape[1:3]]
+            corners = rng.integers(free, size=(len(images), 2))
+            for image, (y, x) in zip(images, corners, strict=True):
+                image[y : y + self.cutout, x : x + self.cutout] = CIFAR_MEAN
         return images, self.labels[chosen]
 
 

@@ -132,6 +132,33 @@ def test_bad_settings_of_noisy_student(given, said):
         choose_settings("noisy_student", "smoke", **given)
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"shrink": 3}, "shrink must be a whole number from 1 to 2; got 3"),
+        ({"recipes": "97%"}, "recipes must be one of '94%', '95%', '96%'"),
+        ({"without": "batch norm"}, "without must be one of 'whitening', .*"),
+        ({"lengths": [0]}, "lengths must be a finite number above 0; got 0"),
+        ({"pairs": 0}, "pairs must be a whole number from 1"),
+    ],
+)
+def test_bad_settings_of_cifar10_fast(given, said):
+    with pytest.raises(ValueError, match=said):
+        choose_settings("cifar10_fast", "smoke", **given)
+
+
+def test_settings_of_cifar10_fast():
+    fast = choose_settings("cifar10_fast", "laptop")
+    assert (fast.batch_size, fast.shrink, fast.precision) == (1024, 1, "float32")
+    assert fast.train_images is None
+    # What chooses runs changes none; `laptop` is the published protocol.
+    few = choose_settings(
+        "cifar10_fast", "laptop", recipes="94%", lengths=[], without=[], pairs=[0, 5]
+    )
+    assert (few.lengths, few.pairs, few.changed) == ((), (0, 5), ())
+    assert few.describe() == "profile laptop"
+
+
 def test_settings_of_noisy_student(tmp_path):
     settings = choose_settings(
         "noisy_student", "smoke", folder=str(tmp_path), leave_out="cifar10-*"

@@ -19,7 +19,7 @@ from tutorials_lib.runs.estimates import (
     show_text,
     tabulate,
 )
-from tutorials_lib.runs.reports import Rows, list_rows
+from tutorials_lib.runs.reports import Rows, list_rows, stand_beside
 from tutorials_lib.support.plots import (
     COLOURS,
     show_bars,
@@ -45,10 +45,10 @@ def show_spread(
         metric: Name of the metric, for instance `"test_accuracy"`.
         rows: Variants from top to bottom, see `reports.compare`.
         article: Whether the article's numbers are drawn where there are any and the
-            records are of profile `full`.
+            records are by its own protocol.
     """
     frame = tabulate(records)
-    full = article and set(frame["profile"]) == {"full"}
+    beside = article and stand_beside(frame)
     shown, theirs = {}, {}
     scale, _, unit = describe_metric(metric)
     for title, variant, name in list_rows(rows, metric, frame):
@@ -57,7 +57,7 @@ def show_spread(
             continue
         shown[title] = values, mean_interval(values)
         chapter = frame["chapter"].iloc[0]
-        if full and (number := find_published(chapter, variant, name)) is not None:
+        if beside and (number := find_published(chapter, variant, name)) is not None:
             theirs[title] = scale * number
     if not shown:
         show_text(NO_RUNS)

@@ -5,6 +5,8 @@ from typing import Any
 PROFILES = ("smoke", "quick", "laptop", "full")
 # Profiles whose runs on real images leave records that are published.
 PUBLISHED = ("laptop", "full")
+# Chapters whose `laptop` is the article's protocol too, but for the precision.
+FAITHFUL = ("cifar10_fast",)
 
 # The article has seven; the first stands for its limit without mixing.
 MNIST_ALPHAS = (1e-6, 0.1, 0.2, 0.3, 0.4, 0.5, 1.0, 2.0)
@@ -16,6 +18,20 @@ SMOKE_STUDENTS = (
     "student of the noised",
     "second round",
 )
+# Of cifar10_fast.
+RECIPES = ("94%", "95%", "96%")
+TRICKS = (
+    "whitening",
+    "scaled biases",
+    "identity start",
+    "alternating flip",
+    "lookahead",
+)
+
+
+def is_comparable(chapter: str, profile: str) -> bool:
+    """Tells whether a profile's scores may stand beside the article's."""
+    return profile == "full" or (profile == "laptop" and chapter in FAITHFUL)
 
 
 def _split_columns(protocol, **rows):
@@ -132,6 +148,27 @@ TABLE: dict[str, dict[str, dict[str, Any]]] = {
         strengths=        ((3,),           (1, 3, 5),    (1, 3, 5), (1, 2, 3, 4, 5)),
         precision=        ("float32",      "float32",    "float32", "mixed_bfloat16"),
     ),
+    "cifar10_fast": _split_columns(
+        {},
+        source=      ("sample",   "real",    "real",    "real"),
+        train_images=(200,        None,      None,      None),
+        test_images= (100,        None,      None,      None),
+        # Filters of the recipes are divided by it.
+        shrink=      (2,          2,         1,         1),
+        # No recipe trains for more epochs.
+        epochs=      (2,          3,         37,        37),
+        batch_size=  (50,         1024,      1024,      1024),
+        recipes=     (("94%", "96%"), ("94%",), ("94%", "95%"), RECIPES),
+        # Epochs of shorter runs of the first recipe.
+        lengths=     ((),         (),        (3, 6),    (3, 6)),
+        # Parts of it that are taken out, one at a time.
+        without=     (TRICKS[::4], (),       TRICKS,    TRICKS),
+        # Of the first recipe, of larger ones, and of all else.
+        seeds=       (1,          1,         3,         3),
+        larger_seeds=(1,          1,         2,         3),
+        pairs=       (1,          1,         1,         3),
+        precision=   ("float32",  "float32", "float32", "mixed_bfloat16"),
+    ),
 }
 # fmt: on
 CHAPTERS = tuple(TABLE)
@@ -164,4 +201,5 @@ SHARED: dict[str, tuple[str, ...]] = {
         "score_every",
     ),
     "noisy_student": ("weights", "strengths"),
+    "cifar10_fast": ("batch_size", "precision"),
 }

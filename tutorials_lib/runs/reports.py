@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
+import pandas as pd
 from scipy import stats
 
 from tutorials_lib.runs.articles import ARTICLES, find_published, read_published
@@ -27,6 +28,7 @@ from tutorials_lib.runs.estimates import (
     show_text,
     tabulate,
 )
+from tutorials_lib.runs.profiles import is_comparable
 from tutorials_lib.runs.records import Record
 from tutorials_lib.support.data import SPECIFICATIONS
 from tutorials_lib.support.statistics import binomial_error
@@ -49,14 +51,20 @@ def list_rows(rows: Rows | None, metric: str, records: Records) -> list[tuple]:
     ]
 
 
+def stand_beside(frame: pd.DataFrame) -> bool:
+    """Tells whether runs may stand beside the article's numbers."""
+    cells = zip(frame["chapter"], frame["profile"], strict=True)
+    return len(frame) > 0 and all(is_comparable(*each) for each in cells)
+
+
 def compare(
     records: Records, metric: str, rows: Rows | None = None, digits: int | None = None
 ) -> None:
     """Shows variants with the article's number, ours, and the difference.
 
-    The article's stand there for runs at profile `full` alone, and never seconds, which
-    are of another device (`show_ratios` compares those). Where the article has none of
-    the numbers, there is no such column.
+    The article's stand there for runs by its own protocol alone, and never seconds,
+    which are of another device (`show_ratios` compares those). Where the article has
+    none of the numbers, there is no such column.
 
     Args:
         records: Records of one chapter and profile.
@@ -66,7 +74,8 @@ def compare(
         digits: Digits after the point, where not those usual for the metric.
     """
     frame = tabulate(records)
-    beside = set(frame["profile"]) == {"full"} and not metric.startswith("seconds")
+    beside = stand_beside(frame) and not metric.startswith("seconds")
+    chapter = "" if frame.empty else frame["chapter"].iloc[0]
     lines = []
     for title, variant, name in list_rows(rows, metric, frame):
         ours = estimate(frame, name, variant)
@@ -74,7 +83,6 @@ def compare(
             continue
         if digits is not None:
             ours = dataclasses.replace(ours, digits=digits)
-        chapter = frame["chapter"].iloc[0]
         theirs = find_published(chapter, variant, name) if beside else None
         line = [title, "", f"{ours:cell}", ""]
         if theirs is not None:
@@ -83,7 +91,8 @@ def compare(
         lines.append(line)
     _, _, unit = describe_metric(metric)
     name = metric.replace("_", " ") + (f", {unit}" if unit else "")
-    headers = [name, "article (one run)", OURS, "difference"]
+    said = "one run" if frame.empty else ARTICLES[chapter].get("runs", "one run")
+    headers = [name, f"article ({said})", OURS, "difference"]
     if not any(line[1] for line in lines):
         headers, lines = headers[::2], [line[::2] for line in lines]
     show_table(headers, lines)

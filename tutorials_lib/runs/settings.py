@@ -13,7 +13,15 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from tutorials_lib.runs.profiles import CHAPTERS, PROFILES, PUBLISHED, TABLE
+from tutorials_lib.runs.profiles import (
+    CHAPTERS,
+    PROFILES,
+    PUBLISHED,
+    RECIPES,
+    TABLE,
+    TRICKS,
+    is_comparable,
+)
 from tutorials_lib.support.checks import (
     MOST,
     PRECISIONS,
@@ -57,6 +65,11 @@ CHOOSING = (
     "members",
     "schedules",
     "variants",
+    "recipes",
+    "lengths",
+    "without",
+    "larger_seeds",
+    "pairs",
     "max_minutes",
 )
 
@@ -159,6 +172,8 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "decay": check_positive,
     "precision": _one_of(*PRECISIONS),
     "seeds": _check_seeds,
+    "larger_seeds": _check_seeds,
+    "pairs": _check_seeds,
     "max_minutes": partial(_check_unless_none, _check_minutes),
     "pairing": _one_of("replacement", "shuffles", "batch"),
     "lambda_per": _one_of("sample", "batch"),
@@ -197,6 +212,10 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "other_threshold": _between(0, 0.9999),
     "empty": _one_of("stop", "skip"),
     "strengths": partial(_check_distinct, _from(1, 5)),
+    "shrink": _from(1, 2),
+    "recipes": partial(_check_distinct, _one_of(*RECIPES)),
+    "lengths": partial(_check_items, check_positive),
+    "without": partial(_check_items, _one_of(*TRICKS)),
 }
 
 
@@ -256,7 +275,7 @@ class Settings:
             said += f", changed: {changes}"
         if self.profile not in PUBLISHED or self.changed:
             said += " (not the article's protocol: no score below is a finding)"
-        elif self.profile == "laptop":
+        elif not is_comparable(self.chapter, self.profile):
             said += " (not the article's protocol: gains compare, scores do not)"
         return said
 

@@ -17,6 +17,7 @@ from tutorials_lib.runs.estimates import (
     show_table,
     tabulate,
 )
+from tutorials_lib.runs.profiles import is_comparable
 from tutorials_lib.runs.records import Record, RecordError, read_arrays
 from tutorials_lib.support.data import SPECIFICATIONS
 from tutorials_lib.support.statistics import Interval, binomial_error, mean_interval
@@ -119,17 +120,20 @@ def list_numbers(records: Mapping[str, Records]) -> list[Number]:
     """Lists all published numbers, in the order of the chapters.
 
     Args:
-        records: Dict of chapter to its records; those of profile `full` count.
+        records: Dict of chapter to its records; those of profile `full` count, or of
+            `laptop` where that is the article's protocol too.
     """
     numbers = []
     for chapter, article in ARTICLES.items():
         frame = tabulate(records[chapter])
-        frame = frame[frame["profile"] == "full"]
+        full, laptop = (frame[frame["profile"] == x] for x in ("full", "laptop"))
         for variant, published in article["published"].items():
             for metric, number in zip(article["metrics"], published, strict=True):
                 if number is None:
                     continue
-                runs = find_runs(frame, chapter, variant, metric)
+                runs = find_runs(full, chapter, variant, metric)
+                if runs.empty and is_comparable(chapter, "laptop"):
+                    runs = find_runs(laptop, chapter, variant, metric)
                 ours = None
                 if len(runs):
                     scores = mean_interval(runs[metric])
