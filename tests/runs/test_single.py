@@ -110,7 +110,7 @@ def kill_a_busy_worker(address):
 
 def test_a_grid_on_two_workers_of_which_one_is_killed(tmp_path, tutorials, scheduler):
     chapter, profile = "mixup_fashion_mnist", "smoke"
-    size = ["-p", "epochs", "1", "-p", "train_images", "300", "-p", "alphas", "[0.2]"]
+    size = ["-p", "epochs", "1", "-p", "alphas", "[0.2]", "-p", "images_per_mix", "2"]
     one, two = tmp_path / "one", tmp_path / "two"
     whole = tutorials("run", chapter, "--script", *size, TUTORIALS_RUNS=str(one))
     assert whole.returncode == 0, whole.stderr[-2000:]
@@ -126,7 +126,7 @@ def test_a_grid_on_two_workers_of_which_one_is_killed(tmp_path, tutorials, sched
         if "runs go to 2 workers" in line:
             break
     kill_a_busy_worker(scheduler)
-    _, errors = process.communicate(timeout=300)
+    _, errors = process.communicate(timeout=1200)
     assert process.returncode == 0, errors[-3000:]
     first, second = (read_results(home / profile, chapter) for home in (one, two))
     assert first == second
