@@ -74,7 +74,8 @@ def show_curves(
 
     Args:
         curves: Dict of label to a dict with `y` (sequence of numbers) and, as
-            wanted, `x` (1, 2, ... without it), `colour`, `style` and `width`.
+            wanted, `x` (1, 2, ... without it), `colour`, `style`, `width` and
+            `marker`.
         xlabel: Label of the horizontal axis, with its unit.
         ylabel: Label of the vertical axis, with its unit.
         size: Width and height in inches.
@@ -229,6 +230,7 @@ def _draw_curves(axis, curves):
             color=curve.get("colour"),
             linestyle=curve.get("style", "-"),
             linewidth=curve.get("width", 1.6),
+            marker=curve.get("marker"),
             label=label,
         )
 
