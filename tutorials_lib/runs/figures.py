@@ -142,7 +142,7 @@ def show_growth(
     lines: Lines,
     xlabel: str,
     ylabel: str = "test accuracy, %",
-    levels: Lines | None = None,
+    levels: Mapping[str, tuple[str, ...]] | None = None,
     steps: Mapping[str, int] | None = None,
     **options: Any,
 ) -> None:
@@ -154,7 +154,8 @@ def show_growth(
             accuracy with the first one, two, ... of them.
         xlabel: What is counted.
         ylabel: Label of the vertical axis.
-        levels: Dict of label to (variant, metric), drawn as a dashed line.
+        levels: Dict of label to (variant, metric) of a level line, dashed; or to
+            (variant, metric, style).
         steps: Dict of label to how many are added from one value to the next, where
             that is not 1.
         **options: Passed on to `plots.show_curves`.
@@ -174,12 +175,12 @@ def show_growth(
     colours = {
         lines[label][0]: curve["colour"] for label, curve in reversed(curves.items())
     }
-    for label, (variant, metric) in (levels or {}).items():
+    for label, (variant, metric, *style) in (levels or {}).items():
         ours = estimate(frame, metric, variant)
         if ours is not None:
             colour = colours.get(variant, CYCLE[0])
-            flat = {"x": ends, "y": [100 * ours.mean] * 2, "style": "--"}
-            curves[label] = {**flat, "colour": colour}
+            flat = {"x": ends, "y": [100 * ours.mean] * 2, "colour": colour}
+            curves[label] = {**flat, "style": style[0] if style else "--"}
     show_curves(curves, xlabel, ylabel, **options)
 
 
