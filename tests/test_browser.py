@@ -127,7 +127,7 @@ def test_a_page_wide_and_narrow_light_and_dark(visit, name):
         """[...document.images].filter((x) => !x.naturalWidth || !x.hasAttribute("alt")
             || (!x.alt && x.closest(".bd-article"))).map((x) => x.src)"""
     )
-    assert broken == []
+    assert (wrong, broken) == ([], [])
     weight = page.evaluate(
         """[...performance.getEntriesByType("resource"),
             ...performance.getEntriesByType("navigation")]
@@ -143,13 +143,17 @@ def test_a_page_wide_and_narrow_light_and_dark(visit, name):
     assert cut == []
     assert find_faults(page) == []
     keep_picture(page, name, "light", WIDE)
+    # axe-core asks for imported style sheets where they are not.
+    wrong.clear()
     page.emulate_media(color_scheme="dark")
     page.reload()
     scroll_through(page)
     background = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert wrong == []
     assert max(map(int, re.findall(r"\d+", background)[:3])) < 60
     assert find_faults(page) == []
     keep_picture(page, name, "dark", WIDE)
+    wrong.clear()
     page.set_viewport_size({"width": NARROW, "height": 900})
     # What is hidden when a slider or a table has been laid out may come out wider.
     page.reload()
