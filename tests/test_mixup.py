@@ -14,7 +14,6 @@ from tutorials_lib.mixup import (
     MixupBatches,
     check_alpha,
     mix,
-    sample_lambda,
     sample_weights,
 )
 
@@ -24,15 +23,6 @@ def make_batches(n=40, **changes):
     own = np.eye(n, dtype="float32")
     arguments = {"images": own, "labels": own, "alpha": 1.0, "batch_size": 8}
     return MixupBatches(**{**arguments, "seed": 5, **changes})
-
-
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("alpha", [0.1, 0.2, 0.5, 1.0, 2.0])
-def test_lambda_follows_beta(method, alpha):
-    drawn = sample_lambda(np.random.default_rng(3), 20_000, alpha, method)
-    assert stats.kstest(drawn, stats.beta(alpha, alpha).cdf).pvalue > 1e-3
-    # The test tells a Beta of another strength apart.
-    assert stats.kstest(drawn, stats.beta(2 * alpha, 2 * alpha).cdf).pvalue < 1e-6
 
 
 @pytest.mark.parametrize("k", [2, 3, 5])

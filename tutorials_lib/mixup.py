@@ -78,17 +78,6 @@ def sample_weights(
     return rng.dirichlet([alpha] * images_per_mix, size=n)
 
 
-def sample_lambda(
-    rng: np.random.Generator, n: int, alpha: float, method: str = "beta"
-) -> np.ndarray:
-    """Draws n values of lambda ~ Beta(alpha, alpha), see `sample_weights`.
-
-    Returns:
-        float64 (n,), from 0 to 1.
-    """
-    return sample_weights(rng, n, alpha, 2, method)[:, 0]
-
-
 def mix(arrays: Sequence[np.ndarray], weights: np.ndarray) -> np.ndarray:
     """Returns the weighted mean of arrays, sample by sample: equation 1 of the paper.
 

@@ -146,11 +146,8 @@ def test_costs_of_steps_have_a_price_where_they_gain(rows):
     assert len(rows()[0]) == 4
 
 
-def test_ratios_and_several_metrics(rows):
+def test_several_metrics(rows):
     records = make_records()
-    pair = {"mixup over none": ("alpha 0.1", "none")}
-    reports.show_ratios(records, "seconds_per_epoch", pair, {"mixup over none": 2})
-    assert rows()[1:] == [["mixup over none", "2.00", "1.83 ± 0.00 (3)"]]
     reports.show_metrics(records, {"a": ACCURACY, "b": "pseudo_kept"})
     assert rows()[1:] == [["none", "99.10", "", "3"], ["alpha 0.1", "99.30", "", "3"]]
 
@@ -172,7 +169,6 @@ REPORTS = [
     lambda x: reports.show_range(x, ACCURACY, ["none"]),
     lambda x: reports.show_costs(x, {"a": reports.Step("a", 1)}),
     lambda x: reports.show_metrics(x, {"a": ACCURACY}),
-    lambda x: reports.show_ratios(x, ACCURACY, {"a": ("a", "b")}),
     reports.show_provenance,
     lambda x: figures.show_spread(x, ACCURACY),
     lambda x: figures.show_epochs(x, "loss", ["none"], levels={"floor": 1}),

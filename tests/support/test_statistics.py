@@ -57,27 +57,6 @@ def test_one_more_value_is_held_in_95_of_100_cases(n):
     assert np.mean(held) == pytest.approx(0.95, abs=0.014)
 
 
-@pytest.mark.parametrize("gap", [0.1, 0.5, 3.0])
-def test_so_many_values_tell_a_gap_and_one_fewer_does_not(gap):
-    values = [2.0, 4.0, 4.0, 4.0, 6.0]
-    found = mean_interval(values).count_to_tell(gap)
-    bounds = [
-        stats.t.interval(0.95, n - 1, gap, np.std(values, ddof=1) / n**0.5)[0]
-        for n in (found - 1, found)
-    ]
-    assert bounds[0] < 0 <= bounds[1]
-
-
-def test_no_number_tells_a_gap_of_nothing_or_without_a_spread():
-    assert mean_interval([2.0, 4.0]).count_to_tell(0) is None
-    assert mean_interval([2.0, 4.0]).count_to_tell(1e-6) is None
-    assert mean_interval([2.0]).count_to_tell(1) is None
-
-
-def test_format_in_percent():
-    assert mean_interval([0.98, 1.0]).format(digits=1) == "99.0 ± 12.7 (n = 2)"
-
-
 def test_pairing_removes_what_seeds_share():
     # Differences 1, 2, 3: t = 2 / (1 / sqrt 3) = 3.4641, two-sided p = 0.0742.
     first = [11.0, 52.0, 103.0]

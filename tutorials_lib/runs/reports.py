@@ -22,7 +22,6 @@ from tutorials_lib.runs.estimates import (
     expect_range,
     list_variants,
     paired,
-    ratio,
     read_scores,
     show_table,
     show_text,
@@ -63,8 +62,8 @@ def compare(
     """Shows variants with the article's number, ours, and the difference.
 
     The article's stand there for runs by its own protocol alone, and never seconds,
-    which are of another device (`show_ratios` compares those). Where the article has
-    none of the numbers, there is no such column.
+    which are of another device. Where the article has none of the numbers, there is
+    no such column.
 
     Args:
         records: Records of one chapter and profile.
@@ -159,31 +158,6 @@ def show_differences(
             f"If none of these {len(lines)} differed, about one row in twenty would "
             f"still say `no`: {0.05 * len(lines):.1f} of them on average."
         )
-
-
-def show_ratios(
-    records: Records,
-    metric: str,
-    pairs: Mapping[str, tuple[str, str]],
-    published: Mapping[str, float] | None = None,
-) -> None:
-    """Shows how many times as much a variant takes as another: seconds, as a rule.
-
-    Args:
-        records: Records of one profile.
-        metric: Name of the metric, for instance `"seconds_per_epoch"`.
-        pairs: Dict of a row's title to (variant, baseline).
-        published: Dict of title to the article's ratio, or to one that is expected.
-    """
-    published, lines = published or {}, []
-    for title, pair in pairs.items():
-        if (ours := ratio(records, metric, *pair)) is not None:
-            theirs = f"{published[title]:.2f}" if title in published else ""
-            lines.append([title, theirs, f"{ours:cell}"])
-    headers = [metric.replace("_", " "), "article", "ours: ratio ± 95% (pairs)"]
-    if not published:
-        headers, lines = headers[::2], [line[::2] for line in lines]
-    show_table(headers, lines)
 
 
 def show_gap(

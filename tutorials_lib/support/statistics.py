@@ -10,7 +10,6 @@ from scipy import stats
 from tutorials_lib.support.checks import check_finite, check_range
 
 # Nobody makes more runs than that.
-MOST_VALUES = 100_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,31 +50,6 @@ class Interval:
             return self
         wider = self.half_width * math.sqrt(self.n + 1)
         return dataclasses.replace(self, half_width=wider)
-
-    def count_to_tell(self, gap: float) -> int | None:
-        """Says how many values it takes to tell a mean of that size from zero.
-
-        Args:
-            gap: The mean without its sign.
-
-        Returns:
-            The least number of values, of the same spread as these, whose 95% interval
-            is no wider than `gap` to either side; None where it is above `MOST_VALUES`
-            or where one value tells of no spread.
-        """
-        if self.half_width is None:
-            return None
-        spread = self.half_width / _half_width(1, self.n)
-        numbers = np.arange(2, MOST_VALUES + 1)
-        enough = numbers[_half_width(spread, numbers) <= gap]
-        return int(enough[0]) if len(enough) else None
-
-    def format(self, scale: float = 100, digits: int = 2) -> str:
-        """Writes mean, half-width and number, by default in percent."""
-        said = f"{scale * self.mean:.{digits}f}"
-        if self.half_width is not None:
-            said += f" ± {scale * self.half_width:.{digits}f}"
-        return f"{said} (n = {self.n})"
 
 
 def mean_interval(values: ArrayLike) -> Interval:
