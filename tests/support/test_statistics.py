@@ -119,3 +119,7 @@ def test_refused():
         paired_difference([0.9], [0.7, 0.8, 0.9])
     with pytest.raises(ValueError, match="accuracy"):
         binomial_error(99.2, 100)
+
+
+def test_format_in_percent():
+    assert mean_interval([0.98, 1.0]).format(digits=1) == "99.0 ± 12.7 (n = 2)"

@@ -51,6 +51,13 @@ class Interval:
         wider = self.half_width * math.sqrt(self.n + 1)
         return dataclasses.replace(self, half_width=wider)
 
+    def format(self, scale: float = 100, digits: int = 2) -> str:
+        """Writes mean, half-width and number, by default in percent."""
+        said = f"{scale * self.mean:.{digits}f}"
+        if self.half_width is not None:
+            said += f" ± {scale * self.half_width:.{digits}f}"
+        return f"{said} (n = {self.n})"
+
 
 def mean_interval(values: ArrayLike) -> Interval:
     """Computes a mean and Student's 95% interval around it.
