@@ -65,7 +65,7 @@ def check_all_gone(tmp_path):
     assert left == []
 
 
-def wait_for(happened, process, seconds=120):
+def wait_for(happened, process, seconds=300):
     deadline = time.monotonic() + seconds
     while not happened():
         assert process.poll() is None, process.communicate()[1][-3000:]
