@@ -2,6 +2,7 @@
 
 import html
 import html.parser
+import os
 import re
 import shutil
 import subprocess
@@ -152,7 +153,20 @@ def test_the_address_stands_in_one_place_and_its_stamps():
         pytest.skip("not a git checkout")
     holders = {tuple(line.rsplit(":", 1)) for line in done.stdout.splitlines()}
     chapters = {(f"book/{chapter}.ipynb", "1") for chapter in CHAPTERS}
-    assert holders == {("_config.yml", "1"), *chapters}
+    # README.md has a link to the pages, and a button for each chapter.
+    readme = ("README.md", str(len(CHAPTERS)))
+    assert holders == {("_config.yml", "1"), readme, *chapters}
+
+
+def test_on_github_the_address_is_that_of_the_repository():
+    here = os.environ.get("GITHUB_REPOSITORY")
+    if not here:
+        pytest.skip("only GitHub says whose repository this is")
+    here = f"{os.environ.get('GITHUB_SERVER_URL', 'https://github.com')}/{here}"
+    assert read_address().lower() == here.lower(), (
+        f"Set `repository: url:` in _config.yml to {here}, run `tutorials address`, "
+        f"and commit what changed: the Colab buttons lead to {read_address()}."
+    )
 
 
 def test_address_moves_with_one_command(tmp_path, monkeypatch):
@@ -161,11 +175,21 @@ def test_address_moves_with_one_command(tmp_path, monkeypatch):
     config, old = (ROOT / "_config.yml").read_text(), read_address()
     new = "https://github.com/someone-else/a-book"
     (tmp_path / "_config.yml").write_text(config.replace(old, new))
+    shutil.copy(ROOT / "README.md", tmp_path)
     monkeypatch.setattr(building, "book_folder", lambda: book)
-    assert set(stamp_address()) == set(CHAPTERS)
+    monkeypatch.setattr(building, "__version__", "7.8.9")
+    assert set(stamp_address()) == {"README", *CHAPTERS}
+    readme = (tmp_path / "README.md").read_text()
+    assert "https://someone-else.github.io/a-book" in readme
+    button = (
+        "https://colab.research.google.com/github/someone-else/a-book/blob/main/book"
+    )
+    for chapter in CHAPTERS:
+        assert f"({button}/{chapter}.ipynb)" in readme
     for path in book.glob("*.ipynb"):
         text = path.read_text()
         assert f"git+{new}" in text
+        assert '\\"v7.8.9\\"' in text
         assert old not in text
     assert stamp_address() == []
     for bad in ("git@github.com:a/b.git", "", "https://github.com/a b"):

@@ -1,5 +1,6 @@
 """A chapter's study: its parameters cell, its data, its runs and what they build on."""
 
+import keras
 import numpy as np
 import pytest
 
@@ -89,6 +90,37 @@ def test_load_scales_images_and_labels():
     np.testing.assert_array_equal(y.argmax(axis=1), study.data.y_train)
     np.testing.assert_array_equal(y_test.sum(axis=1), 1)
     assert "SAMPLE IMAGES" in study.describe()
+    assert study.describe().endswith("float32; no GPU: every profile fits")
+
+
+@pytest.mark.parametrize(
+    ("details", "policy"),
+    [
+        ({"compute_capability": (7, 5)}, "mixed_float16"),
+        ({"compute_capability": (8, 0)}, "mixed_bfloat16"),
+        ({}, "float32"),
+    ],
+)
+def test_precision_follows_the_device(monkeypatch, details, policy):
+    """On a T4, an A100, and a GPU of another maker."""
+    tf = pytest.importorskip("tensorflow")
+    monkeypatch.setattr(keras.backend, "backend", lambda: "tensorflow")
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["a GPU"])
+    monkeypatch.setattr(
+        tf.config.experimental, "get_device_details", lambda device: details
+    )
+    study = Study("cifar10_95", {"profile": "full"})
+    assert study.precision == policy
+    assert study.settings.record()["precision"] == policy
+    assert study.settings.changed == ()
+    assert Study("cifar10_95", {"profile": "laptop"}).precision == "float32"
+
+
+def test_a_chapter_for_a_gpu_says_what_fits_without_one():
+    study = Study("cifar10_95", {"profile": "smoke"})
+    study.load("cifar10")
+    assert "no GPU: profile laptop fits, profile full does not" in study.describe()
+    assert study.settings.profile == "smoke"
 
 
 def test_data_must_be_loaded_first(train):

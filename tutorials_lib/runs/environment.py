@@ -54,13 +54,17 @@ def count_cores() -> int:
 
 def describe_processor() -> str:
     """Names the processor, as the system does."""
+    return _read_processor("model name") or platform.processor() or platform.machine()
+
+
+def _read_processor(field):
     try:
         for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
+            if line.startswith(field):
                 return " ".join(line.split(":", 1)[1].split())
     except OSError:
         pass
-    return platform.processor() or platform.machine()
+    return ""
 
 
 def describe_device() -> str:
@@ -79,6 +83,52 @@ def describe_device() -> str:
             details = tensorflow.config.experimental.get_device_details(device)
             return details.get("device_name", "GPU")
     return describe_processor()
+
+
+def find_accelerator() -> tuple[bool, int | None]:
+    """Says whether Keras' backend has a GPU or TPU, and what generation of NVIDIA's.
+
+    Returns:
+        Whether there is one, and the first number of its compute capability: 7 for a
+        T4, 8 for an A100; None where that is not known.
+    """
+    import keras
+
+    found, version = False, None
+    if keras.backend.backend() == "jax":
+        import jax
+
+        device = jax.devices()[0]
+        found = device.platform != "cpu"
+        version = str(getattr(device, "compute_capability", "")).split(".")[0]
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow
+
+        gpus = tensorflow.config.list_physical_devices("GPU")
+        found = bool(gpus)
+        for gpu in gpus[:1]:
+            details = tensorflow.config.experimental.get_device_details(gpu)
+            version = details.get("compute_capability", [None])[0]
+    return found, int(version) if str(version).isdigit() else None
+
+
+def choose_precision() -> str:
+    """Chooses the policy of Keras by the device.
+
+    Returns:
+        `"mixed_bfloat16"` where bfloat16 is native (NVIDIA GPUs since Ampere, and under
+        TensorFlow processors with instructions for it), `"mixed_float16"` on older
+        GPUs such as Colab's T4, else `"float32"`.
+    """
+    import keras
+
+    found, version = find_accelerator()
+    if version is not None:
+        return "mixed_bfloat16" if version >= 8 else "mixed_float16"
+    native = {"avx512_bf16", "amx_bf16"} & set(_read_processor("flags").split())
+    if native and not found and keras.backend.backend() == "tensorflow":
+        return "mixed_bfloat16"
+    return "float32"
 
 
 def describe_environment() -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The pages that are made of records: scoreboard, published runs, status, cards.
+"""What is made of records: scoreboard, published runs, status, cards, README's table.
 
 `tutorials scoreboard` writes them, and a test compares them with what is stored: no
 number on them is typed.
@@ -31,6 +31,11 @@ from tutorials_lib.runs.verdicts import (
     count_verdicts,
     judge_claims,
     list_numbers,
+)
+
+# Where README.md has its table.
+README_TABLE = re.compile(
+    r"(<!-- Written by `tutorials scoreboard`.*?-->\n).*?(<!-- End -->)", re.S
 )
 
 
@@ -115,6 +120,13 @@ def make_pages(records: Mapping[str, Sequence[Record]]) -> dict[str, str]:
         }.items()
     }
     totals = context["totals"] + "\n"
+    readme = book.parent / "README.md"
+    if readme.is_file():
+        table = templates.get_template("readme.md").render(context).rstrip()
+        pages["../README.md"] = README_TABLE.sub(
+            lambda marks: f"{marks[1]}\n{table}\n\n{marks[2]}",
+            readme.read_text("utf-8"),
+        )
     return {**pages, "totals.txt": totals, "_static/records.csv": _write_csv(records)}
 
 

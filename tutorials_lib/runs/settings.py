@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 from tutorials_lib.runs.profiles import (
+    BY_DEVICE,
     CHAPTERS,
     PROFILES,
     PUBLISHED,
@@ -170,7 +171,7 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "learning_rate": check_positive,
     "score_every": _from(1),
     "decay": check_positive,
-    "precision": _one_of(*PRECISIONS),
+    "precision": _one_of(*PRECISIONS, BY_DEVICE),
     "seeds": _check_seeds,
     "larger_seeds": _check_seeds,
     "pairs": _check_seeds,

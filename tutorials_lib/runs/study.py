@@ -3,6 +3,7 @@
 import ast
 import dataclasses
 import inspect
+import types
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -11,9 +12,14 @@ import numpy as np
 
 from tutorials_lib.evaluate import score_model
 from tutorials_lib.runs.chapters import check_data
-from tutorials_lib.runs.environment import show_environment
+from tutorials_lib.runs.environment import (
+    choose_precision,
+    describe_device,
+    find_accelerator,
+    show_environment,
+)
 from tutorials_lib.runs.grid import Grid, NotDoneError, Parameters, Run
-from tutorials_lib.runs.profiles import PUBLISHED, SHARED
+from tutorials_lib.runs.profiles import BY_DEVICE, PUBLISHED, SHARED, TABLE
 from tutorials_lib.runs.records import name_run, published_records, read_arrays
 from tutorials_lib.runs.schema import Record
 from tutorials_lib.runs.settings import Options, list_defaults, read_parameters
@@ -71,7 +77,12 @@ class Study:
 
     def __init__(self, chapter: str, names: Mapping[str, Any]) -> None:
         given = _read_cell(names, chapter)
-        self.settings, self.options = read_parameters(chapter, given)
+        settings, self.options = read_parameters(chapter, given)
+        if settings.values.get("precision") == BY_DEVICE:
+            values = {**settings.values, "precision": choose_precision()}
+            fixed = types.MappingProxyType(values)
+            settings = dataclasses.replace(settings, values=fixed)
+        self.settings = settings
         self.splits: dict[str, Split] = {}
         self.records: list[Record] = []
         self._data: Dataset | None = None
@@ -239,8 +250,16 @@ class Study:
         return published_records(chapter, profile)
 
     def describe(self) -> str:
-        """Says in two lines what is run on what."""
-        return f"{self.settings.describe()}\n{self.data.describe()}"
+        """Says in three lines what is run on what; without a GPU, what fits."""
+        precision = self.settings.values.get("precision", "float32")
+        device = f"{describe_device()}, computing in {precision}"
+        if not find_accelerator()[0]:
+            table = TABLE[self.settings.chapter]
+            fits = "profile laptop fits, profile full does not"
+            if table["laptop"] == table["full"]:
+                fits = "every profile fits"
+            device += f"; no GPU: {fits}"
+        return f"{self.settings.describe()}\n{self.data.describe()}\n{device}"
 
     def show_environment(self) -> None:
         """Prints what this study ran on: profile, data, device, versions, time."""
