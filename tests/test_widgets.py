@@ -105,7 +105,8 @@ def publish(tmp_path, monkeypatch):
         record["data"] |= {"train_images": 1900, "test_images": len(few.x_test)}
         path = tmp_path / find_path(record)
         path.parent.mkdir(exist_ok=True)
-        record["arrays"] = write_arrays(arrays, path)
+        if arrays:
+            record["arrays"] = write_arrays(arrays, path)
         write_record(record, path)
 
     return write
@@ -361,3 +362,28 @@ def test_widget_of_directions(visit, publish, images):
     assert "plain network 28.1%, VAT network 35.0%" in said
     place.get_by_label("direction").select_option("random")
     expect(place.locator("output")).to_contain_text("Length 2.75, random")
+
+
+def test_widget_of_minutes_picks_the_best_recipe_in_time(visit, publish):
+    for seed, (name, minutes, accuracy) in enumerate(
+        [
+            ("94% recipe", 16.0, 0.938),
+            ("94% recipe", 18.0, 0.942),
+            ("3 epochs", 5.5, 0.9),
+            ("6 epochs", 11.0, 0.89),
+            ("95% recipe", 40.0, 0.95),
+        ]
+    ):
+        scores = {"metrics": {"tta_accuracy": accuracy}, "profile": "laptop"}
+        history = {"seconds": [30 * minutes, 30 * minutes]}
+        publish("cifar10_fast", name, {}, seed, "cifar10", history=history, **scores)
+    # From 21 minutes, half of what there is, down to 11.
+    keys = ["ArrowLeft"] * 10
+    _, place, _, before, after = try_widget(visit, "cifar10_fast", keys)
+    assert before.startswith("21 minutes on a processor")
+    assert '"94% recipe". It took 17.0 minutes and has 94.0%' in before
+    assert '"3 epochs". It took 5.5 minutes and has 90.0%' in after
+    place.get_by_role("slider").press("Home")
+    expect(place.locator("output")).to_contain_text("no recipe on record is as short")
+    place.get_by_role("slider").press("End")
+    expect(place.locator("output")).to_contain_text("95% recipe")

@@ -63,7 +63,7 @@
     runs.forEach(({ name, record, arrays }, k) => {
       if (k) line.append("; ");
       write(line, "a", name).href = record;
-      line.append(` (arrays ${arrays.slice(0, 8)})`);
+      if (arrays) line.append(` (arrays ${arrays.slice(0, 8)})`);
     });
   }
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from tutorials_lib.runs.chapters import book_folder
+from tutorials_lib.runs.estimates import tabulate
 from tutorials_lib.runs.records import (
     find_path,
     name_run,
@@ -62,7 +63,7 @@ def find_runs(chapter: str) -> list[Record]:
         for name in (*widget.needed, *widget.others)
         for record in published_records(chapter, widget.profile)
         if record["variant"] == name
-        and "arrays" in record
+        and ("arrays" in record or not widget.arrays)
         and (widget.every_seed or record["seed"] == 0)
     ]
     there = {record["variant"] for record in found}
@@ -78,6 +79,12 @@ def make_widget(chapter: str) -> Data | None:
     records = find_runs(chapter)
     if not records:
         return None
+    widget = WIDGETS[chapter]
+    shown = [_load_images(records)] if widget.arrays else []
+    return {**widget.make(records, *shown), "runs": describe_runs(records)}
+
+
+def _load_images(records):
     data = records[0]["data"]
     images = load_dataset(data["name"])
     images = images.take(data["train_images"], data["test_images"])
@@ -87,17 +94,16 @@ def make_widget(chapter: str) -> Data | None:
                 f"the run {name_run(record['variant'], record['seed'])} is of other "
                 f"images."
             )
-    made = WIDGETS[chapter].make(records, images)
-    return {**made, "runs": describe_runs(records)}
+    return images
 
 
-def describe_runs(records: list[Record]) -> list[dict[str, str]]:
-    """Says which runs these are: name, record and hash of the arrays."""
+def describe_runs(records: list[Record]) -> list[dict[str, str | None]]:
+    """Says which runs these are: name, record and hash of the arrays if it has any."""
     return [
         {
             "name": name_run(record["variant"], record["seed"]),
             "record": find_path(record),
-            "arrays": record["arrays"]["sha256"],
+            "arrays": record.get("arrays", {}).get("sha256"),
         }
         for record in records
     ]
@@ -226,6 +232,23 @@ def _pack_shares(shares):
     return pack(np.round(shares.astype("float64") * 65535).astype("uint16"))
 
 
+def _show_recipes(records: list[Record]) -> Data:
+    """Minutes of training and accuracy of each recipe, means over its runs."""
+    frame = tabulate(records)
+    frame["minutes"] = [sum(each["history"]["seconds"]) / 60 for each in records]
+    recipes = [
+        {
+            "name": name,
+            "minutes": round(group["minutes"].mean(), 2),
+            "accuracy": round(group["tta_accuracy"].mean(), 4),
+            "runs": len(group),
+        }
+        for name, group in frame.groupby("variant", sort=False)
+    ]
+    devices = sorted({each["environment"]["device"] for each in records})
+    return {"recipes": recipes, "devices": " and ".join(devices)}
+
+
 @dataclasses.dataclass(frozen=True)
 class Widget:
     """What a widget is made of.
@@ -236,13 +259,15 @@ class Widget:
         needed: Their variants.
         others: Variants that are shown too where they are recorded.
         every_seed: Whether runs of all seeds are shown, not of seed 0 alone.
+        arrays: Whether it shows arrays of the runs, beside images, and not just scores.
     """
 
-    make: Callable[[list[Record], Dataset], Data]
+    make: Callable[..., Data]
     profile: str
     needed: tuple[str, ...]
     others: tuple[str, ...] = ()
     every_seed: bool = False
+    arrays: bool = True
 
 
 WIDGETS = {
@@ -252,6 +277,14 @@ WIDGETS = {
     "noisy_student": Widget(_show_labels, "laptop", ("teacher",), ("noised teacher",)),
     "cifar10_95": Widget(
         _show_averages, "laptop", ("decay",), ("strong",), every_seed=True
+    ),
+    "cifar10_fast": Widget(
+        _show_recipes,
+        "laptop",
+        ("94% recipe",),
+        ("3 epochs", "6 epochs", "95% recipe", "96% recipe"),
+        every_seed=True,
+        arrays=False,
     ),
     "vat_mnist": Widget(
         _show_directions,
