@@ -1,9 +1,13 @@
+import functools
+import http.server
 import os
 import pathlib
 import runpy
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 import types
 
 import numpy as np
@@ -66,6 +70,85 @@ def site(tmp_path_factory):
     from tutorials_lib.runs.site import build_site
 
     return build_site(output=tmp_path_factory.mktemp("site") / "html").parent
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture(scope="module")
+def address(site):
+    """The pages as a server on this machine gives them out."""
+    handler = functools.partial(Quiet, directory=str(site))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/"
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import Error, sync_playwright
+
+    found = [shutil.which(name) for name in ("chromium", "google-chrome")]
+    path = next((name for name in found if name), None)
+    with sync_playwright() as playwright:
+        try:
+            # Chromium's own sandbox wants rights that root in a container lacks.
+            browser = playwright.chromium.launch(
+                executable_path=path, args=["--no-sandbox"]
+            )
+        except Error as error:
+            if os.environ.get("CI"):
+                raise
+            pytest.skip(f"no browser: `apt-get install chromium`. {error}"[:200])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(browser, address):
+    """Opens a page, cut off from all other hosts; returns it with what went wrong.
+
+    `data` is a dict of a widget's name to the script that it gets for its data.
+    """
+    contexts = []
+
+    def open_page(name, width=1280, scheme="light", data=(), **options):
+        view = {"width": width, "height": 900}
+        context = browser.new_context(viewport=view, color_scheme=scheme, **options)
+        contexts.append(context)
+        context.set_default_timeout(60_000)
+        page, wrong = context.new_page(), []
+
+        def answer(route):
+            place = route.request.url.rpartition("/_static/data/")[2]
+            if place.removesuffix(".js") in data:
+                text = data[place.removesuffix(".js")]
+                route.fulfill(body=text, content_type="text/javascript")
+            elif route.request.url.startswith((address, "data:")):
+                route.continue_()
+            else:
+                wrong.append(f"asked {route.request.url}")
+                route.abort()
+
+        page.route("**/*", answer)
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on(
+            "console",
+            lambda said: said.type in ("error", "warning") and wrong.append(said.text),
+        )
+        page.on(
+            "response",
+            lambda got: got.status >= 400 and wrong.append(f"{got.status} {got.url}"),
+        )
+        page.goto(f"{address}{name}.html", wait_until="load")
+        return page, wrong
+
+    yield open_page
+    for context in contexts:
+        context.close()
 
 
 @pytest.fixture

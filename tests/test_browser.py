@@ -3,21 +3,16 @@
 Where TUTORIALS_SCREENSHOTS names a folder, a picture of every page is left there.
 """
 
-import functools
-import http.server
 import io
 import os
 import pathlib
 import re
-import shutil
-import threading
 
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
-from playwright.sync_api import Error, expect, sync_playwright
-from scipy import stats
+from playwright.sync_api import expect
 
 from tutorials_lib.runs.chapters import book_folder
 from tutorials_lib.runs.profiles import CHAPTERS
@@ -38,74 +33,13 @@ WIDE, NARROW = 1280, 360
 MEGABYTE = 1024 * 1024
 
 
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
-
-
-@pytest.fixture(scope="module")
-def address(site):
-    """The pages as a server on this machine gives them out."""
-    handler = functools.partial(Quiet, directory=str(site))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_address[1]}/"
-        server.shutdown()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    found = [shutil.which(name) for name in ("chromium", "google-chrome")]
-    path = next((name for name in found if name), None)
-    with sync_playwright() as playwright:
-        try:
-            # Chromium's own sandbox wants rights that root in a container lacks.
-            browser = playwright.chromium.launch(
-                executable_path=path, args=["--no-sandbox"]
-            )
-        except Error as error:
-            if os.environ.get("CI"):
-                raise
-            pytest.skip(f"no browser: `apt-get install chromium`. {error}"[:200])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def visit(browser, address):
-    """Opens a page, cut off from all other hosts; returns it with what went wrong."""
-    contexts = []
-
-    def open_page(name, width=WIDE, scheme="light", **options):
-        view = {"width": width, "height": 900}
-        context = browser.new_context(viewport=view, color_scheme=scheme, **options)
-        contexts.append(context)
-        context.set_default_timeout(60_000)
-        page, wrong = context.new_page(), []
-
-        def answer(route):
-            if route.request.url.startswith((address, "data:")):
-                route.continue_()
-            else:
-                wrong.append(f"asked {route.request.url}")
-                route.abort()
-
-        page.route("**/*", answer)
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on(
-            "console",
-            lambda said: said.type in ("error", "warning") and wrong.append(said.text),
-        )
-        page.on(
-            "response",
-            lambda got: got.status >= 400 and wrong.append(f"{got.status} {got.url}"),
-        )
-        page.goto(f"{address}{name}.html", wait_until="load")
-        return page, wrong
-
-    yield open_page
-    for context in contexts:
-        context.close()
+def weigh_page(page):
+    """Bytes of a page and of all that it loaded."""
+    return page.evaluate(
+        """[...performance.getEntriesByType("resource"),
+            ...performance.getEntriesByType("navigation")]
+          .reduce((sum, file) => sum + file.decodedBodySize, 0)"""
+    )
 
 
 def scroll_through(page):
@@ -128,12 +62,7 @@ def test_a_page_wide_and_narrow_light_and_dark(visit, name):
             || (!x.alt && x.closest(".bd-article"))).map((x) => x.src)"""
     )
     assert (wrong, broken) == ([], [])
-    weight = page.evaluate(
-        """[...performance.getEntriesByType("resource"),
-            ...performance.getEntriesByType("navigation")]
-          .reduce((sum, file) => sum + file.decodedBodySize, 0)"""
-    )
-    assert MEGABYTE / 4 < weight < 1.5 * MEGABYTE
+    assert MEGABYTE / 4 < weigh_page(page) < 1.5 * MEGABYTE
     # Code and tables are read without scrolling them sideways.
     cut = page.evaluate(
         """[...document.querySelectorAll(".bd-article pre, .bd-article .wide")]
@@ -299,62 +228,6 @@ def test_the_scoreboard_sorts_and_filters(visit):
     assert len(read_column(page, "chapter")) == 12
     expect(page.locator("form.filters output")).to_have_text("12 of 55")
     assert wrong == []
-
-
-def use_slider(visit, page_name, widget, keys):
-    """Moves a widget's slider by keys; returns what it says before and after."""
-    page, wrong = visit(page_name, width=NARROW)
-    place = page.locator(f"div[data-widget={widget}]")
-    slider, output = place.get_by_role("slider"), place.locator("output")
-    before = output.inner_text(), place.locator("svg").inner_html()
-    slider.focus()
-    for key in keys:
-        page.keyboard.press(key)
-    after = output.inner_text(), place.locator("svg").inner_html()
-    assert before[1] != after[1]
-    assert slider.get_attribute("aria-valuetext") == after[0]
-    assert wrong == []
-    return before[0], after[0], place
-
-
-def test_widget_mixes_labels_as_images(visit):
-    before, after, place = use_slider(visit, "mixup_mnist", "mix", ["ArrowLeft"] * 3)
-    assert "0.75 ring and 0.25 plus" in before
-    assert "0.60 ring and 0.40 plus" in after
-    tile = place.locator("g").nth(1)
-    shares = [
-        float(x.get_attribute("opacity")) for x in tile.locator("[opacity]").all()
-    ]
-    assert shares == pytest.approx([0.6, 0.4])
-
-
-@pytest.mark.parametrize("keys", [["Home"], ["ArrowRight"] * 7, ["End"]])
-def test_widget_of_alpha_agrees_with_scipy(visit, keys):
-    for said in use_slider(visit, "mixup_mnist", "beta", keys)[:2]:
-        alpha, share = map(float, re.findall(r"[\d.]+(?=:|%)", said))
-        expected = 200 * stats.beta.cdf(0.1, alpha, alpha)
-        assert share == pytest.approx(expected, abs=0.51)
-
-
-def test_widget_of_the_power_iteration(visit):
-    before, after, _ = use_slider(visit, "vat_mnist", "power", ["ArrowRight"] * 4)
-    hessian = np.diag([1, 0.6])
-    d = np.array([np.cos(1.35), np.sin(1.35)])
-    assert before.endswith(f"{d[0]:.3f}")
-    for _ in range(4):
-        d = hessian @ d / np.linalg.norm(hessian @ d)
-    assert after.endswith(f"{d[0]:.3f}")
-
-
-def test_widget_of_survival(visit):
-    before, after, place = use_slider(visit, "noisy_student", "survival", ["Home"])
-    # 16 blocks, linear from 1 - (1 - p) / 16 to p: on average 1 - (1 - p) 17 / 32.
-    assert f"{16 * (1 - 0.2 * 17 / 32):.1f} of 16" in before
-    assert f"{16 * (1 - 17 / 32):.1f} of 16" in after
-    heights = [
-        float(bar.get_attribute("height")) for bar in place.locator("rect").all()
-    ]
-    np.testing.assert_allclose(heights, 140 * (1 - np.arange(1, 17) / 16), atol=1e-9)
 
 
 @pytest.mark.parametrize("name", ["index", "vat_mnist", "scoreboard"])

@@ -3,6 +3,7 @@
 import itertools
 import math
 
+import keras
 import numpy as np
 import pytest
 from scipy import stats
@@ -13,6 +14,7 @@ from tutorials_lib.mixup import (
     PAIRINGS,
     MixupBatches,
     check_alpha,
+    measure_distances,
     mix,
     sample_weights,
 )
@@ -253,3 +255,21 @@ def test_gammas_that_underflow():
     assert check_alpha(1e-3, "gamma") == 1e-3
     with pytest.raises(ValueError, match="alpha"):
         check_alpha(1e-4, "gamma")
+
+
+def test_distances_of_networks_that_answer_the_mix():
+    """One answers with the mix itself, one is off by 0.1, one is always sure."""
+    rows = np.eye(4, dtype="float32")
+    labels = rows[[0, 1, 2, 3, 1, 1, 3, 0, 2]]
+    # Of the four pairs the second is of one class, and a ninth image has no partner.
+    exact = keras.Sequential([keras.Input((4,)), keras.layers.Dense(4)])
+    exact.set_weights([rows, np.zeros(4)])
+    off = keras.models.clone_model(exact)
+    off.set_weights([rows, np.full(4, -0.1)])
+    sure = keras.Sequential([keras.Input((4,)), keras.layers.Dense(4, "softmax")])
+    sure.set_weights([1e4 * rows, np.zeros(4)])
+    lambdas = [0.0, 0.3, 0.9, 1.0]
+    for network, wanted in ((exact, 0), (off, 0.1), (sure, [0, 0.3, 0.1, 0])):
+        found, pairs = measure_distances(network, labels, labels, lambdas)
+        np.testing.assert_allclose(found, np.broadcast_to(wanted, 4), atol=1e-6)
+        assert pairs == 3

@@ -10,6 +10,7 @@ Minimization", arXiv:1710.09412, equation 1:
 import math
 from collections.abc import Sequence
 
+import keras
 import numpy as np
 
 from tutorials_lib.support.batches import SeededBatches
@@ -102,6 +103,41 @@ def mix(arrays: Sequence[np.ndarray], weights: np.ndarray) -> np.ndarray:
     for part in parts[1:]:
         mixed += part
     return mixed
+
+
+def measure_distances(
+    network: keras.Model,
+    images: np.ndarray,
+    labels: np.ndarray,
+    lambdas: Sequence[float],
+) -> tuple[np.ndarray, int]:
+    """Measures how far a network's answers to mixes are from the mixing weight.
+
+    The first half of the images is mixed with the second, one by one; pairs of one
+    class are left out.
+
+    Args:
+        network: A built `keras.Model` from images to rows of probabilities.
+        images: float array (n, ...).
+        labels: Rows of 0 and a single 1, (n, classes).
+        lambdas: Weights of the first image.
+
+    Returns:
+        For each lambda the mean of |p(first image's class) - lambda|, and the number
+        of pairs.
+    """
+    half = len(images) // 2
+    classes = labels.argmax(axis=1)
+    pairs = np.flatnonzero(classes[:half] != classes[half : 2 * half])
+    distances = []
+    for weight in lambdas:
+        mixes = mix(
+            [images[pairs], images[half + pairs]], np.array([[weight, 1 - weight]])
+        )
+        answers = network.predict(mixes, batch_size=1000, verbose=0)
+        first = answers[np.arange(len(pairs)), classes[pairs]]
+        distances.append(np.abs(first - weight).mean(dtype="float64"))
+    return np.array(distances), len(pairs)
 
 
 class MixupBatches(SeededBatches):

@@ -1,9 +1,14 @@
 // Pictures that a slider moves. A page says <div class="widget" data-widget="NAME"></div>
 // below a figure that shows the same; without JavaScript the figure is all there is.
+//
+// What shows trained networks has a script of its own, which sets bookWidgets.NAME to a
+// function of its data and of the tools below. `tutorials widgets` makes the data from
+// records: data/NAME.js, a call of bookData, which pages opened as files can load too.
 (function () {
   "use strict";
 
   const SVG = "http://www.w3.org/2000/svg";
+  const DATA = new URL("data/", document.currentScript.src);
 
   function draw(parent, name, attributes, text) {
     const element = document.createElementNS(SVG, name);
@@ -20,32 +25,125 @@
     return element;
   }
 
-  // A legend, a drawing, a slider with its name, and a line that says what is shown.
-  function build(place, { title, width, height, slider, show }) {
+  function makeInput({ options, min, max, step, start }) {
+    const input = document.createElement(options ? "select" : "input");
+    if (options) options.forEach((option, k) => (write(input, "option", option).value = k));
+    else Object.assign(input, { type: "range", min, max, step });
+    input.value = start;
+    return input;
+  }
+
+  // A legend, sliders and choices with their names, a drawing, and a line that says what
+  // it shows.
+  function build(place, { title, width, height, controls, show, runs }) {
+    place.replaceChildren();
     const box = write(place, "fieldset", "");
     write(box, "legend", title);
+    const inputs = controls.map((control) => {
+      const input = makeInput(control);
+      write(box, "label", `${control.name} `).append(input);
+      input.addEventListener("input", update);
+      return input;
+    });
     const drawing = draw(box, "svg", { viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" });
     drawing.style.maxWidth = `${width}px`;
-    const label = write(box, "label", `${slider.name} `);
-    const input = document.createElement("input");
-    Object.assign(input, { type: "range", min: slider.min, max: slider.max, step: slider.step });
-    input.value = slider.start;
-    label.append(input);
     const said = write(box, "output", "");
     said.setAttribute("aria-live", "polite");
     function update() {
       drawing.replaceChildren();
-      const text = show(drawing, Number(input.value));
+      const text = show(drawing, ...inputs.map((input) => Number(input.value)));
       said.textContent = text;
-      input.setAttribute("aria-valuetext", text);
+      inputs.filter((input) => input.type === "range").forEach((input) => input.setAttribute("aria-valuetext", text));
     }
-    input.addEventListener("input", update);
     update();
+    if (runs) nameRuns(write(box, "p", "Runs: "), runs);
   }
 
-  function drawCurve(drawing, points) {
+  function nameRuns(line, runs) {
+    runs.forEach(({ name, record, arrays }, k) => {
+      if (k) line.append("; ");
+      write(line, "a", name).href = record;
+      if (arrays) line.append(` (arrays ${arrays.slice(0, 8)})`);
+    });
+  }
+
+  // Loads a script that calls bookData, and builds with what that hands over.
+  function buildFromData(place, name) {
+    const script = document.createElement("script");
+    script.src = new URL(`${name}.js`, DATA);
+    script.addEventListener("load", () => {
+      const data = window.bookData[name];
+      if (data) build(place, { ...window.bookWidgets[name](data, tools), runs: data.runs });
+      else place.textContent = "These runs are not made yet.";
+    });
+    document.head.append(script);
+  }
+
+  window.bookData = (name, data) => (window.bookData[name] = data);
+
+  // Numbers that were packed as base64, such as unpack(text, Float32Array).
+  function unpack(text, Kind) {
+    return new Kind(Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer);
+  }
+
+  // A square image of bytes, grey or in colour.
+  function drawImage(drawing, pixels, { x, y, size }) {
+    const channels = [3, 1].find((n) => Number.isInteger(Math.sqrt(pixels.length / n)));
+    const side = Math.sqrt(pixels.length / channels);
+    const canvas = Object.assign(document.createElement("canvas"), { width: side, height: side });
+    const picture = new ImageData(side, side);
+    picture.data.forEach((_, k) => {
+      const channel = Math.min(k % 4, channels - 1);
+      picture.data[k] = k % 4 === 3 ? 255 : pixels[Math.floor(k / 4) * channels + channel];
+    });
+    canvas.getContext("2d").putImageData(picture, 0, 0);
+    draw(drawing, "image", { href: canvas.toDataURL(), x, y, width: size, height: size });
+  }
+
+  // A share of 1 as a bar with its name and its percentage, and a mark where it should end.
+  function drawShare(drawing, share, { name, y, x = 92, width = 176, kind = "bar", target }) {
+    draw(drawing, "text", { x: x - 6, y: y + 11, "text-anchor": "end" }, name);
+    draw(drawing, "rect", { x, y, width, height: 14, class: "whole" });
+    draw(drawing, "rect", { x, y, width: width * share, height: 14, class: kind });
+    if (target !== undefined) {
+      const place = x + width * target;
+      draw(drawing, "path", { d: `M${place} ${y - 3}v20`, class: "mark" });
+    }
+    draw(drawing, "text", { x: x + width + 44, y: y + 11, "text-anchor": "end" }, writeShare(share));
+  }
+
+  // Curves over the slider's range, as parts of 1, with a mark where the slider stands.
+  // The first is grey, for what the second is compared with.
+  function drawChart(drawing, { title, y, lines, ticks, xlabel, at, top }) {
+    const [left, wide, high] = [44, 260, 90];
+    const bottom = y + 20 + high;
+    draw(drawing, "text", { x: 0, y }, title);
+    draw(drawing, "path", { d: `M${left} ${bottom - high}V${bottom}H${left + wide}`, class: "axis" });
+    ticks.forEach((tick, k) => {
+      const x = left + (wide * k) / (ticks.length - 1);
+      draw(drawing, "text", { x, y: bottom + 16, "text-anchor": "middle" }, tick);
+    });
+    draw(drawing, "text", { x: left + wide / 2, y: bottom + 32, "text-anchor": "middle" }, xlabel);
+    [0, top].forEach((value) =>
+      draw(drawing, "text", { x: left - 6, y: bottom - (high * value) / top + 4, "text-anchor": "end" }, Math.round(100 * value)),
+    );
+    Object.entries(lines).forEach(([name, values], which) => {
+      const kind = which ? "curve" : "curve other";
+      const step = wide / (values.length - 1);
+      drawCurve(drawing, values.map((value, k) => [left + step * k, bottom - (high * value) / top]), kind);
+      draw(drawing, "path", { d: `M${130 * which} ${bottom + 48}h24`, class: kind });
+      draw(drawing, "text", { x: 130 * which + 30, y: bottom + 52 }, name);
+    });
+    draw(drawing, "path", { d: `M${left + wide * at} ${bottom}v${-high}`, class: "target" });
+  }
+
+  function writeShare(share) {
+    return `${(100 * share).toFixed(1)}%`;
+  }
+
+  function drawCurve(drawing, points, kind = "curve") {
     const path = points.map(([x, y], k) => `${k ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`);
-    draw(drawing, "path", { d: path.join(""), class: "curve" });
+    draw(drawing, "path", { d: path.join(""), class: kind });
   }
 
   // Two images and their labels, blended by one mixing weight.
@@ -53,7 +151,7 @@
     title: "Mix two images yourself",
     width: 460,
     height: 150,
-    slider: { name: "mixing weight λ", min: 0, max: 1, step: 0.05, start: 0.75 },
+    controls: [{ name: "mixing weight λ", min: 0, max: 1, step: 0.05, start: 0.75 }],
     show(drawing, weight) {
       const shapes = [
         (parent) => draw(parent, "circle", { cx: 60, cy: 60, r: 34, class: "ring" }),
@@ -109,7 +207,7 @@
     width: 460,
     height: 210,
     // In steps of a tenth of a factor of ten, from 0.05 to 5.
-    slider: { name: "α", min: -13, max: 7, step: 1, start: -7 },
+    controls: [{ name: "α", min: -13, max: 7, step: 1, start: -7 }],
     show(drawing, exponent) {
       const alpha = Number((10 ** (exponent / 10)).toPrecision(2));
       const [left, bottom, wide, high] = [40, 170, 400, 150];
@@ -138,7 +236,7 @@
     title: "Step through the power iteration yourself",
     width: 300,
     height: 300,
-    slider: { name: "steps", min: 0, max: 10, step: 1, start: 0 },
+    controls: [{ name: "steps", min: 0, max: 10, step: 1, start: 0 }],
     show(drawing, steps) {
       const [top, weak, angle] = [1, 0.6, Math.PI / 5];
       const along = Math.cos(1.35) * top ** steps;
@@ -169,7 +267,7 @@
     title: "Change the last block's survival yourself",
     width: 460,
     height: 200,
-    slider: { name: "survival of the last block", min: 0, max: 1, step: 0.05, start: 0.8 },
+    controls: [{ name: "survival of the last block", min: 0, max: 1, step: 0.05, start: 0.8 }],
     show(drawing, last) {
       const blocks = 16;
       const [left, bottom, wide, high] = [40, 160, 24, 140];
@@ -197,9 +295,14 @@
     },
   };
 
+  const tools = { draw, drawChart, drawImage, drawShare, unpack, writeShare };
   const WIDGETS = { mix, beta, power, survival };
 
   document.addEventListener("DOMContentLoaded", () => {
-    document.querySelectorAll("div.widget").forEach((place) => build(place, WIDGETS[place.dataset.widget]));
+    document.querySelectorAll("div.widget").forEach((place) => {
+      const name = place.dataset.widget;
+      if (WIDGETS[name]) build(place, WIDGETS[name]);
+      else buildFromData(place, name);
+    });
   });
 })();

@@ -312,6 +312,17 @@ def _scoreboard(options):
     return 0
 
 
+def _widgets(options):
+    """Write the data of the widgets that show trained networks.
+
+    It is made of records and of a few test images, in TUTORIALS_DATA or downloaded.
+    """
+    from tutorials_lib.runs.widgets import write_widgets
+
+    print(f"changed: {', '.join(map(str, write_widgets())) or 'none'}")
+    return 0
+
+
 def _migrate(options):
     """Rewrite published records of an older schema."""
     from tutorials_lib.runs.records import migrate_records
@@ -349,6 +360,7 @@ COMMANDS = {
     "build": _build,
     "verify": _verify,
     "scoreboard": _scoreboard,
+    "widgets": _widgets,
     "migrate": _migrate,
     "doctor": _doctor,
     "address": _address,

@@ -74,6 +74,10 @@ def _write_displayed(writer, node):
 
 
 def _choose_options(app, config):
+    # A widget loads its data itself; Jupyter Book has every page load every script.
+    config.html_js_files = [
+        file for file in config.html_js_files if not str(file).startswith("data/")
+    ]
     config.html_math_renderer = "mathml"
     # The sidebar has a field for search already.
     config.html_theme_options["navbar_persistent"] = []

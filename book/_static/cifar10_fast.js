@@ -1,0 +1,44 @@
+// Which recipe to train in the minutes that one has, of those that are recorded.
+(function () {
+  "use strict";
+
+  function makeWidget({ recipes, devices }, { draw, writeShare }) {
+    const longest = Math.ceil(Math.max(...recipes.map(({ minutes }) => minutes))) + 2;
+    const scores = recipes.map(({ accuracy }) => accuracy);
+    const [low, high] = [Math.floor(100 * Math.min(...scores)) / 100, Math.ceil(100 * Math.max(...scores)) / 100];
+    return {
+      title: "I have ... minutes",
+      width: 320,
+      height: 190,
+      controls: [{ name: "minutes", min: 1, max: longest, step: 1, start: Math.round(longest / 2) }],
+      show(drawing, minutes) {
+        const [left, bottom, wide, tall] = [50, 150, 255, 130];
+        const placeX = (value) => left + (wide * value) / longest;
+        const placeY = (value) => bottom - (tall * (value - low)) / (high - low || 1);
+        const within = recipes.filter((recipe) => recipe.minutes <= minutes);
+        const best = within.sort((one, other) => other.accuracy - one.accuracy)[0];
+        draw(drawing, "path", { d: `M${left} ${bottom - tall}V${bottom}H${left + wide}`, class: "axis" });
+        [0, longest].forEach((x) =>
+          draw(drawing, "text", { x: placeX(x), y: bottom + 16, "text-anchor": "middle" }, x),
+        );
+        [low, high].forEach((y) =>
+          draw(drawing, "text", { x: left - 6, y: placeY(y) + 4, "text-anchor": "end" }, `${Math.round(100 * y)}%`),
+        );
+        draw(drawing, "text", { x: left + wide / 2, y: bottom + 32, "text-anchor": "middle" }, "minutes of training");
+        draw(drawing, "path", { d: `M${placeX(minutes)} ${bottom}v${-tall}`, class: "target" });
+        recipes.forEach((recipe) => {
+          const [cx, cy] = [placeX(recipe.minutes), placeY(recipe.accuracy)];
+          draw(drawing, "circle", { cx, cy, r: recipe === best ? 8 : 4, class: "end" });
+        });
+        const start = `${minutes} ${minutes > 1 ? "minutes" : "minute"} on ${devices}: `;
+        if (!best) return `${start}no recipe on record is as short.`;
+        return (
+          `${start}train "${best.name}". It took ${best.minutes.toFixed(1)} minutes and has ` +
+          `${writeShare(best.accuracy)} of the test images right (mean over ${best.runs}).`
+        );
+      },
+    };
+  }
+
+  window.bookWidgets = { ...window.bookWidgets, cifar10_fast: makeWidget };
+})();

@@ -1,0 +1,1 @@
+bookData("cifar10_95", null);

@@ -1,0 +1,1 @@
+bookData("mixup_fashion_mnist", null);

@@ -1,0 +1,1 @@
+bookData("noisy_student", null);

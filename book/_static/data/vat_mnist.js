@@ -1,0 +1,1 @@
+bookData("vat_mnist", null);

@@ -1,0 +1,389 @@
+"""Widgets in a real browser: sliders move pictures, and numbers are the right ones.
+
+Those of trained networks are given data of runs that are made here, of networks that
+learned nothing; the stored data are held to the published records.
+"""
+
+import base64
+import functools
+import re
+
+import keras
+import numpy as np
+import pytest
+from playwright.sync_api import expect
+from scipy import stats
+from stand_ins import make_record
+from test_browser import MEGABYTE, find_faults, scroll_through, weigh_page
+
+from tutorials_lib.few_labels import choose_labelled
+from tutorials_lib.mixup import mix
+from tutorials_lib.networks import build_mixup_fashion_net
+from tutorials_lib.runs import widgets
+from tutorials_lib.runs.chapters import book_folder
+from tutorials_lib.runs.cli import main
+from tutorials_lib.runs.records import find_path, write_arrays, write_record
+from tutorials_lib.runs.schema import RecordError
+from tutorials_lib.support.data import load_dataset, scale_images
+
+pytestmark = pytest.mark.book
+
+
+def use_slider(visit, page_name, widget, keys):
+    """Moves a widget's slider by keys; returns what it says before and after."""
+    page, wrong = visit(page_name, width=360)
+    place = page.locator(f"div[data-widget={widget}]")
+    slider, output = place.get_by_role("slider"), place.locator("output")
+    before = output.inner_text(), place.locator("svg").inner_html()
+    slider.focus()
+    for key in keys:
+        page.keyboard.press(key)
+    after = output.inner_text(), place.locator("svg").inner_html()
+    assert before[1] != after[1]
+    assert slider.get_attribute("aria-valuetext") == after[0]
+    assert wrong == []
+    return before[0], after[0], place
+
+
+def test_widget_mixes_labels_as_images(visit):
+    before, after, place = use_slider(visit, "mixup_mnist", "mix", ["ArrowLeft"] * 3)
+    assert "0.75 ring and 0.25 plus" in before
+    assert "0.60 ring and 0.40 plus" in after
+    tile = place.locator("g").nth(1)
+    shares = [
+        float(x.get_attribute("opacity")) for x in tile.locator("[opacity]").all()
+    ]
+    assert shares == pytest.approx([0.6, 0.4])
+
+
+@pytest.mark.parametrize("keys", [["Home"], ["ArrowRight"] * 7, ["End"]])
+def test_widget_of_alpha_agrees_with_scipy(visit, keys):
+    for said in use_slider(visit, "mixup_mnist", "beta", keys)[:2]:
+        alpha, share = map(float, re.findall(r"[\d.]+(?=:|%)", said))
+        expected = 200 * stats.beta.cdf(0.1, alpha, alpha)
+        assert share == pytest.approx(expected, abs=0.51)
+
+
+def test_widget_of_the_power_iteration(visit):
+    before, after, _ = use_slider(visit, "vat_mnist", "power", ["ArrowRight"] * 4)
+    hessian = np.diag([1, 0.6])
+    d = np.array([np.cos(1.35), np.sin(1.35)])
+    assert before.endswith(f"{d[0]:.3f}")
+    for _ in range(4):
+        d = hessian @ d / np.linalg.norm(hessian @ d)
+    assert after.endswith(f"{d[0]:.3f}")
+
+
+def test_widget_of_survival(visit):
+    before, after, place = use_slider(visit, "noisy_student", "survival", ["Home"])
+    # 16 blocks, linear from 1 - (1 - p) / 16 to p: on average 1 - (1 - p) 17 / 32.
+    assert f"{16 * (1 - 0.2 * 17 / 32):.1f} of 16" in before
+    assert f"{16 * (1 - 17 / 32):.1f} of 16" in after
+    heights = [
+        float(bar.get_attribute("height")) for bar in place.locator("rect").all()
+    ]
+    np.testing.assert_allclose(heights, 140 * (1 - np.arange(1, 17) / 16), atol=1e-9)
+
+
+@pytest.fixture
+def images(monkeypatch):
+    """Sample images in place of the real ones."""
+    load = functools.partial(load_dataset, source="sample")
+    monkeypatch.setattr(widgets, "load_dataset", load)
+
+
+@pytest.fixture
+def publish(tmp_path, monkeypatch):
+    """Writes a record with arrays among the published ones, which are no others."""
+    monkeypatch.setenv("TUTORIALS_RECORDS", str(tmp_path))
+
+    def write(chapter, variant, arrays, seed=0, images="mnist", **more):
+        record = make_record(chapter, variant, seed, test_accuracy=0.5) | more
+        # Not all of the training images, as in runs of `laptop`.
+        few = load_dataset(images, "sample").take(1900)
+        record["data"] |= {"name": images, "sha256": few.sha256}
+        record["data"] |= {"train_images": 1900, "test_images": len(few.x_test)}
+        path = tmp_path / find_path(record)
+        path.parent.mkdir(exist_ok=True)
+        if arrays:
+            record["arrays"] = write_arrays(arrays, path)
+        write_record(record, path)
+
+    return write
+
+
+@pytest.mark.parametrize("chapter", list(widgets.WIDGETS))
+def test_stored_data_are_of_the_published_runs(chapter):
+    """`tutorials widgets` brings them up to date; see below for what they hold."""
+    path = book_folder() / "_static" / "data" / f"{chapter}.js"
+    stored = widgets.read_call(path.read_text(encoding="utf-8"))
+    runs = widgets.describe_runs(widgets.find_runs(chapter))
+    assert (stored["runs"] if stored else []) == runs
+    assert path.stat().st_size < 300_000
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize("chapter", list(widgets.WIDGETS))
+def test_stored_data_can_be_made_again(chapter):
+    path = book_folder() / "_static" / "data" / f"{chapter}.js"
+    stored = widgets.read_call(path.read_text(encoding="utf-8"))
+    assert_alike(widgets.make_widget(chapter), stored)
+
+
+def assert_alike(found, stored):
+    """Equal, but for what another machine's arithmetic may change."""
+    if isinstance(stored, dict):
+        assert found.keys() == stored.keys()
+        found, stored = list(found.values()), list(stored.values())
+    if isinstance(stored, float):
+        assert found == pytest.approx(stored, abs=2e-3)
+    elif isinstance(stored, list):
+        for each in zip(found, stored, strict=True):
+            assert_alike(*each)
+    else:
+        assert found == stored
+
+
+@pytest.mark.parametrize("chapter", list(widgets.WIDGETS))
+def test_without_runs_a_sentence_says_so(visit, chapter):
+    page, wrong = visit(chapter, data={chapter: widgets.write_call(chapter, None)})
+    place = page.locator(f"div[data-widget={chapter}]")
+    expect(place).to_have_text("These runs are not made yet.")
+    assert wrong == []
+
+
+@pytest.mark.parametrize("chapter", list(widgets.WIDGETS))
+def test_without_javascript_a_sentence_stands_in(visit, chapter):
+    page, _ = visit(chapter, java_script_enabled=False)
+    sentence = page.locator(f"div[data-widget={chapter}] p")
+    expect(sentence).to_be_visible()
+    expect(sentence).to_contain_text("With JavaScript")
+
+
+def test_the_command_writes_what_changed(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("TUTORIALS_RECORDS", str(tmp_path))
+    monkeypatch.setattr(widgets, "book_folder", lambda: tmp_path)
+    (tmp_path / "_static").mkdir()
+    for said in ("mixup_fashion_mnist.js", "changed: none"):
+        assert main(["widgets"]) == 0
+        assert said in capsys.readouterr().out
+    for chapter in widgets.WIDGETS:
+        text = (tmp_path / "_static" / "data" / f"{chapter}.js").read_text()
+        assert text == f'bookData("{chapter}", null);\n'
+
+
+def try_widget(visit, chapter, keys=(), slider=0, scheme="light"):
+    """Opens a chapter with data made just now, and moves a slider by keys.
+
+    Returns:
+        The page, the widget, its data, and what it says before and after.
+    """
+    data = widgets.make_widget(chapter)
+    script = {chapter: widgets.write_call(chapter, data)}
+    page, wrong = visit(chapter, width=360, scheme=scheme, data=script)
+    place = page.locator(f"div[data-widget={chapter}]")
+    place.get_by_role("slider").nth(slider).focus()
+    before = place.locator("svg").inner_html(), place.locator("output").inner_text()
+    for key in keys:
+        page.keyboard.press(key)
+    after = place.locator("svg").inner_html(), place.locator("output").inner_text()
+    assert before[0] != after[0]
+    assert before[1] != after[1]
+    assert page.evaluate("document.documentElement.scrollWidth") == 360
+    for run, link in zip(data["runs"], place.locator("a").all(), strict=True):
+        assert link.inner_text() == run["name"]
+        assert link.get_attribute("href") == run["record"]
+    assert wrong == []
+    scroll_through(page)
+    assert weigh_page(page) < 1.5 * MEGABYTE
+    assert find_faults(page) == []
+    return page, place, data, before[1], after[1]
+
+
+def make_networks(build, number):
+    """Networks that learned nothing, whose answers are far from even all the same."""
+    networks = []
+    for seed in range(number):
+        keras.utils.set_random_seed(seed)
+        network = build()
+        *rest, kernel, bias = network.get_weights()
+        network.set_weights([*rest, 30 * kernel, bias + np.linspace(-1, 1, 10)])
+        networks.append(network)
+    return networks
+
+
+def test_widget_of_mixup_answers_as_keras_does(visit, publish, images):
+    plain, mixed = make_networks(build_mixup_fashion_net, 2)
+    for name, network in (("none", plain), ("alpha 0.2", mixed)):
+        arrays = {f"weight {k}": each for k, each in enumerate(network.get_weights())}
+        publish(
+            "mixup_fashion_mnist",
+            f"{name}, window 6,400",
+            arrays,
+            images="fashion_mnist",
+        )
+    keys = ["ArrowLeft"] * 5
+    page, place, data, _, said = try_widget(visit, "mixup_fashion_mnist", keys)
+    real = load_dataset("fashion_mnist", "sample")
+    pixels = scale_images(real.x_test[:50])
+    for name, network in (("plain network", plain), ("mixup network", mixed)):
+        answers = page.evaluate(
+            """([name, images]) => {
+              const code = (letter) => letter.charCodeAt(0);
+              const bytes = (text) => Uint8Array.from(atob(text), code);
+              const weights = bookData.mixup_fashion_mnist.networks[name].weights
+                .map((text) => new Float32Array(bytes(text).buffer));
+              const { answer } = bookWidgets.mixup_fashion_mnist;
+              return images.map((image) => [...answer(weights, image)]);
+            }""",
+            [name, pixels.reshape(50, -1).tolist()],
+        )
+        wanted = network.predict(pixels, verbose=0)
+        assert wanted.max(axis=1).std() > 0.01
+        np.testing.assert_allclose(answers, wanted, atol=1e-5)
+    # What is shown: 35% of the second class and 65% of the ninth.
+    first, second = (np.argmax(real.y_test == k) for k in (1, 8))
+    mixes = mix(
+        [scale_images(real.x_test[[k]]) for k in (first, second)], np.array([0.35])
+    )
+    for name, network in (("plain network", plain), ("mixup network", mixed)):
+        share = network.predict(mixes, verbose=0)[0, 1]
+        assert f"{name} {100 * share:.1f}%" in said
+        distance = data["networks"][name]["distances"][7]
+        assert f"{name} {100 * distance:.1f}" in said
+    place.get_by_label("second").select_option("disc")
+    assert said != place.locator("output").inner_text()
+
+
+def draw_shares(*shape, seed=0):
+    return (
+        np.random.default_rng(seed).dirichlet([0.1] * 10, size=shape).astype("float16")
+    )
+
+
+def test_widget_of_pseudo_labels_counts_them(visit, publish, images):
+    classes = load_dataset("cifar10", "sample").y_train[:1700]
+    labelled = choose_labelled(classes, 400, seed=0)
+    truth = np.delete(classes, labelled)
+    answers = draw_shares(1300)
+    told, sure = answers.argmax(axis=1), answers.max(axis=1)
+    told = np.where(np.arange(1300) % 3, truth, told)
+    sure = sure.astype("float64")
+    answers = np.where(np.eye(10)[told] > 0, sure[:, None], (1 - sure[:, None]) / 9)
+    publish(
+        "noisy_student",
+        "teacher",
+        {"answers": answers.astype("float16")},
+        images="cifar10",
+        profile="laptop",
+        parameters={"split": {"held_out": 200, "labelled": 400}},
+        metrics={"unlabelled_accuracy": (told == truth).mean()},
+    )
+    keys = ["ArrowLeft"] * 5
+    _, place, _, before, after = try_widget(visit, "noisy_student", keys)
+    for threshold, said in ((0.75, before), (0.7, after)):
+        kept = sure > threshold
+        share = 100 * (told == truth)[kept].mean()
+        assert f"Threshold {threshold:.2f}: of 1,300 labels {kept.sum():,} are" in said
+        assert f"{share:.1f}% of these are right" in said
+        counts = np.bincount(told[kept], minlength=10)
+        assert f"{counts.max() / counts.min():.1f} times" in said
+    # Two bars for each class, and two in the key.
+    wide = [float(bar.get_attribute("width")) for bar in place.locator("rect").all()]
+    right = np.bincount(told[kept & (told == truth)], minlength=10)
+    assert len(wide) == 22
+    np.testing.assert_allclose(
+        np.divide(wide[1:20:2], wide[0:20:2]), right / counts, atol=1e-6
+    )
+
+
+def test_widget_of_pseudo_labels_refuses_answers_about_others(publish, images):
+    publish(
+        "noisy_student",
+        "teacher",
+        {"answers": draw_shares(1300)},
+        images="cifar10",
+        profile="laptop",
+        parameters={"split": {"held_out": 200, "labelled": 400}},
+        metrics={"unlabelled_accuracy": 0.9},
+    )
+    with pytest.raises(RecordError, match="other images"):
+        widgets.make_widget("noisy_student")
+
+
+@pytest.mark.parametrize(("slider", "versions", "networks"), [(0, 4, 1), (1, 1, 3)])
+def test_widget_of_averages(visit, publish, images, slider, versions, networks):
+    drawn = [draw_shares(5, 36, seed=seed) for seed in range(3)]
+    for seed, (name, draws) in enumerate(
+        zip(("decay", "decay", "strong"), drawn, strict=True)
+    ):
+        options = {"images": "cifar10", "profile": "laptop"}
+        publish("cifar10_95", name, {"draws": draws}, seed, **options)
+    keys = ["ArrowRight"] * (versions * networks - 1)
+    _, place, data, _, said = try_widget(visit, "cifar10_95", keys, slider)
+    truth = load_dataset("cifar10", "sample").y_test[:36]
+    answers = np.array(drawn, dtype="float64")
+    # From the image with most right answers to the one with fewest.
+    right = (answers.argmax(axis=-1) == truth).sum(axis=(0, 1))
+    ranks = -np.sort(-right)[[0, 7, 14, 21, 28, 35]]
+    pictures = [base64.b64decode(text) for text in data["images"]]
+    test = [image.tobytes() for image in load_dataset("cifar10", "sample").x_test[:36]]
+    chosen = [test.index(picture) for picture in pictures]
+    np.testing.assert_array_equal(right[chosen], ranks)
+    mean = answers[:networks, :versions].mean(axis=(0, 1))[chosen]
+    settled = answers.mean(axis=(0, 1))[chosen]
+    truth, rows = truth[chosen], np.arange(6)
+    number = (mean.argmax(axis=1) == truth).sum()
+    distance = 100 * np.abs(mean - settled)[rows, truth].mean()
+    assert f"{number} of 6 images right" in said
+    assert f"{distance:.1f} points from where" in said
+    wide = [float(bar.get_attribute("width")) for bar in place.locator(".bar").all()]
+    np.testing.assert_allclose(np.array(wide) / 136, mean[rows, truth], atol=1e-3)
+
+
+def test_widget_of_directions(visit, publish, images):
+    lengths, right = np.linspace(0, 4, 17), {}
+    for seed, name in enumerate(("none, logits", "VAT, recommended")):
+        arrays = {"lengths": lengths, "images": np.array(500)}
+        history = {"loss": [0.5]}
+        for way in ("adversarial", "random"):
+            arrays[f"{way} direction"] = 0.1 * draw_shares(10, 28, 28)[..., :1]
+            arrays[f"{way} answers"] = draw_shares(17, 10, seed=seed)
+            history[f"{way}_accuracies"] = list(np.linspace(0.9, 0.1 * seed, 17))
+        right[name] = arrays["adversarial answers"][11, 3, 3]
+        publish("vat_mnist", f"corrected: {name}", arrays, history=history)
+    keys = ["ArrowRight"] * 3
+    _, place, _, _, said = try_widget(visit, "vat_mnist", keys, scheme="dark")
+    assert "Length 2.75, adversarial" in said
+    for name, share in zip(
+        ("plain network", "VAT network"), right.values(), strict=True
+    ):
+        assert f"{name} {100 * share:.1f}%" in said
+    assert "plain network 28.1%, VAT network 35.0%" in said
+    place.get_by_label("direction").select_option("random")
+    expect(place.locator("output")).to_contain_text("Length 2.75, random")
+
+
+def test_widget_of_minutes_picks_the_best_recipe_in_time(visit, publish):
+    for seed, (name, minutes, accuracy) in enumerate(
+        [
+            ("94% recipe", 16.0, 0.938),
+            ("94% recipe", 18.0, 0.942),
+            ("3 epochs", 5.5, 0.9),
+            ("6 epochs", 11.0, 0.89),
+            ("95% recipe", 40.0, 0.95),
+        ]
+    ):
+        scores = {"metrics": {"tta_accuracy": accuracy}, "profile": "laptop"}
+        history = {"seconds": [30 * minutes, 30 * minutes]}
+        publish("cifar10_fast", name, {}, seed, "cifar10", history=history, **scores)
+    # From 21 minutes, half of what there is, down to 11.
+    keys = ["ArrowLeft"] * 10
+    _, place, _, before, after = try_widget(visit, "cifar10_fast", keys)
+    assert before.startswith("21 minutes on a processor")
+    assert '"94% recipe". It took 17.0 minutes and has 94.0%' in before
+    assert '"3 epochs". It took 5.5 minutes and has 90.0%' in after
+    place.get_by_role("slider").press("Home")
+    expect(place.locator("output")).to_contain_text("no recipe on record is as short")
+    place.get_by_role("slider").press("End")
+    expect(place.locator("output")).to_contain_text("95% recipe")

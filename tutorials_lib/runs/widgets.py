@@ -1,0 +1,294 @@
+"""Data of the widgets that show trained networks, made of recorded runs.
+
+`tutorials widgets` writes a small script for each chapter into `book/_static/data`; the
+widget's own script reads it. Where the runs are not recorded yet, it holds `null`.
+"""
+
+import base64
+import dataclasses
+import json
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tutorials_lib.runs.chapters import book_folder
+from tutorials_lib.runs.estimates import tabulate
+from tutorials_lib.runs.records import (
+    find_path,
+    name_run,
+    published_records,
+    read_arrays,
+)
+from tutorials_lib.runs.schema import Record, RecordError
+from tutorials_lib.runs.storage import write_text
+from tutorials_lib.support.data import Dataset, load_dataset, scale_images
+
+Data = dict[str, Any]
+
+
+def write_widgets() -> list[pathlib.Path]:
+    """Writes the data of all widgets into the book.
+
+    Returns:
+        Paths of the files that changed.
+    """
+    changed = []
+    for chapter in WIDGETS:
+        path = book_folder() / "_static" / "data" / f"{chapter}.js"
+        text = write_call(chapter, make_widget(chapter))
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            path.parent.mkdir(exist_ok=True)
+            write_text(path, text)
+            changed.append(path)
+    return changed
+
+
+def write_call(chapter: str, data: Data | None) -> str:
+    """Writes the script that hands data to a page."""
+    return f"bookData({json.dumps(chapter)}, {json.dumps(data)});\n"
+
+
+def read_call(text: str) -> Data | None:
+    """Reads what `write_call` wrote."""
+    return json.loads(text[text.index(",") + 1 : text.rindex(")")])
+
+
+def find_runs(chapter: str) -> list[Record]:
+    """Finds the published runs that a widget shows; none where one is missing."""
+    widget = WIDGETS[chapter]
+    found = [
+        record
+        for name in (*widget.needed, *widget.others)
+        for record in published_records(chapter, widget.profile)
+        if record["variant"] == name
+        and ("arrays" in record or not widget.arrays)
+        and (widget.every_seed or record["seed"] == 0)
+    ]
+    there = {record["variant"] for record in found}
+    return found if there >= set(widget.needed) else []
+
+
+def make_widget(chapter: str) -> Data | None:
+    """Makes the data of a chapter's widget, or None where runs are missing.
+
+    Raises:
+        RecordError: a run's arrays are missing, or its images are others.
+    """
+    records = find_runs(chapter)
+    if not records:
+        return None
+    widget = WIDGETS[chapter]
+    shown = [_load_images(records)] if widget.arrays else []
+    return {**widget.make(records, *shown), "runs": describe_runs(records)}
+
+
+def _load_images(records):
+    data = records[0]["data"]
+    images = load_dataset(data["name"])
+    images = images.take(data["train_images"], data["test_images"])
+    for record in records:
+        if record["data"]["sha256"] != images.sha256:
+            raise RecordError(
+                f"the run {name_run(record['variant'], record['seed'])} is of other "
+                f"images."
+            )
+    return images
+
+
+def describe_runs(records: list[Record]) -> list[dict[str, str | None]]:
+    """Says which runs these are: name, record and hash of the arrays if it has any."""
+    return [
+        {
+            "name": name_run(record["variant"], record["seed"]),
+            "record": find_path(record),
+            "arrays": record.get("arrays", {}).get("sha256"),
+        }
+        for record in records
+    ]
+
+
+def pack(array: np.ndarray) -> str:
+    """Writes an array's numbers as base64, little-endian as browsers read them."""
+    return base64.b64encode(
+        np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes()
+    ).decode()
+
+
+def _show_mixes(records: list[Record], images: Dataset) -> Data:
+    """One garment of each class, both networks, and their distances from lambda."""
+    import keras
+
+    from tutorials_lib.mixup import measure_distances
+    from tutorials_lib.networks import build_mixup_fashion_net
+
+    lambdas = np.linspace(0, 1, 21)
+    test = scale_images(images.x_test), keras.utils.to_categorical(images.y_test, 10)
+    network, shown = build_mixup_fashion_net(), {}
+    for name, record in zip(("plain", "mixup"), records, strict=True):
+        kept = read_arrays(record)
+        weights = [kept[f"weight {k}"] for k in range(len(kept))]
+        network.set_weights(weights)
+        distances, pairs = measure_distances(network, *test, lambdas.tolist())
+        shown[f"{name} network"] = {
+            "weights": [pack(each.astype("float32")) for each in weights],
+            "distances": distances.round(4).tolist(),
+        }
+    return {
+        "classes": images.class_names,
+        "images": [pack(each) for each in _choose_first(images)],
+        "lambdas": lambdas.round(2).tolist(),
+        "networks": shown,
+        "pairs": pairs,
+    }
+
+
+def _choose_first(images):
+    """The first test image of each class: nobody chose it."""
+    return [images.x_test[np.argmax(images.y_test == k)] for k in range(10)]
+
+
+def _show_labels(records: list[Record], images: Dataset) -> Data:
+    """How many labels each threshold keeps, and how many of those are right."""
+    from tutorials_lib.few_labels import choose_labelled, keep_confident
+
+    shown = {}
+    for record in records:
+        split = record["parameters"]["split"]
+        rest = len(images.y_train) - split["held_out"]
+        labelled = choose_labelled(
+            images.y_train[:rest], split["labelled"], record["seed"]
+        )
+        truth = images.y_train[np.setdiff1d(np.arange(rest), labelled)]
+        # Half precision leaves sums a little off 1.
+        answers = read_arrays(record)["answers"].astype("float32")
+        answers /= answers.sum(axis=1, keepdims=True)
+        told = answers.argmax(axis=1)
+        accuracy = record["metrics"]["unlabelled_accuracy"]
+        if abs((told == truth).mean() - accuracy) > 1e-3:
+            raise RecordError(
+                f"the answers of {name_run(record['variant'], record['seed'])} are "
+                f"about other images than expected."
+            )
+        kept = [keep_confident(answers, threshold / 100) for threshold in range(100)]
+        shown[record["variant"]] = {
+            "kept": [_count(told[places]) for places in kept],
+            "right": [
+                _count(told[places][told[places] == truth[places]]) for places in kept
+            ],
+        }
+    return {"classes": images.class_names, "images": len(truth), "teachers": shown}
+
+
+def _count(classes):
+    return np.bincount(classes, minlength=10).tolist()
+
+
+def _show_averages(records: list[Record], images: Dataset) -> Data:
+    """Answers about six test images, from the easiest to the hardest of those kept."""
+    # For each member, version, image and class.
+    answers = np.stack([read_arrays(record)["draws"] for record in records])
+    truth = images.y_test[: answers.shape[2]]
+    right = (answers.argmax(axis=-1) == truth).mean(axis=(0, 1))
+    order = np.argsort(-right, kind="stable")
+    chosen = order[np.linspace(0, len(order) - 1, 6).round().astype(int)]
+    return {
+        "classes": images.class_names,
+        "images": [pack(each) for each in images.x_test[chosen]],
+        "labels": truth[chosen].tolist(),
+        "members": len(answers),
+        "draws": answers.shape[1],
+        "answers": _pack_shares(answers[:, :, chosen]),
+    }
+
+
+def _show_directions(records: list[Record], images: Dataset) -> Data:
+    """Answers about a digit of each class along two directions, of both networks."""
+    networks: Data = {}
+    for name, record in zip(("plain network", "VAT network"), records, strict=True):
+        kept = read_arrays(record)
+        networks[name] = {}
+        for way in ("adversarial", "random"):
+            steps = kept[f"{way} direction"].astype("float64")
+            largest = np.abs(steps).max()
+            networks[name][way] = {
+                "steps": pack(np.round(127 * steps / largest).astype("int8")),
+                "largest": round(float(largest), 6),
+                "answers": _pack_shares(kept[f"{way} answers"]),
+                "accuracies": record["history"][f"{way}_accuracies"],
+            }
+    return {
+        "images": [pack(each) for each in _choose_first(images)],
+        "directions": ["adversarial", "random"],
+        "lengths": kept["lengths"].tolist(),
+        "measured": int(kept["images"]),
+        "networks": networks,
+    }
+
+
+def _pack_shares(shares):
+    """Numbers from 0 to 1 as whole parts of 65,535."""
+    return pack(np.round(shares.astype("float64") * 65535).astype("uint16"))
+
+
+def _show_recipes(records: list[Record]) -> Data:
+    """Minutes of training and accuracy of each recipe, means over its runs."""
+    frame = tabulate(records)
+    frame["minutes"] = [sum(each["history"]["seconds"]) / 60 for each in records]
+    recipes = [
+        {
+            "name": name,
+            "minutes": round(group["minutes"].mean(), 2),
+            "accuracy": round(group["tta_accuracy"].mean(), 4),
+            "runs": len(group),
+        }
+        for name, group in frame.groupby("variant", sort=False)
+    ]
+    devices = sorted({each["environment"]["device"] for each in records})
+    return {"recipes": recipes, "devices": " and ".join(devices)}
+
+
+@dataclasses.dataclass(frozen=True)
+class Widget:
+    """What a widget is made of.
+
+    Attributes:
+        make: Makes the data of these runs and of the images.
+        profile: Of the runs.
+        needed: Their variants.
+        others: Variants that are shown too where they are recorded.
+        every_seed: Whether runs of all seeds are shown, not of seed 0 alone.
+        arrays: Whether it shows arrays of the runs, beside images, and not just scores.
+    """
+
+    make: Callable[..., Data]
+    profile: str
+    needed: tuple[str, ...]
+    others: tuple[str, ...] = ()
+    every_seed: bool = False
+    arrays: bool = True
+
+
+WIDGETS = {
+    "mixup_fashion_mnist": Widget(
+        _show_mixes, "full", ("none, window 6,400", "alpha 0.2, window 6,400")
+    ),
+    "noisy_student": Widget(_show_labels, "laptop", ("teacher",), ("noised teacher",)),
+    "cifar10_95": Widget(
+        _show_averages, "laptop", ("decay",), ("strong",), every_seed=True
+    ),
+    "cifar10_fast": Widget(
+        _show_recipes,
+        "laptop",
+        ("94% recipe",),
+        ("3 epochs", "6 epochs", "95% recipe", "96% recipe"),
+        every_seed=True,
+        arrays=False,
+    ),
+    "vat_mnist": Widget(
+        _show_directions,
+        "full",
+        ("corrected: none, logits", "corrected: VAT, recommended"),
+    ),
+}
