@@ -230,7 +230,8 @@ def corrupt_images(
 
     Args:
         images: uint8 array (n, height, width, 3).
-        corruption: One of `CORRUPTIONS`.
+        corruption: One of `CORRUPTIONS`; records of `noisy_student` hold scores under
+            each and their mean.
         strength: 1 to 5.
         seed: Whole number, for the noise.
 

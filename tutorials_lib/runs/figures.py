@@ -192,6 +192,9 @@ def show_strengths(
 ) -> None:
     """Draws accuracy against the strength of corruptions, 0 for the clean images.
 
+    A kind's mean is over the records that have it. A variant is left out if none of its
+    records has one of the kinds.
+
     Args:
         records: Records whose history has a list `KIND_accuracies` for each kind, and
             whose parameters have `strengths`.
