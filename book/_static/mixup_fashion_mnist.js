@@ -98,7 +98,9 @@
           const row = answer(weights, scaled);
           const rows = [{ name: data.classes[first], share: row[first], target: same ? 1 : weight }];
           if (!same) rows.push({ name: data.classes[second], share: row[second], target: 1 - weight });
-          rows.push({ name: "all others", share: 1 - rows.reduce((sum, { share }) => sum + share, 0), target: 0 });
+          const others = row.map((share, k) => (k === first || k === second ? -1 : share));
+          const other = others.indexOf(Math.max(...others));
+          rows.push({ name: data.classes[other], share: row[other], kind: "wrong" });
           draw(drawing, "text", { x: 0, y: 136 + 108 * which, class: "heading" }, `${name} answers`);
           rows.forEach((each, k) => drawShare(drawing, each.share, { ...each, y: 146 + 108 * which + 24 * k }));
           return `${name} ${writeShare(row[first])}`;
