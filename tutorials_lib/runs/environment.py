@@ -94,7 +94,7 @@ def find_accelerator() -> tuple[bool, int | None]:
     """
     import keras
 
-    found, version = False, None
+    found, version = False, ""
     if keras.backend.backend() == "jax":
         import jax
 
@@ -108,8 +108,8 @@ def find_accelerator() -> tuple[bool, int | None]:
         found = bool(gpus)
         for gpu in gpus[:1]:
             details = tensorflow.config.experimental.get_device_details(gpu)
-            version = details.get("compute_capability", [None])[0]
-    return found, int(version) if str(version).isdigit() else None
+            version = str(details.get("compute_capability", [""])[0])
+    return found, int(version) if version.isdigit() else None
 
 
 def choose_precision() -> str:
