@@ -265,15 +265,17 @@ def test_widget_of_pseudo_labels_counts_them(visit, publish, images):
     classes = load_dataset("cifar10", "sample").y_train[:1700]
     labelled = choose_labelled(classes, 400, seed=0)
     truth = np.delete(classes, labelled)
-    answers = draw_shares(1300)
-    told, sure = answers.argmax(axis=1), answers.max(axis=1)
-    told = np.where(np.arange(1300) % 3, truth, told)
-    sure = sure.astype("float64")
-    answers = np.where(np.eye(10)[told] > 0, sure[:, None], (1 - sure[:, None]) / 9)
+    rng = np.random.default_rng(0)
+    told = np.where(rng.uniform(size=1300) < 0.7, truth, rng.integers(10, size=1300))
+    sure = rng.uniform(0.3, 1, size=(1300, 1))
+    answers = np.where(np.eye(10)[told] > 0, sure, (1 - sure) / 9)
+    # As they are kept, in half precision, and with a sum of 1 as they are used.
+    answers = answers.astype("float16")
+    sure = answers.max(axis=1) / answers.astype("float32").sum(axis=1)
     publish(
         "noisy_student",
         "teacher",
-        {"answers": answers.astype("float16")},
+        {"answers": answers},
         images="cifar10",
         profile="laptop",
         parameters={"split": {"held_out": 200, "labelled": 400}},

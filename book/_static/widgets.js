@@ -1,14 +1,15 @@
 // Pictures that a slider moves. A page says <div class="widget" data-widget="NAME"></div>
 // below a figure that shows the same; without JavaScript the figure is all there is.
 //
-// What shows trained networks has a script of its own, which sets bookWidgets.NAME to a
-// function of its data and of the tools below. `tutorials widgets` makes the data from
-// records: data/NAME.js, a call of bookData, which pages opened as files can load too.
+// What shows trained networks has a script of its own, widgets/NAME.js, which sets
+// bookWidgets.NAME to a function of its data and of the tools below. `tutorials widgets`
+// makes the data from records: data/NAME.js, a call of bookData. Scripts can be loaded by
+// pages that are opened as files, too.
 (function () {
   "use strict";
 
   const SVG = "http://www.w3.org/2000/svg";
-  const DATA = new URL("data/", document.currentScript.src);
+  const HOME = document.currentScript.src;
 
   function draw(parent, name, attributes, text) {
     const element = document.createElementNS(SVG, name);
@@ -67,16 +68,22 @@
     });
   }
 
-  // Loads a script that calls bookData, and builds with what that hands over.
-  function buildFromData(place, name) {
+  function load(path) {
     const script = document.createElement("script");
-    script.src = new URL(`${name}.js`, DATA);
-    script.addEventListener("load", () => {
+    script.src = new URL(path, HOME);
+    // One after the other.
+    script.async = false;
+    document.head.append(script);
+    return script;
+  }
+
+  function buildFromData(place, name) {
+    load(`widgets/${name}.js`);
+    load(`data/${name}.js`).addEventListener("load", () => {
       const data = window.bookData[name];
       if (data) build(place, { ...window.bookWidgets[name](data, tools), runs: data.runs });
       else place.textContent = "These runs are not made yet.";
     });
-    document.head.append(script);
   }
 
   window.bookData = (name, data) => (window.bookData[name] = data);

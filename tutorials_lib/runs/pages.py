@@ -16,6 +16,11 @@ from sphinx.errors import ExtensionError
 ICONS = re.compile(r'<script[^>]*src="[^"]*/fontawesome\.js[^"]*"[^>]*></script>')
 # One mark that alone would have a font of 118 kB loaded, and one of the font there is.
 MARK = ("fab fa-github", "fas fa-code-branch")
+# The index and what searches it, 100 kB: only the page of results uses them.
+SEARCH = re.compile(
+    r'<script src="(?:_static/)?(?:searchtools|language_data|searchindex)\.js[^"]*">'
+    r"</script>"
+)
 # Docutils calls the references a list but not its entries items: a screen reader that
 # is told of a list finds it empty.
 CITATIONS = re.compile(r' role="list"(?= class="citation-list")')
@@ -74,9 +79,9 @@ def _write_displayed(writer, node):
 
 
 def _choose_options(app, config):
-    # A widget loads its data itself; Jupyter Book has every page load every script.
+    # A widget loads its script and data itself; Jupyter Book has every page load all.
     config.html_js_files = [
-        file for file in config.html_js_files if not str(file).startswith("data/")
+        file for file in config.html_js_files if "/" not in str(file)
     ]
     config.html_math_renderer = "mathml"
     # The sidebar has a field for search already.
@@ -100,4 +105,6 @@ def _lighten_pages(app, exception):
     for path in pathlib.Path(app.outdir).glob("*.html"):
         text = path.read_text(encoding="utf-8")
         text = CITATIONS.sub("", ICONS.sub("", text)).replace(*MARK)
+        if path.name != "search.html":
+            text = SEARCH.sub("", text)
         path.write_text(text, encoding="utf-8")

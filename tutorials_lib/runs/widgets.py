@@ -1,7 +1,8 @@
 """Data of the widgets that show trained networks, made of recorded runs.
 
-`tutorials widgets` writes a small script for each chapter into `book/_static/data`; the
-widget's own script reads it. Where the runs are not recorded yet, it holds `null`.
+`tutorials widgets` writes a small script for each chapter into `book/_static/data`, and
+the widget's own, in `book/_static/widgets`, reads it. It holds `null` where the runs
+are not recorded yet.
 """
 
 import base64
