@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help book run test slow coverage real-data format lint audit bench release clean
+.PHONY: help book run test slow coverage real-data format lint audit bench pdf release clean
 
 help:
 	@echo "make book [PROFILE=smoke|quick|laptop|full]   run every chapter, build the pages"
@@ -19,7 +19,8 @@ help:
 	@echo "make lint                               style, types, notebooks, workflows"
 	@echo "make audit                              known vulnerabilities of what is installed"
 	@echo "make bench                              speed, as ratios"
-	@echo "make release                            the wheel, and the book as one zip"
+	@echo "make pdf                                the pages, printed as one PDF"
+	@echo "make release                            the wheel, and the book as zip and PDF"
 	@echo "make clean                              remove what the commands above made"
 
 $(READY): pyproject.toml
@@ -70,10 +71,14 @@ audit: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check pip-audit
 	$(BIN)/pip-audit --skip-editable
 
-release: $(READY)
+pdf: $(READY)
+	$(BIN)/tutorials build
+	$(BIN)/python .ci/pdf
+
+release: pdf
 	rm -rf _build/release && mkdir -p _build/release
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir _build/release .
-	$(BIN)/tutorials build
+	cp _build/book.pdf _build/release
 	cd _build/html && $(CURDIR)/$(BIN)/python -m zipfile -c ../release/book.zip .
 
 bench: $(READY)

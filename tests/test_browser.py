@@ -7,6 +7,8 @@ import io
 import os
 import pathlib
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -121,6 +123,25 @@ def test_page_fits_paper(visit, name):
     assert cut == []
     for widget in page.locator(".widget").all():
         expect(widget).to_be_hidden()
+
+
+@pytest.mark.slow
+def test_all_pages_are_printed_as_one_book(site, tmp_path):
+    pypdf = pytest.importorskip("pypdf")
+    script, path = book_folder().parent / ".ci" / "pdf", tmp_path / "book.pdf"
+    subprocess.run([sys.executable, script, site, path], check=True)
+    printed = pypdf.PdfReader(path)
+    bookmarks = printed.outline
+    chapters = [mark for mark in bookmarks if not isinstance(mark, list)]
+    contents = (book_folder() / "_toc.yml").read_text()
+    assert len(chapters) == 1 + contents.count("file: ")
+    # A section's bookmark leads to the page where it stands.
+    (section,) = [x for x in bookmarks[2] if x.title == "Try it yourself"]
+    text = printed.pages[printed.get_destination_page_number(section)].extract_text()
+    assert "Try it yourself" in text
+    assert {tuple(map(round, page.mediabox[2:])) for page in printed.pages} == {
+        (595, 842)
+    }
 
 
 def find_faults(page):

@@ -1,18 +1,23 @@
 """The script that runs chapters on a GPU, as a machine without one can try it."""
 
+import json
 import os
 import pathlib
 import subprocess
 import sys
+import time
 
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 
+SCRIPT = str(ROOT / ".ci" / "gpu")
+
+
 def run_script(*options, **environment):
     return subprocess.run(
-        ["bash", str(ROOT / ".ci" / "gpu"), *map(str, options)],
+        ["bash", SCRIPT, *map(str, options)],
         capture_output=True,
         text=True,
         check=False,
@@ -58,3 +63,41 @@ def test_rehearsal_keeps_notebooks_and_starts_from_the_published_records(tmp_pat
     published = ROOT / "book" / "records"
     for path in published.rglob("*.*"):
         assert (tmp_path / "records" / path.relative_to(published)).is_file()
+
+
+# Two variants of one seed, a few seconds each.
+SHORT = {"epochs": 3, "train_images": 12_000, "seeds": 1, "alphas": "[0.2]"}
+SHORT |= {"images_per_mix": "[2]"}
+
+
+def read_kept(folder):
+    """What the runs left, by file: records without times, and the arrays' bytes."""
+    kept = {}
+    for path in sorted((folder / "runs").glob("full-*/mixup_fashion_mnist/*.json")):
+        record = json.loads(path.read_text())
+        record["history"].pop("seconds")
+        kept[path.name] = [record[x] for x in ("parameters", "metrics", "history")]
+    return kept
+
+
+@pytest.mark.book
+@pytest.mark.slow
+@pytest.mark.real_data
+def test_killed_and_run_again_ends_as_if_unbroken(tmp_path):
+    broken, whole = tmp_path / "broken", tmp_path / "whole"
+    options = ["--chapters", "mixup_fashion_mnist", "--profile", "full"]
+    options += ["--without-gpu", "--venv", sys.prefix, "--"]
+    for name, value in SHORT.items():
+        options += ["-p", name, str(value)]
+    command = ["bash", SCRIPT, "--keep", str(broken), *options]
+    first = subprocess.Popen(command, start_new_session=True)
+    while not read_kept(broken) and first.poll() is None:
+        time.sleep(0.1)
+    subprocess.run(["pkill", "-KILL", "--session", str(first.pid)], check=True)
+    assert first.wait() == -9
+    for folder in (broken, whole):
+        done = run_script("--keep", folder, *options)
+        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    found = read_kept(broken)
+    assert len(found) >= 2
+    assert found == read_kept(whole)

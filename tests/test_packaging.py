@@ -3,14 +3,19 @@
 import os
 import pathlib
 import re
+import shlex
+import shutil
 import subprocess
 import sys
+import sysconfig
 import tomllib
 import zipfile
 
+import pytest
 import yaml
 
-from tutorials_lib.runs.profiles import CHAPTERS
+from tutorials_lib.runs.cli import make_parser
+from tutorials_lib.runs.profiles import CHAPTERS, PROFILES
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -52,12 +57,46 @@ def test_core_is_few_and_loose():
     assert not [x for x in PROJECT["dependencies"] if "<" in x or "==" in x]
 
 
-def test_wheel_carries_the_records_and_nothing_else_of_the_book(tmp_path):
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("wheel")
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
-    command += ["--no-build-isolation", "--wheel-dir", str(tmp_path), str(ROOT)]
+    command += ["--no-build-isolation", "--wheel-dir", str(folder), str(ROOT)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
-    (wheel,) = tmp_path.glob("*.whl")
+    (path,) = folder.glob("*.whl")
+    return path
+
+
+@pytest.mark.slow
+def test_wheel_alone_runs_a_chapter(wheel, tmp_path):
+    """Installed where the libraries are, without this checkout."""
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "env"], check=True)
+    python = tmp_path / "env" / "bin" / "python"
+    lent = sysconfig.get_path("purelib", vars={"base": str(tmp_path / "env")})
+    (pathlib.Path(lent) / "lent.pth").write_text(sysconfig.get_path("purelib"))
+    environment = {**os.environ, "TUTORIALS_RUNS": str(tmp_path / "runs")}
+    environment.pop("PYTHONPATH", None)
+    options = {"cwd": tmp_path, "env": environment, "check": False}
+    install = [python, "-m", "pip", "install", "--no-index", "--force-reinstall"]
+    done = subprocess.run([*install, "--no-deps", wheel], **options)
+    assert done.returncode == 0
+    shutil.copy(ROOT / "book" / "mixup_fashion_mnist.ipynb", tmp_path)
+    code = (
+        "from tutorials_lib.runs.chapters import run_cells\n"
+        "run_cells('mixup_fashion_mnist.ipynb', {'profile': 'smoke'})\n"
+        "import tutorials_lib; print(tutorials_lib.__file__)"
+    )
+    done = subprocess.run(
+        [python, "-c", code], capture_output=True, text=True, **options
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.splitlines()[-1].startswith(str(tmp_path))
+    assert "Our answer" in done.stdout
+    assert len(list((tmp_path / "runs").rglob("*.json"))) >= 4
+
+
+def test_wheel_carries_the_records_and_nothing_else_of_the_book(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     records = {
         x.relative_to(ROOT / "book" / "records").as_posix()
@@ -75,6 +114,40 @@ def test_wheel_carries_the_records_and_nothing_else_of_the_book(tmp_path):
     assert "tutorials_lib/py.typed" in names
     assert not [x for x in names if x.endswith((".ipynb", ".claim"))]
     assert not [x for x in names if x.startswith(("tests", "book", "benchmarks"))]
+
+
+# Commands of the documents that are of other tools, or set up the shell.
+OTHERS = {".", "conda", "dask", "export", "papermill", "pip", ".ci/gpu", "open"}
+
+
+@pytest.mark.parametrize(
+    "name", ["README.md", "book/how_to_run.md", "book/full_book.md"]
+)
+def test_commands_of_the_documents_can_be_pasted(name):
+    """Shells, make and `tutorials` read each; other tests run the cheap ones."""
+    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / name).read_text(), re.S)
+    assert len(blocks) >= 2
+    for block in blocks:
+        subprocess.run(["bash", "-n"], input=block, text=True, check=True)
+        for line in block.replace("\\\n", " ").splitlines():
+            words = shlex.split(line, comments=True)
+            while words and re.fullmatch(r"[A-Z_]+=.*", words[0]):
+                del words[0]
+            if not words:
+                continue
+            if words[0] == "make":
+                dry = [*words, "--dry-run"]
+                subprocess.run(dry, cwd=ROOT, check=True, capture_output=True)
+            elif words[0] == "tutorials":
+                options = vars(make_parser().parse_args(words[1:]))
+                chapters = options.get("chapters") or []
+                assert set(chapters) <= set(CHAPTERS), line
+                assert options.get("profile") in (None, *PROFILES), line
+            else:
+                assert words[0] in OTHERS, line
+            for path in words[1:]:
+                if path.startswith(("book/", ".ci/")):
+                    assert (ROOT / path).exists(), line
 
 
 def test_workflows(tmp_path):
