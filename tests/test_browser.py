@@ -23,6 +23,7 @@ from tutorials_lib.runs.site import read_address
 pytestmark = pytest.mark.book
 
 AROUND = (
+    "what_to_use",
     "scoreboard",
     "full_runs",
     "status",
