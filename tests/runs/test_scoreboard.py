@@ -286,7 +286,7 @@ def test_written_only_where_something_changed(tmp_path, monkeypatch):
     for chapter in ARTICLES:
         shutil.copy(book_folder() / f"{chapter}.ipynb", tmp_path)
     monkeypatch.setattr(scoreboard, "book_folder", lambda: tmp_path)
-    assert len(scoreboard.write_pages()) == 6
+    assert len(scoreboard.write_pages()) == 7
     assert scoreboard.write_pages() == []
     (tmp_path / "totals.txt").write_text("typed by hand")
     assert scoreboard.write_pages() == [tmp_path / "totals.txt"]
