@@ -362,7 +362,8 @@ class Grid:
             except NotDoneError as error:
                 blocked.append(f"{run.name} ({error})")
         if blocked and not self.options.only:
-            print(f"not run: {'; '.join(blocked)}", flush=True)
+            more = f" and {len(blocked) - 1} more" if len(blocked) > 1 else ""
+            print(f"not run: {blocked[0]}{more}", flush=True)
         if self.options.only in pending and not self.settings.is_late:
             raise RecordError(f"cannot be run: {'; '.join(blocked)}.")
 
