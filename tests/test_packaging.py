@@ -84,7 +84,7 @@ def test_wheel_alone_runs_a_chapter(wheel, tmp_path):
     shutil.copy(ROOT / "book" / "mixup_fashion_mnist.ipynb", tmp_path)
     code = (
         "from tutorials_lib.runs.chapters import run_cells\n"
-        "run_cells('mixup_fashion_mnist.ipynb', {'profile': 'smoke'})\n"
+        "run_cells('mixup_fashion_mnist.ipynb', {'profile': 'smoke'}, 'study.run(')\n"
         "import tutorials_lib; print(tutorials_lib.__file__)"
     )
     done = subprocess.run(
