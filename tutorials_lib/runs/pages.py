@@ -9,6 +9,7 @@ import re
 
 from docutils import nodes
 from latex2mathml.converter import convert
+from PIL import Image
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 
@@ -21,6 +22,10 @@ SEARCH = re.compile(
     r'<script src="(?:_static/)?(?:searchtools|language_data|searchindex)\.js[^"]*">'
     r"</script>"
 )
+# The style and script of cards, which the first page alone has: 62 kB.
+CARDS = re.compile(r'<(?:link|script)[^>]*(?:sphinx-design|design-tabs)[^>]*>(</script>)?')
+# Pictures of more bytes than that are written with 256 colours, a third of the bytes.
+LARGE = 50_000
 # Docutils calls the references a list but not its entries items: a screen reader that
 # is told of a list finds it empty.
 CITATIONS = re.compile(r' role="list"(?= class="citation-list")')
@@ -107,4 +112,11 @@ def _lighten_pages(app, exception):
         text = CITATIONS.sub("", ICONS.sub("", text)).replace(*MARK)
         if path.name != "search.html":
             text = SEARCH.sub("", text)
+        if "sd-card" not in text:
+            text = CARDS.sub("", text)
         path.write_text(text, encoding="utf-8")
+    for path in pathlib.Path(app.outdir, "_images").glob("*.png"):
+        if path.stat().st_size > LARGE:
+            with Image.open(path) as picture:
+                small = picture.convert("RGB").quantize(256)
+            small.save(path, optimize=True)
