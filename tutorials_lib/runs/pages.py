@@ -23,7 +23,9 @@ SEARCH = re.compile(
     r"</script>"
 )
 # The style and script of cards, which the first page alone has: 62 kB.
-CARDS = re.compile(r'<(?:link|script)[^>]*(?:sphinx-design|design-tabs)[^>]*>(</script>)?')
+CARDS = re.compile(
+    r"<(?:link|script)[^>]*(?:sphinx-design|design-tabs)[^>]*>(?:</script>)?"
+)
 # Pictures of more bytes than that are written with 256 colours, a third of the bytes.
 LARGE = 50_000
 # Docutils calls the references a list but not its entries items: a screen reader that
