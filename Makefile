@@ -14,7 +14,7 @@ help:
 	@echo "make test ONLY=book                     notebooks and pages alone; ONLY='not book': the rest"
 	@echo "make slow                               the slow ones: whole chapters, minutes each"
 	@echo "make coverage                           make test, and the lines it did not run"
-	@echo "make real-data                          tests on the sets in TUTORIALS_DATA"
+	@echo "make real-data                          short tests on the sets in TUTORIALS_DATA"
 	@echo "make format                             format code and notebooks, then lint"
 	@echo "make lint                               style, types, notebooks, workflows"
 	@echo "make audit                              known vulnerabilities of what is installed"
@@ -40,7 +40,7 @@ test: $(READY)
 	$(BIN)/python -m pytest -n auto --dist loadgroup $(if $(ONLY),-m "$(ONLY) and not slow and not real_data")
 
 slow: $(READY)
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow  # those on real sets where TUTORIALS_DATA is set
 
 coverage: $(READY)
 	mkdir -p _build/coverage
@@ -50,7 +50,7 @@ coverage: $(READY)
 	$(BIN)/coverage report
 
 real-data: $(READY)
-	$(BIN)/python -m pytest -m real_data
+	$(BIN)/python -m pytest -n auto --dist loadgroup -m "real_data and not slow"
 
 format: $(READY)
 	$(BIN)/ruff check --fix

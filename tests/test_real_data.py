@@ -56,7 +56,17 @@ def test_load(name):
     assert len({image.tobytes() for image in data.x_test}) > 9_900
 
 
-@pytest.mark.parametrize("chapter", list(FLOORS))
+# The short ones always, the others with the slow tests.
+SHORT = ("mixup_mnist", "mixup_fashion_mnist")
+
+
+@pytest.mark.parametrize(
+    "chapter",
+    [
+        pytest.param(name, marks=() if name in SHORT else pytest.mark.slow)
+        for name in FLOORS
+    ],
+)
 def test_quick(tutorials, chapter):
     done = tutorials("run", chapter, "--profile", "quick", *KNOBS.get(chapter, ()))
     assert done.returncode == 0, done.stderr[-3000:]
