@@ -75,7 +75,7 @@
     return {
       title: "Mix two garments and ask both networks",
       width: 320,
-      height: 522,
+      height: 532,
       controls: [
         { name: "λ, the share of the first", min: 0, max: 1, step: 1 / last, start: 0.6 },
         choice("first", 1),
