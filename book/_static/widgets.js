@@ -93,6 +93,12 @@
     return new Kind(Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer);
   }
 
+  // The most probable class but for those that are shown already.
+  function findRival(shares, ...shown) {
+    const rivals = shares.map((share, k) => (shown.includes(k) ? -1 : share));
+    return rivals.indexOf(Math.max(...rivals));
+  }
+
   // A square image of bytes, grey or in colour.
   function drawImage(drawing, pixels, { x, y, size }) {
     const channels = [3, 1].find((n) => Number.isInteger(Math.sqrt(pixels.length / n)));
@@ -302,7 +308,7 @@
     },
   };
 
-  const tools = { draw, drawChart, drawImage, drawShare, unpack, writeShare };
+  const tools = { draw, drawChart, drawImage, drawShare, findRival, unpack, writeShare };
   const WIDGETS = { mix, beta, power, survival };
 
   document.addEventListener("DOMContentLoaded", () => {

@@ -67,49 +67,35 @@ def _read_processor(field):
     return ""
 
 
+def _find_accelerator():
+    """The name of the backend's GPU or TPU, None without one, and its capability."""
+    import keras
+
+    if keras.backend.backend() == "jax":
+        import jax
+
+        device = jax.devices()[0]
+        if device.platform != "cpu":
+            capability = getattr(device, "compute_capability", "")
+            return device.device_kind, str(capability).split(".")[0]
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow
+
+        for gpu in tensorflow.config.list_physical_devices("GPU"):
+            details = tensorflow.config.experimental.get_device_details(gpu)
+            capability = details.get("compute_capability", [""])[0]
+            return details.get("device_name", "GPU"), str(capability)
+    return None, ""
+
+
 def describe_device() -> str:
     """Names the device that Keras' backend computes on."""
-    import keras
-
-    if keras.backend.backend() == "jax":
-        import jax
-
-        device = jax.devices()[0]
-        return describe_processor() if device.platform == "cpu" else device.device_kind
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow
-
-        for device in tensorflow.config.list_physical_devices("GPU"):
-            details = tensorflow.config.experimental.get_device_details(device)
-            return details.get("device_name", "GPU")
-    return describe_processor()
+    return _find_accelerator()[0] or describe_processor()
 
 
-def find_accelerator() -> tuple[bool, int | None]:
-    """Says whether Keras' backend has a GPU or TPU, and what generation of NVIDIA's.
-
-    Returns:
-        Whether there is one, and the first number of its compute capability: 7 for a
-        T4, 8 for an A100; None where that is not known.
-    """
-    import keras
-
-    found, version = False, ""
-    if keras.backend.backend() == "jax":
-        import jax
-
-        device = jax.devices()[0]
-        found = device.platform != "cpu"
-        version = str(getattr(device, "compute_capability", "")).split(".")[0]
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow
-
-        gpus = tensorflow.config.list_physical_devices("GPU")
-        found = bool(gpus)
-        for gpu in gpus[:1]:
-            details = tensorflow.config.experimental.get_device_details(gpu)
-            version = str(details.get("compute_capability", [""])[0])
-    return found, int(version) if version.isdigit() else None
+def has_accelerator() -> bool:
+    """Tells whether Keras' backend has a GPU or TPU."""
+    return _find_accelerator()[0] is not None
 
 
 def choose_precision() -> str:
@@ -122,11 +108,12 @@ def choose_precision() -> str:
     """
     import keras
 
-    found, version = find_accelerator()
-    if version is not None:
-        return "mixed_bfloat16" if version >= 8 else "mixed_float16"
+    # The first number of NVIDIA's compute capability: 7 for a T4, 8 for an A100.
+    name, capability = _find_accelerator()
+    if capability.isdigit():
+        return "mixed_bfloat16" if int(capability) >= 8 else "mixed_float16"
     native = {"avx512_bf16", "amx_bf16"} & set(_read_processor("flags").split())
-    if native and not found and keras.backend.backend() == "tensorflow":
+    if native and name is None and keras.backend.backend() == "tensorflow":
         return "mixed_bfloat16"
     return "float32"
 

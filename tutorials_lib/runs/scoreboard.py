@@ -8,6 +8,7 @@ import json
 import pathlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -19,16 +20,17 @@ from tutorials_lib.runs.chapters import (
     executed_path,
     find_parameters,
 )
-from tutorials_lib.runs.estimates import Estimate, paired, tabulate
+from tutorials_lib.runs.estimates import paired, tabulate
 from tutorials_lib.runs.profiles import PUBLISHED
 from tutorials_lib.runs.records import Record, find_path, published_records, write_words
-from tutorials_lib.runs.storage import write_text
+from tutorials_lib.runs.storage import write_changed, write_text
 from tutorials_lib.runs.verdicts import (
     CLAIM_VERDICTS,
     VERDICTS,
     Judged,
     Number,
     count_verdicts,
+    find_effect,
     judge_claims,
     list_numbers,
 )
@@ -57,14 +59,8 @@ def write_pages() -> list[pathlib.Path]:
     Returns:
         Paths of the files that changed.
     """
-    changed = []
-    for name, text in make_pages(read_all_records()).items():
-        path = book_folder() / name
-        if not path.is_file() or path.read_text(encoding="utf-8") != text:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_text(path, text)
-            changed.append(path)
-    return changed
+    pages = make_pages(read_all_records())
+    return write_changed({book_folder() / name: text for name, text in pages.items()})
 
 
 def make_pages(records: Mapping[str, Sequence[Record]]) -> dict[str, str]:
@@ -88,6 +84,12 @@ def make_pages(records: Mapping[str, Sequence[Record]]) -> dict[str, str]:
     numbers, claims = list_numbers(frames), judge_claims(frames)
     runs = {chapter: _list_runs(group) for chapter, group in records.items()}
     book = book_folder()
+
+    def measure_gain(chapter, variant, baseline):
+        pair = {"variant": variant, "baseline": baseline}
+        measure = partial(paired, metric="test_accuracy", **pair)
+        return find_effect(frames[chapter], measure)[0]
+
     context: dict[str, Any] = {
         "articles": ARTICLES,
         "cards": [describe_chapter(name, numbers, claims) for name in ARTICLES],
@@ -95,7 +97,7 @@ def make_pages(records: Mapping[str, Sequence[Record]]) -> dict[str, str]:
         "claim_verdicts": CLAIM_VERDICTS,
         "example": next((run["path"] for each in runs.values() for run in each), ""),
         "full": {chapter: _sum_up(frame) for chapter, frame in frames.items()},
-        "gain": lambda *pair: _measure(frames, *pair),
+        "gain": measure_gain,
         "name_place": name_place,
         "name_section": name_section,
         "numbers": numbers,
@@ -128,19 +130,6 @@ def make_pages(records: Mapping[str, Sequence[Record]]) -> dict[str, str]:
             readme.read_text("utf-8"),
         )
     return {**pages, "totals.txt": totals, "_static/records.csv": _write_csv(records)}
-
-
-def _measure(
-    frames: Mapping[str, pd.DataFrame], chapter: str, variant: str, baseline: str
-) -> Estimate | None:
-    """Measures a gain in the full runs of a chapter, or else in those at laptop."""
-    frame = frames[chapter]
-    for profile in reversed(PUBLISHED):
-        runs = frame[frame["profile"] == profile]
-        found = paired(runs, "test_accuracy", variant, baseline)
-        if found is not None:
-            return found
-    return None
 
 
 def describe_chapter(

@@ -10,7 +10,7 @@ import pathlib
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import filelock
 
@@ -72,6 +72,21 @@ def find_checkout() -> pathlib.Path | None:
 def write_text(path: str | pathlib.Path, text: str) -> None:
     """Writes a text file atomically, as `write_bytes` does."""
     write_bytes(path, text.encode())
+
+
+def write_changed(texts: Mapping[pathlib.Path, str]) -> list[pathlib.Path]:
+    """Writes those of several text files that are not there or hold something else.
+
+    Returns:
+        Paths of the files that changed.
+    """
+    changed = []
+    for path, text in texts.items():
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_text(path, text)
+            changed.append(path)
+    return changed
 
 
 def write_bytes(path: str | pathlib.Path, content: bytes) -> None:

@@ -15,7 +15,7 @@ from tutorials_lib.runs.chapters import check_data
 from tutorials_lib.runs.environment import (
     choose_precision,
     describe_device,
-    find_accelerator,
+    has_accelerator,
     show_environment,
 )
 from tutorials_lib.runs.grid import Grid, NotDoneError, Parameters, Run
@@ -253,7 +253,7 @@ class Study:
         """Says in three lines what is run on what; without a GPU, what fits."""
         precision = self.settings.values.get("precision", "float32")
         device = f"{describe_device()}, computing in {precision}"
-        if not find_accelerator()[0]:
+        if not has_accelerator():
             table = TABLE[self.settings.chapter]
             fits = "profile laptop fits, profile full does not"
             if table["laptop"] == table["full"]:

@@ -2,7 +2,8 @@
 
 import dataclasses
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 
 import pandas as pd
 
@@ -248,16 +249,33 @@ def judge_claims(
     judged = []
     for claim in claims:
         frame = frames[claim.chapter]
-        found = Judged(claim)
-        for profile in ("full", "laptop"):
-            ours = measure_effect(frame[frame["profile"] == profile], claim)
-            if ours is not None:
-                none = 1 if claim.kind == "ratio" else 0
-                said = judge_effect(claim.effect, ours.interval, claim.margin, none)
-                found = Judged(claim, ours, profile, said)
-                break
-        judged.append(found)
+        ours, profile = find_effect(frame, partial(measure_effect, claim=claim))
+        if ours is None:
+            judged.append(Judged(claim))
+            continue
+        none = 1 if claim.kind == "ratio" else 0
+        said = judge_effect(claim.effect, ours.interval, claim.margin, none)
+        judged.append(Judged(claim, ours, profile, said))
     return judged
+
+
+def find_effect(
+    frame: pd.DataFrame, measure: Callable[[pd.DataFrame], Estimate | None]
+) -> tuple[Estimate | None, str | None]:
+    """Measures an effect at profile `full`, or at `laptop` where there is none.
+
+    Args:
+        frame: A chapter's runs at either profile.
+        measure: Measures the effect in runs of one profile.
+
+    Returns:
+        The effect and its profile; None and None where there are no runs.
+    """
+    for profile in ("full", "laptop"):
+        ours = measure(frame[frame["profile"] == profile])
+        if ours is not None:
+            return ours, profile
+    return None, None
 
 
 def measure_effect(frame: pd.DataFrame, claim: Claim) -> Estimate | None:

@@ -23,7 +23,7 @@ from tutorials_lib.runs.records import (
     read_arrays,
 )
 from tutorials_lib.runs.schema import Record, RecordError
-from tutorials_lib.runs.storage import write_text
+from tutorials_lib.runs.storage import write_changed
 from tutorials_lib.support.data import Dataset, load_dataset, scale_images
 
 Data = dict[str, Any]
@@ -35,15 +35,13 @@ def write_widgets() -> list[pathlib.Path]:
     Returns:
         Paths of the files that changed.
     """
-    changed = []
-    for chapter in WIDGETS:
-        path = book_folder() / "_static" / "data" / f"{chapter}.js"
-        text = write_call(chapter, make_widget(chapter))
-        if not path.is_file() or path.read_text(encoding="utf-8") != text:
-            path.parent.mkdir(exist_ok=True)
-            write_text(path, text)
-            changed.append(path)
-    return changed
+    folder = book_folder() / "_static" / "data"
+    return write_changed(
+        {
+            folder / f"{chapter}.js": write_call(chapter, make_widget(chapter))
+            for chapter in WIDGETS
+        }
+    )
 
 
 def write_call(chapter: str, data: Data | None) -> str:

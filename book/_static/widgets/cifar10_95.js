@@ -2,7 +2,7 @@
 (function () {
   "use strict";
 
-  function makeWidget(data, { draw, drawImage, drawShare, unpack }) {
+  function makeWidget(data, { drawImage, drawShare, findRival, unpack }) {
     const { classes, labels, draws, members } = data;
     const images = data.images.map((text) => unpack(text, Uint8Array));
     // Of 65,535: for every member, version, image and class.
@@ -32,8 +32,7 @@
         let distance = 0;
         images.forEach((pixels, k) => {
           const mean = average(k, versions, networks);
-          const rivals = mean.map((share, other) => (other === labels[k] ? -1 : share));
-          const rival = rivals.indexOf(Math.max(...rivals));
+          const rival = findRival(mean, labels[k]);
           right += mean[labels[k]] > mean[rival];
           distance += Math.abs(mean[labels[k]] - settled[k][labels[k]]) / images.length;
           const y = 54 * k;

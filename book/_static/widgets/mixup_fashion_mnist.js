@@ -61,7 +61,7 @@
     return softmax(weigh(hidden.map((sum) => Math.max(sum, 0)), weights[6], weights[7]));
   }
 
-  function makeWidget(data, { draw, drawChart, drawImage, drawShare, unpack, writeShare }) {
+  function makeWidget(data, { draw, drawChart, drawImage, drawShare, findRival, unpack, writeShare }) {
     const images = data.images.map((text) => unpack(text, Uint8Array));
     const networks = Object.entries(data.networks).map(([name, { weights, distances }]) => ({
       name,
@@ -98,8 +98,7 @@
           const row = answer(weights, scaled);
           const rows = [{ name: data.classes[first], share: row[first], target: same ? 1 : weight }];
           if (!same) rows.push({ name: data.classes[second], share: row[second], target: 1 - weight });
-          const others = row.map((share, k) => (k === first || k === second ? -1 : share));
-          const other = others.indexOf(Math.max(...others));
+          const other = findRival(row, first, second);
           rows.push({ name: data.classes[other], share: row[other], kind: "wrong" });
           draw(drawing, "text", { x: 0, y: 136 + 108 * which, class: "heading" }, `${name} answers`);
           rows.forEach((each, k) => drawShare(drawing, each.share, { ...each, y: 146 + 108 * which + 24 * k }));

@@ -2,7 +2,7 @@
 (function () {
   "use strict";
 
-  function makeWidget(data, { draw, drawChart, drawImage, drawShare, unpack, writeShare }) {
+  function makeWidget(data, { draw, drawChart, drawImage, drawShare, findRival, unpack, writeShare }) {
     const { lengths, directions } = data;
     const last = lengths.length - 1;
     const images = data.images.map((text) => unpack(text, Uint8Array));
@@ -41,8 +41,7 @@
           const start = digit * images[digit].length;
           // What is below 0 or above 1 is shown as black or white.
           const moved = Uint8ClampedArray.from(images[digit], (value, pixel) => value + factor * steps[start + pixel]);
-          const rivals = row.map((share, other) => (other === digit ? -1 : share));
-          const rival = rivals.indexOf(Math.max(...rivals));
+          const rival = findRival(row, digit);
           draw(drawing, "text", { x: 0, y: 14 + 150 * k, class: "heading" }, `What the ${name} sees and answers`);
           drawImage(drawing, moved, { x: 0, y: 24 + 150 * k, size: 112 });
           drawShare(drawing, row[digit], { name: digit, y: 50 + 150 * k, x: 146, width: 126 });
