@@ -152,7 +152,7 @@ def show_differences(
         )
     unit = "points" if metric.endswith("accuracy") else "difference"
     title = f"{metric.replace('_', ' ')} minus that of {baseline}"
-    show_table([title, f"{unit}: mean ± 95% (pairs)", "interval holds zero"], lines)
+    show_table([title, f"{unit}: mean ± 95% (pairs)", "interval contains zero"], lines)
     if len(lines) > MANY:
         show_text(
             f"If none of these {len(lines)} differed, about one row in twenty would "

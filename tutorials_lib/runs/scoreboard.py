@@ -143,7 +143,7 @@ def describe_chapter(
     article = ARTICLES[chapter]
     mine = [each for each in claims if each.claim.chapter == chapter]
     head = next(each for each in mine if each.claim.name == article["headline"])
-    result = f"{head.claim.text} The article has {head.article}"
+    result = f"Claim: {head.claim.text} The article has {head.article}"
     if head.ours:
         result += f", we have **{head.effect}** ({head.protocol}): *{head.verdict}*."
     else:

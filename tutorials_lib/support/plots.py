@@ -22,7 +22,7 @@ COLOURS = {
     "other": "#009E73",
 }
 # For a quantity that grows from line to line, light to dark.
-SEQUENCE = ("#9ECAE1", "#4292C6", "#08519C", "#08233F")
+SEQUENCE = ("#6BAED6", "#3182BD", "#08519C", "#08233F")
 # Width and height in inches.
 FIGURE = (6.5, 3.6)
 # Size of the names of lines.
