@@ -27,7 +27,9 @@ def pytest_collection_modifyitems(items):
     """Sends tests that share something slow to make to one process (`-n auto`)."""
     for item in items:
         for name in {"site", "colab", "trainer"}.intersection(item.fixturenames):
-            item.add_marker(pytest.mark.xdist_group(name))
+            parameters = item.callspec.params if hasattr(item, "callspec") else {}
+            group = f"{name} {parameters.get(name, '')}"
+            item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture

@@ -42,21 +42,6 @@ def test_conda_and_pip_install_the_same():
     assert "--editable ." in from_pip
 
 
-def test_development_installs_every_extra():
-    (itself,) = [
-        x for x in PROJECT["optional-dependencies"]["dev"] if x.startswith(ITSELF)
-    ]
-    named = set(re.search(r"\[(.*)\]", itself).group(1).split(","))
-    assert named == set(PROJECT["optional-dependencies"]) - {"dev"}
-
-
-def test_core_is_few_and_loose():
-    names = {split(x)[0] for x in PROJECT["dependencies"]}
-    expected = {"filelock", "keras", "matplotlib", "numpy", "pandas", "pillow"}
-    assert names == expected | {"scipy"}
-    assert not [x for x in PROJECT["dependencies"] if "<" in x or "==" in x]
-
-
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
     folder = tmp_path_factory.mktemp("wheel")

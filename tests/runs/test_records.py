@@ -13,9 +13,7 @@ from tutorials_lib.runs.articles import ARTICLES, read_published
 from tutorials_lib.runs.profiles import CHAPTERS, PUBLISHED
 from tutorials_lib.runs.records import (
     find_path,
-    identify_run,
     load_records,
-    name_record,
     published_records,
     read_record,
     read_records,
@@ -80,17 +78,17 @@ def test_refused_on_write_and_on_read(tmp_path, path, value, said):
         read_record(tmp_path / "one.json")
 
 
-def test_a_failed_write_leaves_the_old_record(tmp_path, monkeypatch):
-    write_record(RECORD, tmp_path / "one.json")
-
-    def fail(*_):
-        raise OSError("no space left on device")
-
-    monkeypatch.setattr("os.replace", fail)
-    with pytest.raises(OSError, match="no space"):
-        write_record(change(["seed"], 7), tmp_path / "one.json")
-    assert [path.name for path in tmp_path.iterdir()] == ["one.json"]
-    assert read_record(tmp_path / "one.json")["seed"] == 0
+def test_a_record_of_schema_1(tmp_path):
+    """What it lacks: the settings, its profile's own but for a seed, and sessions."""
+    timing = {"wall_seconds": 1.0, "images_per_second": 2.0}
+    old = {**RECORD, "schema": 1, "seed": 9, "timing": timing}
+    del old["settings"]
+    (tmp_path / "one.json").write_text(json.dumps(old))
+    (record,) = read_records(tmp_path)
+    assert record["schema"] == SCHEMA
+    assert record["settings"]["epochs"] == 30
+    assert record["settings"]["seeds"] == [0, 1, 2, 9]
+    assert record["timing"] == {**timing, "sessions": 1}
 
 
 @pytest.mark.parametrize("file", ["/etc/passwd", "../rows.npz", "rows.json", ""])
@@ -158,19 +156,6 @@ def test_a_mistyped_folder_of_records(tmp_path, monkeypatch):
     monkeypatch.setenv("TUTORIALS_RECORDS", str(tmp_path / "recrods"))
     with pytest.raises(RecordError, match="TUTORIALS_RECORDS must name a folder"):
         published_records("mixup_mnist")
-
-
-def test_names_tell_protocols_apart():
-    one = identify_run("mixup_mnist", "alpha 0.1", 0, {"epochs": 30}, "abc")
-    assert one == identify_run("mixup_mnist", "alpha 0.1", 0, {"epochs": 30}, "abc")
-    others = [
-        identify_run("mixup_mnist", "alpha 0.1", 0, {"epochs": 29}, "abc"),
-        identify_run("mixup_mnist", "alpha 0.1", 1, {"epochs": 30}, "abc"),
-        identify_run("mixup_mnist", "alpha 0.1", 0, {"epochs": 30}, "abd"),
-    ]
-    assert len({one, *others}) == 4
-    name = name_record("alpha 0.2, 3 images", 4, one)
-    assert name == f"alpha-0.2-3-images_seed-4_{one}.json"
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)

@@ -15,7 +15,7 @@ from tutorials_lib.runs import scoreboard
 from tutorials_lib.runs.articles import ARTICLES, CLAIMS
 from tutorials_lib.runs.chapters import ChapterError, book_folder, executed_path
 from tutorials_lib.runs.estimates import NO_RUNS
-from tutorials_lib.runs.records import find_path, read_records, write_arrays
+from tutorials_lib.runs.records import write_arrays
 from tutorials_lib.runs.verdicts import (
     find_tolerance,
     judge_claims,
@@ -228,14 +228,6 @@ def test_the_stored_pages_are_those_of_the_records():
     """`tutorials scoreboard` brings them up to date."""
     for name, text in scoreboard.make_pages(scoreboard.read_all_records()).items():
         assert (book_folder() / name).read_text(encoding="utf-8") == text, name
-
-
-def test_every_record_is_where_its_link_leads():
-    records = book_folder() / "records"
-    for chapter in ARTICLES:
-        paths = {find_path(record) for record in read_records(records / chapter)}
-        found = (records / chapter).glob("*.json")
-        assert paths == {path.relative_to(records).as_posix() for path in found}
 
 
 def test_without_a_run_every_number_and_claim_has_a_row():

@@ -103,6 +103,12 @@ def describe_metric(metric: str) -> tuple[float, int, str]:
     return 1, 4, ""
 
 
+def name_metric(metric: str) -> str:
+    """Writes a metric's name with its unit, as the title of a column or an axis."""
+    unit = describe_metric(metric)[2]
+    return metric.replace("_", " ") + (f", {unit}" if unit else "")
+
+
 def tabulate(records: Records) -> pd.DataFrame:
     """Makes a frame of records, one row a run, to group and to compute with.
 

@@ -15,6 +15,7 @@ from tutorials_lib.runs.estimates import (
     Records,
     describe_metric,
     estimate,
+    name_metric,
     read_scores,
     show_text,
     tabulate,
@@ -50,7 +51,7 @@ def show_spread(
     frame = tabulate(records)
     beside = article and stand_beside(frame)
     shown, theirs = {}, {}
-    scale, _, unit = describe_metric(metric)
+    scale = describe_metric(metric)[0]
     for title, variant, name in list_rows(rows, metric, frame):
         values = [scale * value for value in read_scores(frame, name, variant)]
         if not values:
@@ -62,8 +63,7 @@ def show_spread(
     if not shown:
         show_text(NO_RUNS)
         return
-    label = metric.replace("_", " ") + (f", {unit}" if unit else "")
-    show_intervals(shown, label, theirs)
+    show_intervals(shown, name_metric(metric), theirs)
 
 
 def read_curve(records: Records, variant: str, key: str) -> np.ndarray | None:
@@ -168,20 +168,17 @@ def show_growth(
             step = (steps or {}).get(label, 1)
             x = step * np.arange(1, len(y) + 1)
             curves[label] = {"x": x, "y": 100 * y, "colour": colour}
-    if not curves:
-        show_text(NO_RUNS)
-        return
-    ends = [1, max(curve["x"][-1] for curve in curves.values())]
+    ends = [1, max((curve["x"][-1] for curve in curves.values()), default=1)]
     colours = {
         lines[label][0]: curve["colour"] for label, curve in reversed(curves.items())
     }
-    for label, (variant, metric, *style) in (levels or {}).items():
+    for label, (variant, metric, *style) in (levels or {}).items() if curves else ():
         ours = estimate(frame, metric, variant)
         if ours is not None:
             colour = colours.get(variant, CYCLE[0])
             flat = {"x": ends, "y": [100 * ours.mean] * 2, "colour": colour}
             curves[label] = {**flat, "style": style[0] if style else "--"}
-    show_curves(curves, xlabel, ylabel, **options)
+    _draw(curves, xlabel, ylabel, **options)
 
 
 def show_strengths(
@@ -217,10 +214,7 @@ def show_strengths(
             "colour": COLOURS[colour],
             "style": style,
         }
-    if not curves:
-        show_text(NO_RUNS)
-        return
-    show_curves(curves, "strength of the corruption", "test accuracy, %", **options)
+    _draw(curves, "strength of the corruption", "test accuracy, %", **options)
 
 
 def show_reliability(records: Records, variants: Iterable[str]) -> None:
@@ -244,11 +238,10 @@ def show_reliability(records: Records, variants: Iterable[str]) -> None:
             "y": right[seen] / images[seen],
             "colour": colour,
         }
-    if not curves:
-        show_text(NO_RUNS)
-        return
-    curves["calibrated"] = {"x": [0, 1], "y": [0, 1], "style": ":", "colour": "gray"}
-    show_curves(curves, "confidence", "share labelled right", size=(4.6, 3.8))
+    if curves:
+        flat = {"x": [0, 1], "y": [0, 1], "style": ":", "colour": "gray"}
+        curves["calibrated"] = flat
+    _draw(curves, "confidence", "share labelled right", size=(4.6, 3.8))
 
 
 def show_counts(
@@ -270,3 +263,10 @@ def show_counts(
     history = runs.iloc[0]["history"]
     heights = {name: history[key] for name, key in bars.items()}
     show_bars(heights, labels, "images")
+
+
+def _draw(curves, xlabel, ylabel, **options):
+    if curves:
+        show_curves(curves, xlabel, ylabel, **options)
+    else:
+        show_text(NO_RUNS)

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tutorials_lib.runs.profiles import PUBLISHED
-from tutorials_lib.runs.schema import SCHEMA, Record, RecordError, check_record
+from tutorials_lib.runs.schema import Record, RecordError, check_record
 from tutorials_lib.runs.storage import (
     WriteError,
     published_folder,
@@ -233,17 +233,6 @@ def published_records(chapter: str, profile: str | None = None) -> list[Record]:
         # Of two that have as many, the article's own.
         return max(reversed(groups.values()), key=len)
     return groups.get(profile, [])
-
-
-def migrate_records(folder: str | pathlib.Path) -> list[pathlib.Path]:
-    """Rewrites a folder's records of an older schema; returns their paths."""
-    migrated = []
-    for path in sorted(pathlib.Path(folder).rglob("*.json")):
-        record = read_record(path)
-        if json.loads(path.read_text(encoding="utf-8"))["schema"] != SCHEMA:
-            write_record(record, path)
-            migrated.append(path)
-    return migrated
 
 
 def load_records(chapter: str, profile: str | None = None) -> "pandas.DataFrame":

@@ -5,7 +5,7 @@ What has no record is left out; a table without any row becomes one line that sa
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -17,10 +17,10 @@ from tutorials_lib.runs.estimates import (
     NO_RUNS,
     Records,
     count_pairs,
-    describe_metric,
     estimate,
     expect_range,
     list_variants,
+    name_metric,
     paired,
     read_scores,
     show_table,
@@ -28,7 +28,6 @@ from tutorials_lib.runs.estimates import (
     tabulate,
 )
 from tutorials_lib.runs.profiles import is_comparable
-from tutorials_lib.runs.records import Record
 from tutorials_lib.support.data import SPECIFICATIONS
 from tutorials_lib.support.statistics import binomial_error
 
@@ -88,10 +87,8 @@ def compare(
             line[1] = ours.write(theirs)
             line[3] = ours.write(ours.mean - theirs, "+")
         lines.append(line)
-    _, _, unit = describe_metric(metric)
-    name = metric.replace("_", " ") + (f", {unit}" if unit else "")
     said = "one run" if frame.empty else ARTICLES[chapter].get("runs", "one run")
-    headers = [name, f"article ({said})", OURS, "difference"]
+    headers = [name_metric(metric), f"article ({said})", OURS, "difference"]
     if not any(line[1] for line in lines):
         headers, lines = headers[::2], [line[::2] for line in lines]
     show_table(headers, lines)
@@ -337,27 +334,29 @@ def show_provenance(records: Records) -> None:
         show_text(NO_RUNS)
         return
 
-    def collect(read: Callable[[Record], object]) -> str:
-        return ", ".join(sorted({str(read(record)) for record in frame["record"]}))
+    def collect(*path: str) -> str:
+        found = set()
+        for value in frame["record"]:
+            for name in path:
+                value = value.get(name)
+            found.add(str(value))
+        return ", ".join(sorted(found - {"None"}))
 
-    titles = {name: each.title for name, each in SPECIFICATIONS.items()}
     dates = sorted(frame["date"].str[:10])
+    images = {SPECIFICATIONS[each["data"]["name"]].title for each in frame["record"]}
     rows: list[list[object]] = [
-        ["profile", collect(lambda record: record["profile"])],
+        ["profile", collect("profile")],
         ["runs", len(frame)],
-        ["seeds", collect(lambda record: record["seed"])],
+        ["seeds", collect("seed")],
         ["dates", " to ".join(sorted({dates[0], dates[-1]}))],
-        ["images", collect(lambda record: titles[record["data"]["name"]])],
-        ["SHA-256", collect(lambda record: record["data"]["sha256"][:16])],
-        ["backend", collect(lambda record: record["environment"]["backend"])],
-        ["device", collect(lambda record: record["environment"]["device"])],
-        ["cores a run", collect(lambda record: record["environment"]["cores"])],
+        ["images", ", ".join(sorted(images))],
+        ["SHA-256", ", ".join(x[:16] for x in collect("data", "sha256").split(", "))],
+        *([name, collect("environment", name)] for name in ("backend", "device")),
+        ["cores a run", collect("environment", "cores")],
         ["time in all", f"{frame['hours'].sum():.1f} h"],
         ["commit", ", ".join(sorted(set(frame["commit"])))],
     ]
     for name in ("keras", "jax", "tensorflow", "python"):
-        versions = (each["environment"]["versions"] for each in frame["record"])
-        found = sorted({each[name] for each in versions if name in each})
-        if found:
-            rows.append([name, ", ".join(found)])
+        if found := collect("environment", "versions", name):
+            rows.append([name, found])
     show_table(["published runs", "on record"], rows)

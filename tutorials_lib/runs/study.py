@@ -1,6 +1,5 @@
 """What a chapter needs to run its experiment: settings, data, runs and records."""
 
-import ast
 import dataclasses
 import inspect
 import types
@@ -11,7 +10,7 @@ import keras
 import numpy as np
 
 from tutorials_lib.evaluate import score_model
-from tutorials_lib.runs.chapters import check_data
+from tutorials_lib.runs.chapters import check_data, read_literals
 from tutorials_lib.runs.environment import (
     choose_precision,
     describe_device,
@@ -39,11 +38,8 @@ class Study:
     Args:
         chapter: Name of the chapter.
         names: `globals()` of the notebook. The variables of its parameters cell, and of
-            the cell that papermill adds, are settings; None keeps the profile's value.
-            Beside its settings every chapter has the parameters `profile`, `retrain`
-            (train anew what published records hold), `max_minutes` (start no run after
-            so many minutes; 0 only reads records) and `only` (make one run, such as
-            `"alpha 0.1, seed 0"`).
+            the cell that papermill adds, are settings or `settings.Options`; None keeps
+            the profile's value. `max_minutes = 0` only reads records.
 
     Attributes:
         settings: The chapter's `Settings`.
@@ -66,13 +62,6 @@ class Study:
         ...     batches = MixupBatches(x, y, alpha, study.batch_size, seed)
         ...     return model, fit(model, batches, epochs=study.epochs)
         >>> study.run(train, {"alpha 0.1": {"alpha": 0.1}, "alpha 1": {"alpha": 1.0}})
-
-        A student that needs the arrays of its teacher's run:
-
-        >>> def student(seed):
-        ...     teacher = study.find("teacher", seed)
-        ...     return {"answers": teacher["arrays"]["sha256"]}
-        >>> study.run(train, {"teacher": {"answers": None}, "student": student})
     """
 
     def __init__(self, chapter: str, names: Mapping[str, Any]) -> None:
@@ -104,7 +93,7 @@ class Study:
     def load(
         self, name: str, low: float = 0.0, high: float = 1.0
     ) -> tuple[Split, Split]:
-        """Loads the images of the profile, scaled, and their labels, one-hot.
+        """Loads the images of the profile and their labels, one-hot.
 
         Args:
             name: `"mnist"`, `"fashion_mnist"` or `"cifar10"`.
@@ -112,19 +101,13 @@ class Study:
             high: Value of a white one.
 
         Returns:
-            (images, labels) for training, and for testing. Images are float32 arrays
-            (n, height, width, channels), labels float arrays (n, 10).
-
-        Raises:
-            DataError: the data is missing, damaged, or not what its name says.
+            (images, labels) for training, and for testing.
         """
         if self.settings.source == "real":
             check_data(name)
+        values = self.settings.values
         data = load_dataset(name, self.settings.source)
-        data = data.take(
-            self.settings.values.get("train_images"),
-            self.settings.values.get("test_images"),
-        )
+        data = data.take(values.get("train_images"), values.get("test_images"))
         self._data, self._grid = data, None
         for split in ("train", "test"):
             images = scale_images(getattr(data, f"x_{split}"), low, high)
@@ -209,10 +192,6 @@ class Study:
     def find(self, variant: str, seed: int) -> Record:
         """Finds a run of this study that another one builds on.
 
-        Args:
-            variant: Name of its variant.
-            seed: Its seed.
-
         Raises:
             NotDoneError: it has not been run. Raised in a variant's function, it has
                 the grid go on with other runs, and come back to this one.
@@ -223,12 +202,7 @@ class Study:
         return done[variant, seed]
 
     def read_arrays(self, variant: str, seed: int) -> dict[str, np.ndarray]:
-        """Reads the arrays that a run of this study left: dict of name to array.
-
-        Raises:
-            NotDoneError: it has not been run.
-            RecordError: it left none, or their file is missing or damaged.
-        """
+        """Reads the arrays that a run of this study left: dict of name to array."""
         folder = self._grid.folder if self._grid else None
         return read_arrays(self.find(variant, seed), folder)
 
@@ -298,9 +272,8 @@ def _read_cell(names, chapter):
     program all that holds a literal so far is a parameter, names in capitals and with
     an underscore aside.
     """
-    if sources := _find_cells(names.get("In")):
-        cell = {name for source in sources for name in _list_assigned(source)}
-        return {name: names[name] for name in cell if name in names}
+    if cells := _find_cells(names.get("In")):
+        return {name: names[name] for cell in cells for name in cell if name in names}
     literals = (type(None), bool, int, float, str, list, tuple, dict)
     found = {
         name: value
@@ -315,27 +288,15 @@ def _read_cell(names, chapter):
 
 
 def _find_cells(history):
-    """The last cell that sets nothing but literals, the profile among them."""
-    cells = [source for source in history or () if _list_assigned(source)]
-    own = [
-        place
-        for place, source in enumerate(cells)
-        if "profile" in _list_assigned(source) and not source.startswith("# Param")
-    ]
-    if not own:
-        return []
-    later = [source for source in cells[own[-1] :] if source.startswith("# Param")]
-    return [cells[own[-1]], *later]
-
-
-def _list_assigned(source):
-    """Names that a cell of nothing but `name = literal` assigns, else an empty list."""
-    try:
-        found = []
-        for node in ast.parse(source).body:
-            (target,) = node.targets
-            ast.literal_eval(node.value)
-            found.append(target.id)
-        return found
-    except (AttributeError, SyntaxError, TypeError, ValueError):
-        return []
+    """Names in the last cell of literals with the profile, and in papermill's later."""
+    cells = []
+    for source in history or ():
+        try:
+            names = read_literals(source)
+        except (SyntaxError, TypeError, ValueError):
+            continue
+        if source.startswith("# Param"):
+            cells.append(names)
+        elif "profile" in names:
+            cells = [names]
+    return cells

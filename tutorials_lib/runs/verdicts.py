@@ -13,6 +13,7 @@ from tutorials_lib.runs.estimates import (
     Records,
     bootstrap_gain,
     describe_metric,
+    name_metric,
     paired,
     ratio,
     show_table,
@@ -77,8 +78,7 @@ class Number:
     @property
     def title(self) -> str:
         """The metric's name with its unit."""
-        unit = describe_metric(self.metric)[2]
-        return self.metric.replace("_", " ") + (", %" if unit == "%" else "")
+        return name_metric(self.metric).removesuffix(", s")
 
     def write(self, value: float | None, sign: str = "") -> str:
         """Writes a number of this metric; None as a dash."""
