@@ -123,7 +123,7 @@ def test_doctor(tmp_path, monkeypatch, capsys):
 
     assert main(["doctor"]) == 0
     shown = capsys.readouterr().out
-    for said in ("keras", "backend", "device", "data", "checkout"):
+    for said in ("keras", "backend", "cores", "data", "checkout"):
         assert said in shown
     monkeypatch.setenv("TUTORIALS_DATA", str(tmp_path / "no"))
     assert main(["doctor"]) == 1

@@ -6,15 +6,7 @@ from typing import Any
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """Where an article is from; `not known` what its text does not tell.
-
-    Attributes:
-        author: Name or handle.
-        title: Its title, in English.
-        address: Where it stands.
-        date: When it was published.
-        paper: The arXiv number of the paper whose method it tries, or `none`.
-    """
+    """Where an article is from; `paper` has its method, by arXiv's number."""
 
     author: str
     title: str
@@ -327,19 +319,7 @@ CLAIMS = (
 
 
 def read_published(chapter: str, metric: str) -> dict[str, float]:
-    """Returns the article's numbers for one metric, by variant.
-
-    Args:
-        chapter: Name of a chapter.
-        metric: Name of a metric that the article prints.
-
-    Returns:
-        Dict of variant to number, without variants of which it prints others.
-
-    Raises:
-        KeyError: no such chapter.
-        ValueError: the article does not print that metric.
-    """
+    """Returns the article's numbers for one metric, by variant that has one."""
     article = ARTICLES[chapter]
     place = article["metrics"].index(metric)
     rows = article["published"].items()

@@ -37,11 +37,7 @@ class OnlyDone(Exception):  # noqa: N818
 
 
 def book_folder() -> pathlib.Path:
-    """Finds the folder of the chapters.
-
-    Raises:
-        ChapterError: the package is installed apart from its project.
-    """
+    """Finds the folder of the chapters; a `ChapterError` says that it is not here."""
     checkout = find_checkout()
     if checkout is None:
         raise ChapterError(
@@ -142,10 +138,9 @@ def check_run(
 
 
 def check_data(name: str) -> None:
-    """Looks, without loading it, whether TUTORIALS_DATA holds a data set.
+    """Raises DataError where TUTORIALS_DATA is set and does not hold a data set.
 
-    Raises:
-        DataError: it is set, and the file is not there or no .npz file.
+    The file is looked at and not loaded.
     """
     folder = os.environ.get("TUTORIALS_DATA")
     if not folder:
@@ -223,10 +218,6 @@ def run_cells(
         path: Path of the notebook.
         parameters: Values by name for a cell after the `parameters` cell.
         until: Text in the last cell to run; what comes after it is left out.
-
-    Raises:
-        ChapterError: a cell failed, or none holds that text.
-        OnlyDone: the one run that was asked for is done.
     """
     path = pathlib.Path(path)
     code = read_code(path)

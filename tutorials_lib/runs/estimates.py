@@ -115,9 +115,6 @@ def tabulate(records: Records) -> pd.DataFrame:
     Columns are chapter, variant, seed, profile, date, device, hours, commit, each
     metric, `seconds_per_epoch` (the shortest epoch: whatever else the machine does only
     lengthens one), and the whole `record`.
-
-    Raises:
-        ValueError: two records of one variant, seed and profile.
     """
     if isinstance(records, pd.DataFrame):
         return records
@@ -182,9 +179,6 @@ def paired(
         variant: Name of a variant.
         baseline: Name of the variant to subtract, by the same seeds.
         baseline_metric: Its metric where that is another one.
-
-    Returns:
-        The mean of the differences with Student's interval; None without a pair.
     """
     first = read_scores(records, metric, variant)
     second = read_scores(records, baseline_metric or metric, baseline)

@@ -69,8 +69,7 @@ def show_spread(
 def read_curve(records: Records, variant: str, key: str) -> np.ndarray | None:
     """Reads a list of a variant's history: the mean over seeds, or the first seed's.
 
-    Returns:
-        An array; None where no run of the variant has that list.
+    None where no run of the variant has that list.
     """
     frame = tabulate(records)
     histories = [row["history"] for row in frame[frame["variant"] == variant]["record"]]
@@ -190,11 +189,11 @@ def show_strengths(
     """Draws accuracy against the strength of corruptions, 0 for the clean images.
 
     A kind's mean is over the records that have it. A variant is left out if none of its
-    records has one of the kinds.
+    records has one of the kinds. Each kind has a list `KIND_accuracies` in the history,
+    along the parameter `strengths`.
 
     Args:
-        records: Records whose history has a list `KIND_accuracies` for each kind, and
-            whose parameters have `strengths`.
+        records: Records of one profile.
         kinds: Names of the corruptions whose mean is drawn.
         variants: Names of variants; or a dict of name to (colour, style).
         **options: Passed on to `plots.show_curves`.
@@ -220,9 +219,7 @@ def show_strengths(
 def show_reliability(records: Records, variants: Iterable[str]) -> None:
     """Draws how often labels of a given confidence are right, summed over seeds.
 
-    Args:
-        records: Records whose history has `bin_images`, `bin_confidence`, `bin_right`.
-        variants: Names of variants.
+    The history has `bin_images`, `bin_confidence` and `bin_right`.
     """
     frame, curves = tabulate(records), {}
     keys = ("bin_images", "bin_confidence", "bin_right")
@@ -249,11 +246,7 @@ def show_counts(
 ) -> None:
     """Draws counts by class of a variant's first run, such as pseudo-labels.
 
-    Args:
-        records: Records of one profile.
-        variant: Name of the variant.
-        bars: Dict of name to a list of the history.
-        labels: Names of the classes.
+    `bars` is a dict of name to a list of the history.
     """
     frame = tabulate(records)
     runs = frame[frame["variant"] == variant]["record"]

@@ -144,16 +144,6 @@ class Grid:
 
         Returns:
             Records, in the order of the runs; runs not done are left out.
-
-        Raises:
-            ValueError: two runs of one name, or training without `fit`.
-            OSError: the folder for records cannot be written to. Where it could when
-                the run began, the finished run is kept elsewhere, and the message says
-                where.
-            RecordError: a record that stands there is damaged or is of another run, or
-                a run's own numbers are not finite.
-            OnlyDone: the one run that was asked for is done.
-            ChapterError: a run failed on the cluster.
         """
         names = [run.name for run in runs]
         if twice := sorted({name for name in names if names.count(name) > 1}):

@@ -47,11 +47,7 @@ COLUMNS = (
 def identify_run(
     chapter: str, variant: str, seed: int, parameters: Mapping[str, Any], sha256: str
 ) -> str:
-    """Hashes what decides a run's result, apart from the machine it runs on.
-
-    Returns:
-        Ten hexadecimal digits.
-    """
+    """Hashes what decides a run's result, apart from the machine it runs on."""
     identity = json.dumps(
         [chapter, variant, seed, parameters, sha256], sort_keys=True, allow_nan=False
     )
@@ -144,14 +140,11 @@ def _write(record, arrays, path):
 def read_arrays(
     record: Record, folder: pathlib.Path | None = None
 ) -> dict[str, np.ndarray]:
-    """Reads the arrays that a run left.
+    """Reads the arrays that a run left: dict of name to array.
 
     Args:
         record: A record, from `Study.run` or `published_records`.
         folder: Where to look first, before the usual folders.
-
-    Returns:
-        Dict of name to array.
 
     Raises:
         RecordError: the run left none, or their file is missing or another one.
@@ -202,12 +195,9 @@ def published_records(chapter: str, profile: str | None = None) -> list[Record]:
         chapter: Name of the chapter.
         profile: `"laptop"` or `"full"`; None takes the one that has more records.
 
-    Returns:
-        A list of records.
-
     Raises:
-        RecordError: one of them is damaged, of another schema, or no such run of
-            this chapter on real data; or TUTORIALS_RECORDS names no folder.
+        RecordError: one of them is damaged, or no such run of this chapter on real
+            data; or TUTORIALS_RECORDS names no folder.
     """
     home = published_folder()
     if os.environ.get("TUTORIALS_RECORDS") and not home.is_dir():

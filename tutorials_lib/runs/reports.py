@@ -97,13 +97,7 @@ def compare(
 def show_metrics(
     records: Records, metrics: Mapping[str, str], rows: Rows | None = None
 ) -> None:
-    """Shows several metrics of each variant, as means over seeds.
-
-    Args:
-        records: Records of one profile.
-        metrics: Dict of a column's title to the name of a metric.
-        rows: Variants, see `compare`.
-    """
+    """Shows several metrics, a dict of column to name, of each variant over seeds."""
     frame, lines = tabulate(records), []
     for title, variant, _ in list_rows(rows, "", frame):
         cells = [estimate(frame, metric, variant) for metric in metrics.values()]
@@ -122,12 +116,8 @@ def show_differences(
 ) -> None:
     """Shows each variant against a baseline, paired by seed.
 
-    Args:
-        records: Records of one profile.
-        metric: Name of the metric.
-        baseline: Name of the variant to subtract.
-        variants: Names of variants in the order of the rows; (variant, another
-            baseline) compares with that one. None takes all others.
+    Variants are names in the order of the rows; (variant, another baseline) compares
+    with that one. None takes all others.
     """
     frame = tabulate(records)
     others = [name for name in list_variants(frame) if name != baseline]
@@ -166,12 +156,7 @@ def show_gap(
 ) -> None:
     """Shows how two variants differ, the article's one pair and ours, in points.
 
-    Args:
-        records: Records of one chapter and profile.
-        metric: Name of a metric that the article prints.
-        variant: Name of a variant.
-        baseline: Name of the variant to subtract.
-        published: The two variants that the article compares, where others.
+    The article's pair may go by other names, `published`.
     """
     frame = tabulate(records)
     gain = paired(frame, metric, variant, baseline)
@@ -212,13 +197,8 @@ def show_range(records: Records, metric: str, variants: Iterable[str]) -> None:
     """Shows the range of the article's scores beside what equal networks would have.
 
     Were all equally good, their range would be so wide on average, and in 95% of cases
-    no wider than the last column, by the studentised range.
-
-    Args:
-        records: Records of one chapter and profile; those of several seeds tell how
-            far runs of one variant spread.
-        metric: Name of an accuracy that the article prints.
-        variants: Names of the variants.
+    no wider than the last column, by the studentised range. Those of several seeds tell
+    how far runs of one variant spread.
     """
     frame = tabulate(records)
     ours = {name: read_scores(frame, metric, name) for name in variants}
@@ -291,10 +271,6 @@ def show_costs(records: Records, steps: Mapping[str, Step]) -> None:
 
     A training step counts as three forward passes. Time is given as a multiple of the
     first row's, and only where all rows ran on one device.
-
-    Args:
-        records: Records of one profile.
-        steps: Dict of a row's title to a `Step`.
     """
     frame = tabulate(records)
     lines, devices, best, first = [], set(), None, None
@@ -351,7 +327,8 @@ def show_provenance(records: Records) -> None:
         ["dates", " to ".join(sorted({dates[0], dates[-1]}))],
         ["images", ", ".join(sorted(images))],
         ["SHA-256", ", ".join(x[:16] for x in collect("data", "sha256").split(", "))],
-        *([name, collect("environment", name)] for name in ("backend", "device")),
+        ["backend", collect("environment", "backend")],
+        ["device", collect("environment", "device")],
         ["cores a run", collect("environment", "cores")],
         ["time in all", f"{frame['hours'].sum():.1f} h"],
         ["commit", ", ".join(sorted(set(frame["commit"])))],

@@ -54,14 +54,9 @@ class RecordError(RuntimeError):
 
 
 def check_record(record: Any, origin: str = "record") -> Record:
-    """Raises RecordError unless `record` follows the schema.
+    """Returns a record; raises RecordError unless it follows the schema.
 
-    Args:
-        record: The parsed JSON. A record of schema 1 becomes one of schema 2.
-        origin: Where it comes from, for the message.
-
-    Returns:
-        `record`.
+    One of schema 1 becomes one of schema 2. The origin stands in the message.
     """
     if not isinstance(record, dict):
         raise RecordError(f"{origin}: expected an object, got {type(record).__name__}.")

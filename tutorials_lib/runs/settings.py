@@ -235,13 +235,7 @@ class Settings:
 def choose_settings(chapter: str, profile: str, **given: Any) -> Settings:
     """Looks up a chapter's profile and lays the reader's own values over it.
 
-    Args:
-        chapter: One of `CHAPTERS`.
-        profile: `"smoke"`, `"quick"`, `"laptop"` or `"full"`.
-        **given: Values by name; None keeps the profile's own.
-
-    Returns:
-        A `Settings`.
+    A value of None keeps the profile's own.
 
     Raises:
         ValueError: unknown chapter, profile or setting, or a value out of range.
@@ -308,18 +302,7 @@ class Options:
 def read_parameters(
     chapter: str, parameters: Mapping[str, Any]
 ) -> tuple[Settings, Options]:
-    """Makes settings and options of the values that a chapter was given.
-
-    Args:
-        chapter: Name of the chapter.
-        parameters: Values by name, `profile` among them; None keeps the profile's own.
-
-    Returns:
-        Settings and options.
-
-    Raises:
-        ValueError: an unknown name, or a value out of range.
-    """
+    """Makes settings and options of the values by name that a chapter was given."""
     values = dict(parameters)
     profile = values.pop("profile", "quick")
     names = {field.name for field in dataclasses.fields(Options)} & values.keys()
