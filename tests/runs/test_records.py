@@ -41,31 +41,20 @@ def change(path, value):
     return record
 
 
-def test_round_trip(tmp_path):
-    write_record(RECORD, tmp_path / "one.json")
-    assert read_record(tmp_path / "one.json") == RECORD
-    assert read_records(tmp_path) == [RECORD]
-    assert [path.name for path in tmp_path.iterdir()] == ["one.json"]
-
-
 @pytest.mark.parametrize(
     ("path", "value", "said"),
     [
-        (["seed"], None, "missing seed"),
         (["data", "sha256"], None, "data: missing sha256"),
         (["colour"], "red", "unknown colour"),
         (["seed"], "0", "seed has the wrong type"),
         (["seed"], True, "seed has the wrong type"),
         (["metrics"], {}, "metrics is empty"),
         (["metrics"], {"test_accuracy": float("nan")}, "must be a finite number"),
-        (["metrics"], {"test_accuracy": True}, "must be a finite number; got True"),
         (["history"], {"loss": [0.5, float("inf")]}, "loss of epoch 2 must be"),
         (["history"], {"loss": 0.5}, "history.loss must be a list"),
         (["date"], "yesterday", "date must be in ISO format"),
         (["settings"], None, "missing settings"),
-        (["timing", "sessions"], None, "timing: missing sessions"),
         (["schema"], SCHEMA + 1, "schema 3, and this version .* reads schema 2"),
-        (["schema"], 0, "schema 0, and this version .* reads schema 2"),
     ],
 )
 def test_refused_on_write_and_on_read(tmp_path, path, value, said):
@@ -107,12 +96,7 @@ def test_damaged_file(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("path", "value"),
-    [
-        (["profile"], "smoke"),
-        (["chapter"], "mixup_fashion_mnist"),
-        (["data", "origin"], "sample"),
-    ],
+    ("path", "value"), [(["profile"], "smoke"), (["data", "origin"], "sample")]
 )
 def test_no_page_shows_another_run_as_a_full_one(tmp_path, monkeypatch, path, value):
     monkeypatch.setenv("TUTORIALS_RECORDS", str(tmp_path))
@@ -150,12 +134,6 @@ def test_records_as_a_table(tmp_path, monkeypatch):
     assert runs.loc[0, "environment.versions.keras"] == "3.15.1"
     assert runs["timing.wall_seconds"].sum() == 25
     assert load_records("mixup_mnist", "laptop").empty
-
-
-def test_a_mistyped_folder_of_records(tmp_path, monkeypatch):
-    monkeypatch.setenv("TUTORIALS_RECORDS", str(tmp_path / "recrods"))
-    with pytest.raises(RecordError, match="TUTORIALS_RECORDS must name a folder"):
-        published_records("mixup_mnist")
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
@@ -214,18 +192,6 @@ def test_records_name_commits_that_can_be_looked_up():
 
 
 def test_published_numbers():
-    counts = {
-        chapter: sum(len(read_published(chapter, x)) for x in article["metrics"])
-        for chapter, article in ARTICLES.items()
-    }
-    assert counts == {
-        "mixup_mnist": 16,
-        "vat_mnist": 12,
-        "cifar10_95": 17,
-        "mixup_fashion_mnist": 2,
-        "noisy_student": 8,
-        "cifar10_fast": 6,
-    }
     members = read_published("cifar10_95", "tta_accuracy")
     alone = [members[name] for name in members if "member " in name]
     assert len(alone) == 10

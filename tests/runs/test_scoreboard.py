@@ -42,11 +42,6 @@ class TestNumbers:
         by_hand = math.hypot(0.0024841, 1.96 * 0.00091267)
         assert found == pytest.approx(by_hand, rel=1e-3)
 
-    def test_one_seed_has_its_own_binomial_error(self):
-        found = find_tolerance(0.9916, mean_interval([0.99]), 10_000)
-        by_hand = 1.96 * math.hypot(0.00091267, 0.00099499)
-        assert found == pytest.approx(by_hand, rel=1e-3)
-
     def test_a_loss_is_one_more_run(self):
         found = find_tolerance(0.3, mean_interval([0.20, 0.21, 0.22]))
         assert found == pytest.approx(4.3027 * 0.01 * math.sqrt(1 + 1 / 3), rel=1e-3)
@@ -258,9 +253,6 @@ def test_rows_as_the_page_has_them():
         "</?a.*?>", "", pages["status.md"]
     )
     assert 'id="cifar10-95-augmentation"' in pages["full_runs.md"]
-
-
-def test_what_differs_leads_to_the_chapter():
     page = scoreboard.make_pages(make_group(0.9))["scoreboard.md"]
     assert '<a href="mixup_mnist.html#what-we-learned">differs</a>' in page
 

@@ -16,49 +16,22 @@ from tutorials_lib.runs.storage import runs_folder
 PROGRAMS = pathlib.Path(__file__).parents[1] / "programs"
 
 
-def answer(returncode, stderr, files=()):
-    """Stands in for `subprocess.run`: what a command leaves, and how it ends."""
-
-    def run(command, **_):
-        run.command = command
-        folder = pathlib.Path(command[command.index("--into") + 1])
-        run.found = sorted(path.name for path in folder.iterdir())
-        for name in files:
-            (folder / name).write_bytes(b"made")
-        return subprocess.CompletedProcess(command, returncode, "", stderr)
-
-    return run
-
-
-def test_the_command_of_one_run(monkeypatch):
-    run = answer(0, "", ["new.json", "new.npz", "new.claim"])
-    monkeypatch.setattr(single.subprocess, "run", run)
-    settings = {"epochs": 1, "seeds": [0, 1, 2], "train_images": None}
-    beside = {"old.json": b"{}"}
-    made = single.run_one("mixup_mnist", "full", settings, "none, seed 0", beside)
-    # The new files alone; and of the settings what is not the profile's own.
-    assert made == {"new.json": b"made", "new.npz": b"made"}
-    assert run.found == ["old.json"]
-    assert run.command[-3:] == ["--parameter", "epochs", "1"]
-    assert run.command.count("--parameter") == 1
-    assert not list((runs_folder() / "scratch").iterdir())
-
-
 def test_a_run_that_failed_says_why(monkeypatch):
-    said = "I0000 some log\ntutorials run: a.ipynb failed in cell [3]\nwith ValueError"
-    monkeypatch.setattr(single.subprocess, "run", answer(1, said))
-    with pytest.raises(ChapterError) as caught:
-        single.run_one("mixup_mnist", "full", {}, "none, seed 0", {})
-    assert str(caught.value) == "a.ipynb failed in cell [3]\nwith ValueError"
-
-
-def test_what_a_killed_process_left_is_removed(monkeypatch):
+    """And what a killed process left of its files is removed."""
     left = runs_folder() / "scratch" / "0123"
     left.mkdir(parents=True)
     (left / "old.json").write_text("")
-    monkeypatch.setattr(single.subprocess, "run", answer(0, ""))
-    single.run_one("mixup_mnist", "smoke", {}, "none, seed 0", {})
-    assert not left.exists()
+
+    def fail(command, **_):
+        assert not left.exists()
+        said = "I0000 some log\ntutorials run: a.ipynb failed in cell [3]\nwith why"
+        return subprocess.CompletedProcess(command, 1, "", said)
+
+    monkeypatch.setattr(single.subprocess, "run", fail)
+    with pytest.raises(ChapterError) as caught:
+        single.run_one("mixup_mnist", "full", {}, "none, seed 0", {})
+    assert str(caught.value) == "a.ipynb failed in cell [3]\nwith why"
+    assert not list((runs_folder() / "scratch").iterdir())
 
 
 def test_parameters_come_before_what_is_derived_from_them(tmp_path, capsys):
