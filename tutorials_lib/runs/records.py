@@ -44,19 +44,19 @@ COLUMNS = (
 )
 
 
-def identify_run(
+def name_record(
     chapter: str, variant: str, seed: int, parameters: Mapping[str, Any], sha256: str
 ) -> str:
-    """Hashes what decides a run's result, apart from the machine it runs on."""
+    """Names a record's file: readable, and different for different protocols.
+
+    A hash stands for what decides a run's result, apart from the machine it runs on;
+    the images have theirs, `sha256`.
+    """
     identity = json.dumps(
         [chapter, variant, seed, parameters, sha256], sort_keys=True, allow_nan=False
     )
-    return hashlib.sha256(identity.encode()).hexdigest()[:10]
-
-
-def name_record(variant: str, seed: int, identity: str) -> str:
-    """Names a record's file: readable, and different for different protocols."""
-    return f"{write_words(variant)}_seed-{seed}_{identity}.json"
+    digits = hashlib.sha256(identity.encode()).hexdigest()[:10]
+    return f"{write_words(variant)}_seed-{seed}_{digits}.json"
 
 
 def name_run(variant: str, seed: int) -> str:
@@ -71,11 +71,9 @@ def write_words(name: str) -> str:
 
 def find_path(record: Record) -> str:
     """Finds where a record belongs, within the folder of records."""
-    variant, seed = record["variant"], record["seed"]
-    identity = identify_run(
-        record["chapter"], variant, seed, record["parameters"], record["data"]["sha256"]
-    )
-    return f"{record['chapter']}/{name_record(variant, seed, identity)}"
+    planned = [record[x] for x in ("chapter", "variant", "seed", "parameters")]
+    planned.append(record["data"]["sha256"])
+    return f"{record['chapter']}/{name_record(*planned)}"
 
 
 def write_record(record: Record, path: str | pathlib.Path) -> None:
