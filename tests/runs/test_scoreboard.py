@@ -211,11 +211,11 @@ class TestClaims:
         assert len(set(names)) == len(names)
 
     def test_in_a_chapter(self, capsys):
-        show_claims(make_steps(0.9, 1.0, 1.1), "augmentation", "depth")
+        show_claims(make_steps(0.9, 1.0, 1.1))
         (line,) = capsys.readouterr().out.splitlines()[2:]
         cells = "+3.03 points | +1.00 ± 0.25 points | 3 seeds, laptop | smaller"
         assert cells in line
-        show_claims([], "augmentation")
+        show_claims([])
         assert capsys.readouterr().out == f"{NO_RUNS}\n"
 
 

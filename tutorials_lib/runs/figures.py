@@ -36,20 +36,18 @@ CYCLE = tuple(COLOURS.values())
 Lines = Mapping[str, tuple[str, str]]
 
 
-def show_spread(
-    records: Records, metric: str, rows: Rows | None = None, article: bool = True
-) -> None:
+def show_spread(records: Records, metric: str, rows: Rows | None = None) -> None:
     """Draws each variant's seeds, their mean and its interval.
+
+    The article's numbers are drawn where the records are by its own protocol.
 
     Args:
         records: Records of one chapter and profile.
         metric: Name of the metric, for instance `"test_accuracy"`.
         rows: Variants from top to bottom, see `reports.compare`.
-        article: Whether the article's numbers are drawn where there are any and the
-            records are by its own protocol.
     """
     frame = tabulate(records)
-    beside = article and stand_beside(frame)
+    beside = stand_beside(frame)
     shown, theirs = {}, {}
     scale = describe_metric(metric)[0]
     for title, variant, name in list_rows(rows, metric, frame):

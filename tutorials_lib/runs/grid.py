@@ -278,10 +278,7 @@ class Grid:
         result = train(run, run.resolve(), fit)
         wall = fit.seconds + time.perf_counter() - start
         if result["images"] and not watch.seconds:
-            raise ValueError(
-                "train must train by fit(model, ...), or hand its callbacks to "
-                "model.fit; no epoch was seen."
-            )
+            raise ValueError("train must train by fit(model, ...); no epoch was seen.")
         history = {
             name: [float(value) for value in values]
             for name, values in result["history"].items()

@@ -112,17 +112,16 @@ def show_differences(
     records: Records,
     metric: str,
     baseline: str,
-    variants: Iterable[str | tuple[str, str]] | None = None,
+    variants: Iterable[str | tuple[str, str]],
 ) -> None:
     """Shows each variant against a baseline, paired by seed.
 
     Variants are names in the order of the rows; (variant, another baseline) compares
-    with that one. None takes all others.
+    with that one.
     """
     frame = tabulate(records)
-    others = [name for name in list_variants(frame) if name != baseline]
     lines = []
-    for variant in others if variants is None else variants:
+    for variant in variants:
         pair = (variant, baseline) if isinstance(variant, str) else variant
         gain = paired(frame, metric, *pair)
         if gain is None:

@@ -18,8 +18,8 @@ from tutorials_lib.runs.environment import (
     show_environment,
 )
 from tutorials_lib.runs.grid import Grid, NotDoneError, Parameters, Run
-from tutorials_lib.runs.profiles import BY_DEVICE, PUBLISHED, SHARED, TABLE
-from tutorials_lib.runs.records import name_run, published_records, read_arrays
+from tutorials_lib.runs.profiles import BY_DEVICE, SHARED, TABLE
+from tutorials_lib.runs.records import name_run, read_arrays
 from tutorials_lib.runs.schema import Record
 from tutorials_lib.runs.settings import Options, list_defaults, read_parameters
 from tutorials_lib.support.checks import check_choice
@@ -172,9 +172,7 @@ class Study:
 
         def call(run, parameters, fit):
             arguments = _choose_arguments(train, parameters, self.settings.values, run)
-            takes_fit = "fit" in inspect.signature(train).parameters
-            how = {"fit": fit} if takes_fit else {"callbacks": fit.callbacks}
-            result = train(seed=run.seed, **how, **arguments)
+            result = train(seed=run.seed, fit=fit, **arguments)
             if isinstance(result, tuple):
                 model, history = result
                 splits: Any = self.splits if score is None else score
@@ -211,18 +209,6 @@ class Study:
         """Dict of the name of each run planned so far to whether it is done."""
         return dict(self._grid.planned) if self._grid else {}
 
-    def published(self, profile: str | None = None) -> list[Record]:
-        """Reads the chapter's published records.
-
-        Args:
-            profile: `"laptop"` or `"full"`; default: that of this study where it has
-                records, else the one that has more.
-        """
-        chapter, own = self.settings.chapter, self.settings.profile
-        if profile is None and own in PUBLISHED:
-            profile = own if published_records(chapter, own) else None
-        return published_records(chapter, profile)
-
     def describe(self) -> str:
         """Says in three lines what is run on what; without a GPU, what fits."""
         precision = self.settings.values.get("precision", "float32")
@@ -252,12 +238,10 @@ def _choose_arguments(train, parameters, settings, run):
     signature = inspect.signature(train).parameters
     if any(each.kind is each.VAR_KEYWORD for each in signature.values()):
         return parameters
-    if "fit" not in signature and "callbacks" not in signature:
-        raise ValueError("train must have an argument fit, and train by it.")
     chosen = {name: x for name, x in parameters.items() if name in signature}
     unknown = parameters.keys() - chosen.keys() - settings.keys()
     required = {name for name, x in signature.items() if x.default is x.empty}
-    missing = required - chosen.keys() - {"seed", "fit", "callbacks"}
+    missing = required - chosen.keys() - {"seed", "fit"}
     for names, said in ((unknown, "has no argument"), (missing, "needs the argument")):
         if names:
             raise ValueError(f"{run.name}: train {said} {', '.join(sorted(names))}.")

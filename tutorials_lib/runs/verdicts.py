@@ -290,19 +290,14 @@ def _measure_ensemble(frame, claim):
     return Estimate(mean_interval([gain]), 100, 2, "points", True, None, "ensemble")
 
 
-def show_claims(records: Records, *names: str) -> None:
-    """Shows claims of a chapter's article: its effect, ours, and the verdict.
-
-    Names of claims, see `articles.CLAIMS`, choose among them.
-    """
+def show_claims(records: Records) -> None:
+    """Shows the claims of a chapter's article: its effect, ours, and the verdict."""
     frame = tabulate(records)
-    chapters = set(frame["chapter"])
-    claims = [claim for claim in CLAIMS if claim.chapter in chapters]
-    known = {claim.name: claim for claim in claims}
-    chosen = [known[name] for name in names] if names and known else claims
+    groups = {chapter: frame for chapter in frame["chapter"].unique()}
+    claims = [claim for claim in CLAIMS if claim.chapter in groups]
     rows = [
         [each.claim.text, each.article, each.effect, each.protocol, each.verdict]
-        for each in judge_claims({chapter: frame for chapter in chapters}, chosen)
+        for each in judge_claims(groups, claims)
         if each.ours
     ]
     show_table(["claim", "article", "ours ± 95%", "from", "verdict"], rows)
