@@ -44,7 +44,7 @@ def change(path, value):
 @pytest.mark.parametrize(
     ("path", "value", "said"),
     [
-        (["data", "sha256"], None, "data: missing sha256"),
+        (["data", "sha256"], None, "missing data.sha256"),
         (["colour"], "red", "unknown colour"),
         (["seed"], "0", "seed has the wrong type"),
         (["seed"], True, "seed has the wrong type"),
