@@ -2,6 +2,7 @@
 
 import datetime
 import importlib.metadata
+import importlib.util
 import json
 import os
 import pathlib
@@ -202,13 +203,15 @@ def examine() -> tuple[list[str], list[str]]:
 
 def _examine_backend(missing):
     try:
+        if not any(map(importlib.util.find_spec, ("tensorflow", "jax"))):
+            raise ImportError("neither is installed")
         import keras
 
         backend = keras.backend.backend()
         return f"{backend} on {describe_device()}, {count_cores()} cores"
     except Exception as error:
         missing.append(
-            f"a working backend, as TensorFlow or JAX, which KERAS_BACKEND chooses "
+            f"a working backend, TensorFlow or JAX, as KERAS_BACKEND chooses "
             f"({type(error).__name__}: {error})"
         )
         return "none"
