@@ -195,7 +195,7 @@ class Claim:
 
     Attributes:
         chapter: Name of the chapter.
-        name: A short name, by which a chapter asks for it.
+        name: A short name.
         text: The claim in a sentence.
         metric: Name of the metric.
         variant: Name of our variant.
@@ -327,11 +327,7 @@ def read_published(chapter: str, metric: str) -> dict[str, float]:
 
 
 def find_published(chapter: str, variant: str, metric: str) -> float | None:
-    """Returns the article's number beside which a variant of ours stands, or None.
-
-    Variants of another protocol than the article's, such as a shorter schedule, have
-    none.
-    """
+    """Returns the article's number beside which a variant of ours stands, or None."""
     article = ARTICLES[chapter]
     if metric not in article["metrics"]:
         return None

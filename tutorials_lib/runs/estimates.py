@@ -220,13 +220,9 @@ def bootstrap_gain(
     """Estimates by how much one classifier beats others on the same test images.
 
     For what there is one of, such as an ensemble: the interval says how far the gain
-    may move with other test images, nothing of how far it moves with other seeds.
-
-    Args:
-        right: For each test image 1 where the classifier is right, else 0.
-        baseline_right: The same of what it is compared with; of several classifiers,
-            an array (classifiers, images), whose mean counts.
-        seed: Seed of the resampling.
+    may move with other test images, nothing of how far it moves with other seeds. For
+    each image there is a 1 where the classifier is right, else 0; of several to compare
+    with, an array (classifiers, images), the mean counts.
     """
     base = np.atleast_2d(np.asarray(baseline_right, dtype="float64")).mean(axis=0)
     differences = np.asarray(right, dtype="float64") - base
@@ -277,10 +273,8 @@ def show_text(text: str) -> None:
 def say(*templates: str, **values: object) -> None:
     """Shows sentences with numbers in them; one whose number is missing is left out.
 
-    Args:
-        *templates: Texts with names in braces; a format picks a part of an `Estimate`,
-            as in `"Augmentation gains {gain:size} points."`
-        **values: Estimates, numbers or texts by name; None where there are no runs.
+    A format picks a part of an `Estimate`: `"Augmentation gains {gain:size} points."`
+    A value of None stands for runs that are not made.
     """
     known = {name: value for name, value in values.items() if value is not None}
     said = []

@@ -151,10 +151,9 @@ def show_growth(
             accuracy with the first one, two, ... of them.
         xlabel: What is counted.
         ylabel: Label of the vertical axis.
-        levels: Dict of label to (variant, metric) of a level line, dashed; or to
+        levels: Dict of label to (variant, metric) of a dashed level line; or to
             (variant, metric, style).
-        steps: Dict of label to how many are added from one value to the next, where
-            that is not 1.
+        steps: Dict of label to how many are added from one value to the next, if not 1.
         **options: Passed on to `plots.show_curves`.
     """
     frame = tabulate(records)

@@ -133,9 +133,8 @@ class Study:
             train: Called as `train(seed=..., fit=..., ...)` with the variant's
                 parameters, and with those shared settings that it has an argument for.
                 It trains by `fit(model, ...)` in place of `model.fit(...)`, see
-                `checkpoints.ResumableFit`, and returns `(model, history)`, or a dict of
-                `metrics`, `history`, and as wanted `images` (how many went through
-                training) and `arrays`, see `grid.Grid.run`.
+                `checkpoints.ResumableFit`, and returns `(model, history)`, or what
+                `grid.Grid.run` takes.
             variants: Dict of name to parameters; to a function of the seed where they
                 depend on other runs, see `find`.
             seeds: Seeds of all variants, or a dict of variant to seeds; default: the
@@ -148,9 +147,6 @@ class Study:
         Returns:
             Records of these runs, by seed and then in the order of the variants; a run
             that is not done is left out.
-
-        Raises:
-            ValueError: `train` has no argument for a parameter, or lacks one.
         """
         shared = SHARED[self.settings.chapter] if settings is None else tuple(settings)
         for name in shared:
