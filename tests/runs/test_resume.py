@@ -101,6 +101,36 @@ def test_a_grid_killed_again_and_again(run_python, tmp_path):
         assert not list(folder.rglob(".partial-*"))
 
 
+def test_two_processes_share_a_grid(tmp_path):
+    """Each run is made once; both end with all records."""
+    environment = {
+        **os.environ,
+        **QUICK_IMPORT,
+        "TUTORIALS_RECORDS": str(tmp_path / "records"),
+    }
+    first, second = (
+        subprocess.Popen(
+            [sys.executable, str(PROGRAMS / "share_grid.py")],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    )
+    started = [first.stdout.readline(), second.stdout.readline()]
+    # Each is in the middle of a run, and they are not in the same one.
+    assert set(started) == {"started 0\n", "started 1\n"}
+    for process in (first, second):
+        process.stdin.write("\n" * 4)
+        process.stdin.flush()
+    said = [process.communicate()[0] for process in (first, second)]
+    assert sum(out.count("started") for out in [*started, *said]) == 4
+    expected = [f"score {n} {np.random.default_rng(n).uniform()}" for n in range(4)]
+    for out in said:
+        assert [line for line in out.splitlines() if "score" in line] == expected
+
+
 IDENTITY = {"chapter": "cifar10_95", "variant": "decay", "seed": 1, "data": "a"}
 
 
@@ -118,11 +148,11 @@ def test_a_checkpoint_of_another_configuration(tmp_path):
         ResumableFit(path, IDENTITY)
 
 
-@pytest.mark.parametrize("kept", [0, 100])
-def test_a_damaged_checkpoint(tmp_path, kept):
+@pytest.mark.parametrize("damage", [b"", b"no archive", 100])
+def test_a_damaged_checkpoint(tmp_path, damage):
     path = tmp_path / "run.npz"
     write_checkpoint(path)
-    half = path.read_bytes()[:kept]
+    half = path.read_bytes()[:damage] if isinstance(damage, int) else damage
     path.write_bytes(half)
     with pytest.raises(RecordError, match=r"run\.npz is damaged .* Delete it to train"):
         ResumableFit(path, IDENTITY)

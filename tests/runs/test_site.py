@@ -138,6 +138,8 @@ def test_what_a_build_refuses(tmp_path):
     (tmp_path / "thesis.tex").write_text("years of work")
     with pytest.raises(ValueError, match="output must be a new or empty folder"):
         build_site(output=tmp_path)
+    with pytest.raises(ValueError, match="output must be a folder"):
+        build_site(output=tmp_path / "thesis.tex")
     assert (tmp_path / "thesis.tex").read_text() == "years of work"
     with pytest.raises(ChapterError, match="has not been run at profile smoke"):
         build_site("smoke")
