@@ -148,11 +148,11 @@ def test_a_checkpoint_of_another_configuration(tmp_path):
         ResumableFit(path, IDENTITY)
 
 
-@pytest.mark.parametrize("damage", [b"", b"no archive", 100])
-def test_a_damaged_checkpoint(tmp_path, damage):
+@pytest.mark.parametrize("kept", [0, 100])
+def test_a_damaged_checkpoint(tmp_path, kept):
     path = tmp_path / "run.npz"
     write_checkpoint(path)
-    half = path.read_bytes()[:damage] if isinstance(damage, int) else damage
+    half = path.read_bytes()[:kept]
     path.write_bytes(half)
     with pytest.raises(RecordError, match=r"run\.npz is damaged .* Delete it to train"):
         ResumableFit(path, IDENTITY)
