@@ -118,7 +118,7 @@ def _check_number(value, name):
 
 def _check_fields(record, expected, origin):
     sections = {name.partition(".")[0] for name in expected if "." in name}
-    found = {}
+    found: dict[str, Any] = {}
     for name, value in record.items():
         if name in sections and isinstance(value, dict):
             found |= {f"{name}.{key}": each for key, each in value.items()}
