@@ -96,7 +96,7 @@ def find_parameters(path: str | pathlib.Path) -> dict[str, Any]:
         raise ChapterError(f"{path} must have one cell tagged parameters.")
     try:
         return read_literals(cells[0])
-    except (SyntaxError, TypeError, ValueError) as error:
+    except (SyntaxError, ValueError) as error:
         raise ChapterError(f"{path}: the parameters cell: {error}.") from error
 
 
@@ -106,9 +106,10 @@ def read_literals(source: str) -> dict[str, Any]:
     for node in ast.parse(source).body:
         match node:
             case ast.Assign(targets=[ast.Name(id=name)], value=value):
-                values[name] = ast.literal_eval(value)
-            case _:
-                raise ValueError(f"line {node.lineno} must be `name = literal`")
+                with contextlib.suppress(TypeError, ValueError):
+                    values[name] = ast.literal_eval(value)
+                    continue
+        raise ValueError(f"line {node.lineno} must be `name = literal`")
     return values
 
 

@@ -273,7 +273,7 @@ def _find_cells(history):
     for source in history or ():
         try:
             names = read_literals(source)
-        except (SyntaxError, TypeError, ValueError):
+        except (SyntaxError, ValueError):
             continue
         if source.startswith("# Param"):
             cells.append(names)
