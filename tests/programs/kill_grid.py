@@ -1,9 +1,9 @@
-"""Kills a grid at drawn lines or moments until it comes through, again and again.
+"""Kills a grid at drawn lines until it comes through, again and again.
 
-Arguments: a folder, "lines" or "moments", how many kills. Each attempt is a process
-forked from this one, so that Keras is imported once. The last line printed is JSON:
-where attempts were killed, how many grids ended, after how many kills half a file was
-left, and which finished records were lost or changed.
+Arguments: a folder, how many kills. Each attempt is a process forked from this one, so
+that Keras is imported once. The last line printed is JSON: where attempts were killed,
+how many grids ended, after how many kills half a file was left, and which finished
+records were lost or changed.
 """
 
 import collections
@@ -13,17 +13,14 @@ import pathlib
 import random
 import signal
 import sys
-import time
 import traceback
 
 from stand_in import make_runs
 
 from tutorials_lib.runs import grid, records, storage
 
-home, how, kills = pathlib.Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+home, kills = pathlib.Path(sys.argv[1]), int(sys.argv[2])
 draw = random.Random(7)
-# Arrays so large that a kill at a moment may come while they are written.
-SIZE = {"lines": 40, "moments": 100_000}[how]
 FILES = [module.__file__ for module in (grid, records, storage)]
 WRITING = ("write_bytes",)
 # Asking Git takes longer than all the rest.
@@ -33,10 +30,10 @@ grid.describe_commit = lambda: {"commit": None, "clean": None}
 def run(folder):
     """Runs the grid, records and all else in a folder."""
     os.environ["TUTORIALS_RECORDS"] = str(folder)
-    make_runs(range(4), size=SIZE)
+    make_runs(range(4))
 
 
-def fork(folder, trace=None):
+def fork(folder, trace):
     """Runs the grid in a process of its own; returns its number."""
     pid = os.fork()
     if pid:
@@ -83,40 +80,25 @@ def kill_at(place, number):
     return follow(see)
 
 
-def attempt(folder):
-    """Starts an attempt that will be killed; returns its number and where."""
-    if how == "lines":
-        groups = [[p for p in places if (p[0] in WRITING) == odd] for odd in (0, 1)]
-        place = draw.choice(sorted(groups[len(killed) % 2]))
-        # Of one run, for an attempt that goes on has fewer before it.
-        number = draw.randint(1, 1 + places[place] // 4)
-        return fork(folder, kill_at(place, number)), place[0]
-    pid = fork(folder)
-    time.sleep(draw.uniform(0, usual))
-    os.kill(pid, signal.SIGKILL)
-    return pid, "anywhere"
-
-
 def list_files(folder):
     """Dict of path to content."""
     return {str(p): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
 places = collections.Counter()
-start = time.perf_counter()
-if how == "lines":
-    sys.settrace(follow(lambda place: places.update([place])))
-    run(home / "whole")
-    sys.settrace(None)
-else:
-    os.waitpid(fork(home / "whole"), 0)
-usual = time.perf_counter() - start
+sys.settrace(follow(lambda place: places.update([place])))
+run(home / "whole")
+sys.settrace(None)
 
 killed, grids, partials, lost = [], 0, 0, []
 while len(killed) < kills:
     folder, grids, done, before = home / f"broken-{grids}", grids + 1, False, {}
     while not done:
-        pid, place = attempt(folder)
+        groups = [[p for p in places if (p[0] in WRITING) == odd] for odd in (0, 1)]
+        place = draw.choice(sorted(groups[len(killed) % 2]))
+        # Of one run, for an attempt that goes on has fewer before it.
+        number = draw.randint(1, 1 + places[place] // 4)
+        pid = fork(folder, kill_at(place, number))
         status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         assert status in (0, -signal.SIGKILL), status
         done = status == 0
@@ -125,5 +107,5 @@ while len(killed) < kills:
         lost += [path for path in finished if after.get(path) != before[path]]
         partials += any(".partial-" in path for path in after)
         before = after
-        killed += [] if done else [place]
+        killed += [] if done else [place[0]]
 print("\n" + json.dumps([killed, grids, partials, lost]))

@@ -4,7 +4,6 @@ import os
 import pathlib
 
 import pytest
-from stand_ins import RECORD
 
 from tutorials_lib.runs.profiles import CHAPTERS
 
@@ -18,9 +17,7 @@ BOOK = pathlib.Path(__file__).resolve().parents[2] / "book"
         (["run", "mixup"], "chapter must be one of 'mixup_mnist'"),
         (["run", "mixup_mnist", "--profile", "fast"], "'laptop', 'full'; got"),
         (["run", "mixup_mnist", "-p", "epoch", "1"], "got 'epoch'"),
-        (["run", "mixup_mnist", "-p", "epochs", "0"], "at least 1; got 0"),
         (["run", "mixup_mnist", "-p", "alphas", "[0.1, -1]"], "above 0; got -1"),
-        (["run", "mixup_mnist", "-p", "pairing", "all"], "'batch'; got 'all'"),
         (["run", "mixup_mnist", "--in-place", "-p", "epochs", "1"], "no parameters"),
         (["run", "mixup_mnist", "--in-place", "--records", "x"], "no parameters"),
         (["run", "mixup_mnist", "--profile", ""], "got ''"),
@@ -30,6 +27,10 @@ BOOK = pathlib.Path(__file__).resolve().parents[2] / "book"
         (["run", "mixup_mnist", "--output", str(BOOK)], "ends in .ipynb"),
         (["run", "mixup_mnist", "--output", f"{BOOK}/x.ipynb"], "outside the book"),
         (["run", "--all", "--output", "x.ipynb"], "go with one chapter"),
+        (["run", "--all", "--only", "a, seed 0"], "go with one chapter"),
+        (["run", "mixup_mnist", "--script", "--output", "x.ipynb"], "no notebook"),
+        (["run", "mixup_mnist", "--only", "a", "--cell-timeout", "5"], "no notebook"),
+        (["run", "mixup_mnist", "--minutes", "-1"], "max_minutes must be"),
         (["check", "mixup"], "got 'mixup'"),
         (["build", "--profile", "fast"], "got 'fast'"),
         (["build", "--output", str(BOOK)], "output must be a new or empty folder"),
@@ -48,14 +49,6 @@ def test_the_command_refuses_before_it_starts(arguments, said, capsys, monkeypat
     monkeypatch.setattr(notebooks.subprocess, "run", start)
     assert main(arguments) == 2
     assert said in capsys.readouterr().err
-
-
-def test_the_command_says_what_failed(tutorials, tmp_path):
-    (tmp_path / "file").write_text("")
-    done = tutorials("run", "mixup_mnist", "--output", tmp_path / "file" / "out.ipynb")
-    assert done.returncode == 1
-    assert "cannot be written to" in done.stderr
-    assert "Traceback" not in done.stderr
 
 
 def test_relative_paths_lead_where_the_caller_stands(tmp_path, monkeypatch):
@@ -108,34 +101,6 @@ def test_runs_by_name(capsys):
     assert shown.out == "mixup_mnist, profile smoke\n"
     assert "plans no run 'alpha 0.2, seed 0'" in shown.err
     assert "'alpha 0.1, seed 0'" in shown.err
-    assert main(["run", "--all", "--only", "none, seed 0"]) == 2
-
-
-def test_migrate(tmp_path, monkeypatch, capsys):
-    import json
-
-    from tutorials_lib.runs.cli import main
-    from tutorials_lib.runs.records import read_records
-    from tutorials_lib.runs.schema import SCHEMA
-
-    old = {**RECORD, "schema": 1, "profile": "full", "seed": 9}
-    del old["settings"], old["timing"]
-    old["timing"] = {"wall_seconds": 1.0, "images_per_second": 2.0}
-    (tmp_path / "mixup_mnist").mkdir()
-    path = tmp_path / "mixup_mnist" / "one.json"
-    path.write_text(json.dumps(old))
-    monkeypatch.setenv("TUTORIALS_RECORDS", str(tmp_path))
-    (read,) = read_records(path.parent)
-    assert main(["migrate"]) == 0
-    assert capsys.readouterr().out == f"{path}\n"
-    (record,) = read_records(path.parent)
-    assert json.loads(path.read_text())["schema"] == SCHEMA
-    assert record == read
-    assert record["settings"]["epochs"] == 30
-    assert 9 in record["settings"]["seeds"]
-    assert record["timing"] == {**old["timing"], "sessions": 1}
-    assert main(["migrate"]) == 0
-    assert capsys.readouterr().out == ""
 
 
 def test_list_and_help(capsys):
@@ -153,11 +118,13 @@ def test_list_and_help(capsys):
         assert "exit status" in capsys.readouterr().out
 
 
-def test_doctor(tutorials, tmp_path):
-    well = tutorials("doctor")
-    assert well.returncode == 0, well.stdout
-    for said in ("keras", "backend", "device", "data", "checkout"):
-        assert said in well.stdout
-    ill = tutorials("doctor", TUTORIALS_DATA=str(tmp_path / "no"))
-    assert ill.returncode == 1
-    assert "MISSING: MNIST could not be loaded" in ill.stdout
+def test_doctor(tmp_path, monkeypatch, capsys):
+    from tutorials_lib.runs.cli import main
+
+    assert main(["doctor"]) == 0
+    shown = capsys.readouterr().out
+    for said in ("keras", "backend", "cores", "data", "checkout"):
+        assert said in shown
+    monkeypatch.setenv("TUTORIALS_DATA", str(tmp_path / "no"))
+    assert main(["doctor"]) == 1
+    assert "MISSING: MNIST could not be loaded" in capsys.readouterr().out

@@ -1,6 +1,7 @@
 """Making planned runs: records, where they go, what is read again, what is refused."""
 
 import errno
+import json
 import os
 
 import filelock
@@ -60,7 +61,6 @@ def test_done_runs_are_not_run_again(make):
 @pytest.mark.parametrize(
     ("profile", "given", "origin"),
     [
-        ("full", {}, "sample"),
         ("full", {"epochs": 1}, "sample"),
         ("quick", {}, "folder"),
     ],
@@ -108,15 +108,6 @@ def test_damaged_arrays_are_missed_in_words(make, tmp_path):
         read_arrays(record)
 
 
-def test_arrays_of_objects_leave_no_record(stand_in, tmp_path):
-    def train(seed, fit):
-        return {**stand_in["train"](seed, fit), "arrays": {"rows": ["a"]}}
-
-    with pytest.raises(RecordError, match="array rows must hold numbers"):
-        stand_in["make_runs"]([3], train)
-    assert not [path for path in (tmp_path / "records").rglob("*") if path.is_file()]
-
-
 def test_a_claim_is_held_by_a_living_process_alone(make, tmp_path):
     """What a killed process leaves is a file like any other, whatever is in it."""
     make(seeds=(0,))
@@ -139,22 +130,11 @@ def test_a_file_system_without_locks(make, tmp_path, monkeypatch):
     assert not list(tmp_path.rglob("*.claim"))
 
 
-def test_a_grid_with_one_run_twice(make):
-    with pytest.raises(ValueError, match="once; got none, seed 0 twice"):
-        make(seeds=(0, 0))
-
-
-@pytest.mark.parametrize(
-    ("field", "value"), [("seed", 77), ("chapter", "other"), ("variant", "alpha 2")]
-)
+@pytest.mark.parametrize(("field", "value"), [("seed", 77), ("variant", "alpha 2")])
 def test_a_record_under_another_name_is_refused(make, tmp_path, field, value):
-    make(seeds=(0,))
-    (path,) = (tmp_path / "records" / "mixup_mnist").glob("*.json")
-    text = path.read_text()
     ((record,), _) = make(seeds=(0,))
-    old = f'"{field}": {record[field]!r}'.replace("'", '"')
-    assert old in text
-    path.write_text(text.replace(old, f'"{field}": {value!r}'.replace("'", '"')))
+    (path,) = (tmp_path / "records" / "mixup_mnist").glob("*.json")
+    path.write_text(json.dumps({**record, field: value}))
     with pytest.raises(RecordError, match=rf"holds another run .* {field} '?{value}"):
         make(seeds=(0,))
 

@@ -91,7 +91,7 @@ def test_differences_say_what_holds_zero(rows, capsys):
         ["up minus same", "+1.20 ± 2.62 (3)", "yes"],
     ]
     many = {f"v{k}": (0.9, 0.91) for k in range(7)}
-    reports.show_differences(make_records(many), ACCURACY, "v0")
+    reports.show_differences(make_records(many), ACCURACY, "v0", list(many)[1:])
     assert "0.3 of them on average" in capsys.readouterr().out
 
 
@@ -164,7 +164,7 @@ def test_provenance_names_every_difference(rows):
 
 REPORTS = [
     lambda x: reports.compare(x, ACCURACY),
-    lambda x: reports.show_differences(x, ACCURACY, "none"),
+    lambda x: reports.show_differences(x, ACCURACY, "none", ["a"]),
     lambda x: reports.show_gap(x, ACCURACY, "alpha 0.1", "none"),
     lambda x: reports.show_range(x, ACCURACY, ["none"]),
     lambda x: reports.show_costs(x, {"a": reports.Step("a", 1)}),

@@ -19,10 +19,11 @@ PROGRAMS = pathlib.Path(__file__).parents[1] / "programs"
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no system to fork on")
 
-# How each run is killed, again and again until it comes through. An epoch has four
-# batches, and the run of two parts up to nine epochs.
+# How each run is killed until it comes through. An epoch has four batches; the run of
+# two parts has three epochs and then up to six.
+FEW = {"two parts": [["batch", 14], ["half", 2]], "recipe": [["batch", 6]]}
 draw = random.Random(11)
-KILLS = {
+MANY = {
     "two parts": [
         ["batch", draw.randint(2, 7)],
         ["half", 2],
@@ -36,12 +37,16 @@ KILLS = {
 
 
 @pytest.fixture(scope="module", params=["tensorflow", "jax"])
-def trainer(request):
+def trainer(request, tmp_path_factory):
     """Asks a program that trains for runs; imports its backend once."""
     pytest.importorskip(request.param)
+    # What JAX has compiled for one process, it keeps for those that are forked later.
+    kept = {"JAX_COMPILATION_CACHE_DIR": str(tmp_path_factory.mktemp("compiled"))}
+    for what in ("MIN_COMPILE_TIME_SECS", "MIN_ENTRY_SIZE_BYTES"):
+        kept[f"JAX_PERSISTENT_CACHE_{what}"] = "0"
     process = subprocess.Popen(
         [sys.executable, str(PROGRAMS / "kill_training.py")],
-        env={**os.environ, "KERAS_BACKEND": request.param},
+        env={**os.environ, **kept, "KERAS_BACKEND": request.param},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -57,10 +62,11 @@ def trainer(request):
     process.communicate()
 
 
-@pytest.mark.parametrize("run", list(KILLS))
-def test_a_killed_training_ends_like_one_never_killed(trainer, tmp_path, run):
+@pytest.mark.parametrize("run", list(MANY))
+@pytest.mark.parametrize("kills", [FEW, pytest.param(MANY, marks=pytest.mark.slow)])
+def test_a_killed_training_ends_like_one_never_killed(trainer, tmp_path, run, kills):
     broken, whole = tmp_path / "broken", tmp_path / "whole"
-    for how, number in KILLS[run]:
+    for how, number in kills[run]:
         assert trainer(run, str(broken), how, number) == "-9", (how, number)
     assert trainer(run, str(broken), "none", 0) == "0"
     assert trainer(run, str(whole), "none", 0) == "0"
@@ -70,25 +76,23 @@ def test_a_killed_training_ends_like_one_never_killed(trainer, tmp_path, run):
     assert len(expected[run, 3]["arrays"]) > 5
     assert found == expected
     (record,) = read_records(broken / "records" / "cifar10_95")
-    assert record["timing"]["sessions"] >= 3
+    assert record["timing"]["sessions"] >= 1 + len(kills[run]) // 2
     assert len(record["history"]["seconds"]) == len(record["history"]["loss"]) + len(
         record["history"].get("loss, later", ())
     )
     assert not list(broken.glob("runs/checkpoints/*/*.npz"))
 
 
-@pytest.mark.parametrize(("how", "kills"), [("lines", 100), ("moments", 20)])
-def test_a_grid_killed_again_and_again(run_python, tmp_path, how, kills):
-    """At drawn lines of the code that runs and writes, and at drawn moments."""
+def test_a_grid_killed_again_and_again(run_python, tmp_path):
+    """At drawn lines of the code that runs and writes."""
     program = PROGRAMS / "kill_grid.py"
-    done = run_python(program, tmp_path, how, kills, **QUICK_IMPORT)
+    done = run_python(program, tmp_path, 100, **QUICK_IMPORT)
     assert done.returncode == 0, done.stderr[-3000:]
     killed, grids, partials, lost = json.loads(done.stdout.splitlines()[-1])
-    assert len(killed) >= kills
+    assert len(killed) >= 100
     assert lost == []
-    if how == "lines":
-        assert partials, "no kill left half a file: the test tries too little"
-        assert {"write_bytes", "run"} <= set(killed)
+    assert partials, "no kill left half a file: the test tries too little"
+    assert {"write_bytes", "run"} <= set(killed)
     whole = read_results(tmp_path / "whole", "mixup_mnist")
     assert len(whole) == 4
     for number in range(grids):
@@ -140,15 +144,15 @@ def test_a_checkpoint_of_another_configuration(tmp_path):
     write_checkpoint(path)
     assert ResumableFit(path, IDENTITY).sessions == 2
     write_checkpoint(path, data="b", seed=2)
-    with pytest.raises(RecordError, match=r"data .b. there, .a. here; seed 2 .*Delete"):
+    with pytest.raises(RecordError, match=r"data .b., not .a.; seed 2, not 1.*Delete"):
         ResumableFit(path, IDENTITY)
 
 
-@pytest.mark.parametrize("damage", [b"", b"no archive", 100])
-def test_a_damaged_checkpoint(tmp_path, damage):
+@pytest.mark.parametrize("kept", [0, 100])
+def test_a_damaged_checkpoint(tmp_path, kept):
     path = tmp_path / "run.npz"
     write_checkpoint(path)
-    half = path.read_bytes()[:damage] if isinstance(damage, int) else damage
+    half = path.read_bytes()[:kept]
     path.write_bytes(half)
     with pytest.raises(RecordError, match=r"run\.npz is damaged .* Delete it to train"):
         ResumableFit(path, IDENTITY)

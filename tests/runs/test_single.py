@@ -11,55 +11,27 @@ from stand_ins import make_notebook, read_results
 
 from tutorials_lib.runs import single
 from tutorials_lib.runs.chapters import ChapterError, run_cells
-from tutorials_lib.runs.cli import main
 from tutorials_lib.runs.storage import runs_folder
 
 PROGRAMS = pathlib.Path(__file__).parents[1] / "programs"
 
 
-def answer(returncode, stderr, files=()):
-    """Stands in for `subprocess.run`: what a command leaves, and how it ends."""
-
-    def run(command, **_):
-        run.command = command
-        folder = pathlib.Path(command[command.index("--into") + 1])
-        run.found = sorted(path.name for path in folder.iterdir())
-        for name in files:
-            (folder / name).write_bytes(b"made")
-        return subprocess.CompletedProcess(command, returncode, "", stderr)
-
-    return run
-
-
-def test_the_command_of_one_run(monkeypatch):
-    run = answer(0, "", ["new.json", "new.npz", "new.claim"])
-    monkeypatch.setattr(single.subprocess, "run", run)
-    settings = {"epochs": 1, "seeds": [0, 1, 2], "train_images": None}
-    beside = {"old.json": b"{}"}
-    made = single.run_one("mixup_mnist", "full", settings, "none, seed 0", beside)
-    # The new files alone; and of the settings what is not the profile's own.
-    assert made == {"new.json": b"made", "new.npz": b"made"}
-    assert run.found == ["old.json"]
-    assert run.command[-3:] == ["--parameter", "epochs", "1"]
-    assert run.command.count("--parameter") == 1
-    assert not list((runs_folder() / "scratch").iterdir())
-
-
 def test_a_run_that_failed_says_why(monkeypatch):
-    said = "I0000 some log\ntutorials run: a.ipynb failed in cell [3]\nwith ValueError"
-    monkeypatch.setattr(single.subprocess, "run", answer(1, said))
-    with pytest.raises(ChapterError) as caught:
-        single.run_one("mixup_mnist", "full", {}, "none, seed 0", {})
-    assert str(caught.value) == "a.ipynb failed in cell [3]\nwith ValueError"
-
-
-def test_what_a_killed_process_left_is_removed(monkeypatch):
+    """And what a killed process left of its files is removed."""
     left = runs_folder() / "scratch" / "0123"
     left.mkdir(parents=True)
     (left / "old.json").write_text("")
-    monkeypatch.setattr(single.subprocess, "run", answer(0, ""))
-    single.run_one("mixup_mnist", "smoke", {}, "none, seed 0", {})
-    assert not left.exists()
+
+    def fail(command, **_):
+        assert not left.exists()
+        said = "I0000 some log\ntutorials run: a.ipynb failed in cell [3]\nwith why"
+        return subprocess.CompletedProcess(command, 1, "", said)
+
+    monkeypatch.setattr(single.subprocess, "run", fail)
+    with pytest.raises(ChapterError) as caught:
+        single.run_one("mixup_mnist", "full", {}, "none, seed 0", {})
+    assert str(caught.value) == "a.ipynb failed in cell [3]\nwith why"
+    assert not list((runs_folder() / "scratch").iterdir())
 
 
 def test_parameters_come_before_what_is_derived_from_them(tmp_path, capsys):
@@ -108,15 +80,23 @@ def kill_a_busy_worker(address):
         os.kill(pids[busy[0]], signal.SIGKILL)
 
 
-def test_a_grid_on_two_workers_of_which_one_is_killed(tmp_path, tutorials, scheduler):
-    chapter, profile = "mixup_fashion_mnist", "smoke"
-    size = ["-p", "epochs", "1", "-p", "alphas", "[0.2]", "-p", "images_per_mix", "2"]
+# A chapter up to its last grid, at smoke and smaller.
+UNTIL_PLANNED = """
+import sys
+from tutorials_lib.runs.chapters import PLANS, book_folder, run_cells
+
+given = {"profile": "smoke", "epochs": 1, "alphas": [0.2], "images_per_mix": 2}
+given["scheduler"] = sys.argv[1] or None
+run_cells(book_folder() / "mixup_fashion_mnist.ipynb", given, PLANS)
+"""
+
+
+def test_a_grid_on_two_workers_of_which_one_is_killed(tmp_path, run_python, scheduler):
     one, two = tmp_path / "one", tmp_path / "two"
-    whole = tutorials("run", chapter, "--script", *size, TUTORIALS_RUNS=str(one))
+    whole = run_python("-c", UNTIL_PLANNED, "", TUTORIALS_RUNS=str(one))
     assert whole.returncode == 0, whole.stderr[-2000:]
-    command = [sys.executable, "-m", "tutorials_lib.runs.cli", "run", chapter, *size]
     process = subprocess.Popen(
-        [*command, "--script", "--scheduler", scheduler],
+        [sys.executable, "-c", UNTIL_PLANNED, scheduler],
         env={**os.environ, "TUTORIALS_RUNS": str(two)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -128,7 +108,8 @@ def test_a_grid_on_two_workers_of_which_one_is_killed(tmp_path, tutorials, sched
     kill_a_busy_worker(scheduler)
     _, errors = process.communicate(timeout=1200)
     assert process.returncode == 0, errors[-3000:]
-    first, second = (read_results(home / profile, chapter) for home in (one, two))
+    homes = (home / "smoke" for home in (one, two))
+    first, second = (read_results(home, "mixup_fashion_mnist") for home in homes)
     assert first == second
     assert len(first) > 2
 
@@ -147,17 +128,3 @@ def test_no_scheduler_there(stand_in, monkeypatch, address):
     )
     with pytest.raises(ValueError, match="address of a Dask scheduler that answers"):
         grid.run([Run("none", 0, {})], stand_in["train"])
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (["--script", "--output", "x.ipynb"], "write no notebook"),
-        (["--only", "a, seed 0", "--cell-timeout", "5"], "write no notebook"),
-        (["--script", "--in-place"], "--in-place takes the notebook as it stands"),
-        (["--script", "--minutes", "-1"], "max_minutes must be"),
-    ],
-)
-def test_what_a_script_refuses(arguments, said, capsys):
-    assert main(["run", "mixup_mnist", *arguments]) == 2
-    assert said in capsys.readouterr().err

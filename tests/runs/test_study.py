@@ -6,7 +6,6 @@ import pytest
 
 from tutorials_lib.runs import study as module
 from tutorials_lib.runs.chapters import OnlyDone
-from tutorials_lib.runs.grid import NotDoneError
 from tutorials_lib.runs.records import read_records
 from tutorials_lib.runs.study import Study
 
@@ -52,8 +51,8 @@ class TestParameters:
         ("names", "said"),
         [
             ({"epoch": 3}, "got 'epoch'"),
-            ({"epochs": 0}, "epochs must be a whole number of at least 1; got 0"),
-            ({"profile": "fast"}, "profile must be one of .*; got 'fast'"),
+            # Papermill's, where Jupyter keeps the cells that were run.
+            ({"epoch": 1, "In": ["profile = 1", "# Parameters\nepoch = 1"]}, "'epoch'"),
             ({"retrain": "yes"}, "retrain must be True or False; got 'yes'"),
             ({"only": 3}, "only must be text; got 3"),
         ],
@@ -75,11 +74,6 @@ class TestParameters:
         left = {"epoch": 5, "eps": 3, "seed": 1, "In": history}
         study = Study("mixup_mnist", {"profile": "smoke", "epochs": 4, **left})
         assert study.epochs == 4
-
-    def test_in_jupyter_papermill_s_unknown_parameter_is_refused(self):
-        history = ["profile = 'smoke'", "# Parameters\nepoch = 1"]
-        with pytest.raises(ValueError, match="got 'epoch'"):
-            Study("mixup_mnist", {"profile": "smoke", "epoch": 1, "In": history})
 
 
 def test_load_scales_images_and_labels():
@@ -116,17 +110,10 @@ def test_precision_follows_the_device(monkeypatch, details, policy):
     assert Study("cifar10_95", {"profile": "laptop"}).precision == "float32"
 
 
-def test_a_chapter_for_a_gpu_says_what_fits_without_one():
+def test_without_a_gpu_a_chapter_says_what_fits():
     study = Study("cifar10_95", {"profile": "smoke"})
     study.load("cifar10")
     assert "no GPU: profile laptop fits, profile full does not" in study.describe()
-    assert study.settings.profile == "smoke"
-
-
-def test_data_must_be_loaded_first(train):
-    study = Study("mixup_mnist", {"profile": "smoke"})
-    with pytest.raises(ValueError, match=r"study\.load"):
-        study.run(train, MIXED)
 
 
 class TestRun:
@@ -174,10 +161,6 @@ class TestRun:
             full().run(train, {"none": {"alpha": None}, "alpha 1": parameters})
         assert train.calls == []
 
-    def test_training_that_cannot_be_watched(self, full):
-        with pytest.raises(ValueError, match="must have an argument fit"):
-            full().run(lambda seed, alpha: {}, {"a": {"alpha": 1}})
-
     def test_published_records_are_read(self, full, train, tmp_path, capsys):
         first = full(seeds=1).run(train, MIXED)
         assert read_records(tmp_path / "records" / "mixup_mnist")
@@ -185,7 +168,6 @@ class TestRun:
         assert study.run(train, MIXED) == first
         assert len(train.calls) == 2
         assert "2 of 2 runs are recorded already" in capsys.readouterr().out
-        assert sorted(r["variant"] for r in study.published()) == ["alpha 1", "none"]
 
     def test_retrain_leaves_what_is_published(self, full, train, tmp_path):
         full(seeds=1).run(train, MIXED)
@@ -198,16 +180,11 @@ class TestRun:
 
 
 class TestRunsThatBuildOnOthers:
-    def make(self, study):
-        def student(seed):
-            teacher = study.find("teacher", seed)
-            return {"alpha": teacher["arrays"]["sha256"]}
-
-        # The student is named first, and yet made after its teacher.
-        return {"student": student, "teacher": {"alpha": 1}}
-
-    def test_they_come_after_them(self, full, train, stand_in):
+    def test_they_come_after_them(self, full, train):
         study = full(seeds=2)
+
+        def student(seed):
+            return {"alpha": study.find("teacher", seed)["arrays"]["sha256"]}
 
         def train_student(seed, fit, alpha):
             if alpha != 1:
@@ -215,19 +192,18 @@ class TestRunsThatBuildOnOthers:
                 assert rows[0] == np.random.default_rng(seed).uniform()
             return train(seed, fit, alpha)
 
-        study.run(train_student, self.make(study))
+        # The student is named first, and yet made after its teacher.
+        study.run(train_student, {"student": student, "teacher": {"alpha": 1}})
         assert len(study.records) == 4
         sha256 = study.find("teacher", 1)["arrays"]["sha256"]
         assert study.find("student", 1)["parameters"]["alpha"] == sha256
 
     def test_what_is_missing_is_named(self, full, train, capsys):
         study = full(seeds=1)
-        variants = {"student": self.make(study)["student"]}
+        variants = {"student": lambda seed: study.find("teacher", seed)}
         assert study.run(train, variants) == []
         said = capsys.readouterr().out
         assert "not run: student, seed 0 (teacher, seed 0 is not done)" in said
-        with pytest.raises(NotDoneError):
-            study.find("teacher", 0)
 
 
 class TestOneRun:
@@ -236,12 +212,6 @@ class TestOneRun:
         with pytest.raises(OnlyDone, match="alpha 1, seed 1: test accuracy"):
             study.run(train, MIXED)
         assert train.calls == [(1, 1.0, "replacement")]
-
-    def test_of_another_call(self, full, train):
-        study = full(only="alpha 2, seed 1")
-        assert study.run(train, MIXED) == []
-        with pytest.raises(OnlyDone):
-            study.run(train, {"alpha 2": {"alpha": 2}})
 
     def test_the_names(self, full, train, tmp_path):
         full(seeds=[0]).run(train, MIXED)
@@ -257,8 +227,6 @@ class TestOneRun:
 
 
 def test_a_network_and_its_history_are_scored(monkeypatch):
-    import keras
-
     if keras.backend.backend() == "numpy":
         pytest.skip("Keras trains nothing on NumPy")
     study = Study("mixup_mnist", {"profile": "smoke", "epochs": 2})

@@ -37,11 +37,7 @@ class OnlyDone(Exception):  # noqa: N818
 
 
 def book_folder() -> pathlib.Path:
-    """Finds the folder of the chapters.
-
-    Raises:
-        ChapterError: the package is installed apart from its project.
-    """
+    """Finds the folder of the chapters; a `ChapterError` says that it is not here."""
     checkout = find_checkout()
     if checkout is None:
         raise ChapterError(
@@ -99,34 +95,33 @@ def find_parameters(path: str | pathlib.Path) -> dict[str, Any]:
     if len(cells) != 1:
         raise ChapterError(f"{path} must have one cell tagged parameters.")
     try:
-        statements: list[Any] = ast.parse(cells[0]).body
-    except SyntaxError as error:
-        raise ChapterError(f"{path}: the parameters cell is not Python.") from error
-    parameters = {}
-    for node in statements:
-        try:
-            (target,) = node.targets
-            parameters[target.id] = ast.literal_eval(node.value)
-        except (AttributeError, ValueError) as error:
-            raise ChapterError(
-                f"{path}: line {node.lineno} of the parameters cell must be "
-                f"`name = literal`."
-            ) from error
-    return parameters
+        return read_literals(cells[0])
+    except (SyntaxError, ValueError) as error:
+        raise ChapterError(f"{path}: the parameters cell: {error}.") from error
+
+
+def read_literals(source: str) -> dict[str, Any]:
+    """Reads a cell of nothing but `name = literal`: dict of name to value."""
+    values = {}
+    for node in ast.parse(source).body:
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                with contextlib.suppress(TypeError, ValueError):
+                    values[name] = ast.literal_eval(value)
+                    continue
+        raise ValueError(f"line {node.lineno} must be `name = literal`")
+    return values
 
 
 def check_run(
     chapter: str, profile: str, parameters: Mapping[str, Any]
 ) -> pathlib.Path:
-    """Refuses what a run would stumble over, before anything starts.
+    """Refuses what a run would stumble over; returns the chapter's path.
 
     Args:
         chapter: Name of a chapter.
         profile: Name of a profile.
         parameters: Settings, laid over the profile's own, and `settings.Options`.
-
-    Returns:
-        The chapter's path.
 
     Raises:
         ValueError: unknown chapter, profile or parameter, or a value out of range.
@@ -144,10 +139,9 @@ def check_run(
 
 
 def check_data(name: str) -> None:
-    """Looks, without loading it, whether TUTORIALS_DATA holds a data set.
+    """Raises DataError where TUTORIALS_DATA is set and does not hold a data set.
 
-    Raises:
-        DataError: it is set, and the file is not there or no .npz file.
+    The file is looked at and not loaded.
     """
     folder = os.environ.get("TUTORIALS_DATA")
     if not folder:
@@ -173,16 +167,8 @@ def run_as_script(chapter: str, profile: str, parameters: Mapping[str, Any]) -> 
     What the cells print goes to the terminal, tables as text; figures are drawn and
     not shown. Runs leave their records as ever, and there is no executed notebook.
 
-    Args:
-        chapter: Name of a chapter.
-        profile: Name of a profile.
-        parameters: Settings, laid over the profile's own, and `settings.Options`. With
-            `only`, the program ends when that run is done.
-
-    Raises:
-        ValueError: unknown chapter, profile or parameter, or a value out of range.
-        ChapterError: the chapter is not there, a cell failed, or it does not plan the
-            run that was asked for.
+    Args and errors are those of `check_run`. With `only` among the parameters, the
+    program ends when that run is done; a `ChapterError` says that none is planned.
     """
     path = check_run(chapter, profile, parameters)
     only = parameters.get("only")
@@ -233,10 +219,6 @@ def run_cells(
         path: Path of the notebook.
         parameters: Values by name for a cell after the `parameters` cell.
         until: Text in the last cell to run; what comes after it is left out.
-
-    Raises:
-        ChapterError: a cell failed, or none holds that text.
-        OnlyDone: the one run that was asked for is done.
     """
     path = pathlib.Path(path)
     code = read_code(path)
@@ -245,6 +227,8 @@ def run_cells(
         raise ChapterError(f"{path.name}: no cell holds {until!r}.")
     code = code[: last[-1]] if last else []
     os.environ["MPLBACKEND"] = "agg"
+    import matplotlib.pyplot as plt
+
     # As in a notebook, so that `Study` finds the parameters cell among the others.
     cells: list[str] = []
     names: dict[str, Any] = {"__name__": "__main__", "In": cells}
@@ -265,11 +249,5 @@ def run_cells(
                 lines = [f"{name} = {value!r}" for name, value in parameters.items()]
                 cells.append("\n".join(["# Parameters", *lines]))
                 exec(cells[-1], names)
-            _close_figures()
+            plt.close("all")
     return names
-
-
-def _close_figures():
-    import matplotlib.pyplot as plt
-
-    plt.close("all")

@@ -20,11 +20,12 @@ import keras
 import numpy as np
 
 from tutorials_lib.runs.records import name_run
-from tutorials_lib.runs.schema import RecordError
+from tutorials_lib.runs.schema import RecordError, list_differences
 from tutorials_lib.runs.storage import WriteError, write_bytes
 
 # What Keras sets on every callback; not part of a callback's own state.
 KERAS_ATTRIBUTES = ("model", "_model", "params", "validation_data")
+AGAIN = "Delete it to train this run from its first epoch."
 
 
 class ResumableFit:
@@ -75,21 +76,11 @@ class ResumableFit:
         callbacks: Sequence[keras.callbacks.Callback] = (),
         **options: Any,
     ) -> dict[str, list[float]]:
-        """Trains as `model.fit` does and returns the history.
+        """Trains as `model.fit` does, printing nothing, and returns the history.
 
-        Args:
-            model: A compiled `keras.Model`.
-            x: `SeededBatches`. What is not seeded, as arrays that Keras shuffles, is
-                trained on without a checkpoint.
-            *args: As for `fit`.
-            epochs: As for `fit`.
-            initial_epoch: As for `fit`.
-            callbacks: As for `fit`. Their attributes that are numbers or lists of
-                numbers or arrays are saved.
-            **options: As for `fit`; nothing is printed.
-
-        Returns:
-            Dict of name to list of floats, one an epoch in which it was logged.
+        `x` is of `SeededBatches`: what is not seeded, as arrays that Keras shuffles, is
+        trained on without a checkpoint. Of callbacks those attributes are saved that
+        are numbers, or lists of numbers or arrays.
         """
         part = len(self.histories)
         saved = None
@@ -187,8 +178,7 @@ class _Keeper(keras.callbacks.Callback):
         if kept != len(variables):
             raise RecordError(
                 f"the checkpoint {self.fit.path} holds {kept} variables, and this "
-                f"network and its optimiser have {len(variables)}. Delete it to train "
-                f"this run from its first epoch."
+                f"network and its optimiser have {len(variables)}. {AGAIN}"
             )
         for number, variable in enumerate(variables):
             variable.assign(arrays[f"variable {number}"])
@@ -288,21 +278,11 @@ def _read(path, identity):
     # A damaged archive makes NumPy raise nearly anything.
     except Exception as error:
         raise RecordError(
-            f"the checkpoint {path} is damaged ({type(error).__name__}). Delete it to "
-            f"train this run from its first epoch."
+            f"the checkpoint {path} is damaged ({type(error).__name__}). {AGAIN}"
         ) from error
     if found_identity != identity:
-        names = sorted(
-            name
-            for name in found_identity.keys() | identity.keys()
-            if found_identity.get(name) != identity.get(name)
-        )
-        differs = "; ".join(
-            f"{name} {found_identity.get(name)!r} there, {identity.get(name)!r} here"
-            for name in names
-        )
+        differs = "; ".join(list_differences(identity, found_identity))
         raise RecordError(
-            f"the checkpoint {path} belongs to another run: {differs}. Delete it to "
-            f"train this run from its first epoch."
+            f"the checkpoint {path} is of another run: {differs}. {AGAIN}"
         )
     return state, arrays

@@ -16,82 +16,6 @@ EPILOG = """exit status:
 """
 
 
-# Each command's options, as `add_argument` takes them.
-_SECONDS = {"type": int, "metavar": "SECONDS", "help": "limit for each cell"}
-_SWITCH: dict[str, Any] = {"action": "store_const", "const": True}
-OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
-    "list": {"chapter": {"nargs": "?", "help": "say what its parameters are"}},
-    "run": {
-        "chapters": {"nargs": "*", "metavar": "CHAPTER"},
-        "--all": {**_SWITCH, "help": "every chapter"},
-        "--profile": {"help": "smoke (the default), quick, laptop or full"},
-        "--parameter -p": {
-            "nargs": 2,
-            "action": "append",
-            "default": [],
-            "metavar": ("NAME", "VALUE"),
-            "help": "a chapter's parameter; VALUE is a literal: 3, batch, '[0.1, 1]'",
-        },
-        "--output": {"help": "path of the executed notebook (one chapter)"},
-        "--records": {
-            "metavar": "DIR",
-            "help": "folder for published records in place of book/records; in an "
-            "empty one everything is run anew",
-        },
-        "--cell-timeout": _SECONDS,
-        "--minutes": {
-            "type": float,
-            "help": "start no new run after that time; what is done stays done",
-        },
-        "--list": {
-            **_SWITCH,
-            "help": "name the chapter's runs and say which are recorded; run none",
-        },
-        "--only": {
-            "metavar": "NAME",
-            "help": "make one run, as a program: 'alpha 0.1, seed 0', as --list names "
-            "it",
-        },
-        "--into": {
-            "metavar": "DIR",
-            "help": "folder for the chapter's records, in place of the usual ones",
-        },
-        "--retrain": {
-            **_SWITCH,
-            "help": "train anew what published records hold; they stay as they are",
-        },
-        "--scheduler": {
-            "metavar": "ADDRESS",
-            "help": "hand the runs to a Dask cluster, such as tcp://host:8786",
-        },
-        "--script": {
-            **_SWITCH,
-            "help": "run the code cells in this process, where there is no Jupyter: "
-            "records and printed tables, no notebook",
-        },
-        "--in-place": {
-            **_SWITCH,
-            "help": "run the notebook as it stands and store its outputs in it",
-        },
-    },
-    "check": {
-        "chapters": {"nargs": "*", "metavar": "CHAPTER", "help": "default: all"},
-        "--cell-timeout": _SECONDS,
-    },
-    "build": {
-        "--profile": {"help": "show the chapters as last run at this profile"},
-        "--output": {"help": "folder for the pages; default _build/html"},
-    },
-    "verify": {"record": {"help": "a file such as book/records/CHAPTER/....json"}},
-    "scoreboard": {
-        "--smoke": {
-            **_SWITCH,
-            "help": "have the status page say how the chapters last ran at smoke",
-        }
-    },
-}
-
-
 def make_parser() -> argparse.ArgumentParser:
     """Makes the parser of the command line, with the docstrings of the commands."""
     layout: dict[str, Any] = {
@@ -104,14 +28,61 @@ def make_parser() -> argparse.ArgumentParser:
         **layout,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    add = {}
     for name, command in COMMANDS.items():
         said = inspect.getdoc(command) or ""
-        added = commands.add_parser(
+        add[name] = commands.add_parser(
             name, help=said.splitlines()[0], description=said, **layout
-        )
-        for flags, options in OPTIONS.get(name, {}).items():
-            added.add_argument(*flags.split(), **options)
+        ).add_argument
+    seconds: dict[str, Any] = {
+        "type": int,
+        "metavar": "SECONDS",
+        "help": "limit for each cell",
+    }
+    for name in ("run", "check"):
+        add[name]("chapters", nargs="*", metavar="CHAPTER")
+        add[name]("--cell-timeout", **seconds)
+    _add_run_options(add["run"])
+    add["list"]("chapter", nargs="?", help="say what its parameters are")
+    add["build"]("--profile", help="show the chapters as last run at this profile")
+    add["build"]("--output", help="folder for the pages; default _build/html")
+    add["verify"]("record", help="a file such as book/records/CHAPTER/....json")
+    said = "have the status page say how the chapters last ran at smoke"
+    add["scoreboard"]("--smoke", action="store_true", help=said)
     return parser
+
+
+def _add_run_options(add):
+    # What is not given is None.
+    switch = {"action": "store_true", "default": None}
+    add("--all", **switch, help="every chapter")
+    add("--profile", help="smoke (the default), quick, laptop or full")
+    add(
+        *("--parameter", "-p"),
+        nargs=2,
+        action="append",
+        metavar=("NAME", "VALUE"),
+        help="a chapter's parameter; VALUE is a literal: 3, batch, '[0.1, 1]'",
+    )
+    add("--output", help="path of the executed notebook (one chapter)")
+    said = "folder for published records in place of book/records"
+    add("--records", metavar="DIR", help=f"{said}; in an empty one all is run anew")
+    said = "start no new run after that time; what is done stays done"
+    add("--minutes", type=float, dest="max_minutes", help=said)
+    said = "name the chapter's runs and say which are recorded; run none"
+    add("--list", **switch, help=said)
+    said = "make one run, as a program: 'alpha 0.1, seed 0', as --list names it"
+    add("--only", metavar="NAME", help=said)
+    said = "folder for the chapter's records, in place of the usual ones"
+    add("--into", metavar="DIR", help=said)
+    said = "train anew what published records hold; they stay as they are"
+    add("--retrain", **switch, help=said)
+    said = "hand the runs to a Dask cluster, such as tcp://host:8786"
+    add("--scheduler", metavar="ADDRESS", help=said)
+    said = "run the code cells in this process, where there is no Jupyter: records "
+    add("--script", **switch, help=f"{said}and printed tables, no notebook")
+    said = "run the notebook as it stands and store its outputs in it"
+    add("--in-place", **switch, help=said)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -189,87 +160,75 @@ def _run(options):
     The last two go on where they were when they are stopped. _runs/progress has a line
     for each epoch.
     """
-    from tutorials_lib.runs.chapters import check_run, list_runs
-
-    parameters = {name: _parse(text) for name, text in options.parameter}
-    given = {"max_minutes": options.minutes, "only": options.only}
-    given |= {name: getattr(options, name) for name in ("retrain", "scheduler", "into")}
-    parameters |= {name: value for name, value in given.items() if value is not None}
-    chapters = _check_run_options(options, parameters)
-    profile = "smoke" if options.profile is None else options.profile
-    for chapter in chapters:
-        check_run(chapter, profile, parameters)
-    if options.list:
-        for chapter in chapters:
-            for name, done in list_runs(chapter, profile, parameters).items():
-                print(f"{'done ' if done else 'to do'}  {name}")
-        return 0
-    for chapter in chapters:
-        how = "as it stands" if options.in_place else f"profile {profile}"
-        print(f"{chapter}, {how}", flush=True)
-        _run_one(chapter, profile, parameters, options)
-    return 0
-
-
-def _check_run_options(options, parameters):
-    """Refuses what does not go together; returns the chapters that are asked for."""
+    from tutorials_lib.runs.chapters import check_run, list_runs, run_as_script
     from tutorials_lib.runs.profiles import CHAPTERS
-    from tutorials_lib.support.checks import check_whole
 
     chapters = CHAPTERS if options.all else tuple(options.chapters)
     if not chapters:
         raise ValueError(f"name a chapter ({', '.join(CHAPTERS)}) or pass --all.")
-    if len(chapters) > 1 and (options.output or options.only or options.into):
-        raise ValueError("--output, --only and --into go with one chapter.")
-    others = [options.profile, options.output, options.records, options.script]
-    if options.in_place and (parameters or any(x is not None for x in others)):
-        raise ValueError("--in-place takes the notebook as it stands, no parameters.")
-    if _makes_no_notebook(options):
-        if options.output or options.cell_timeout is not None:
-            raise ValueError(
-                "--script, --only and --list write no notebook and set no limit for a "
-                "cell."
-            )
-    else:
+    parameters = _read_run_options(options, len(chapters))
+    profile = "smoke" if options.profile is None else options.profile
+    for chapter in chapters:
+        check_run(chapter, profile, parameters)
+    for chapter in chapters:
+        if options.list:
+            for name, recorded in list_runs(chapter, profile, parameters).items():
+                print(f"{'done ' if recorded else 'to do'}  {name}")
+            continue
+        how = "as it stands" if options.in_place else f"profile {profile}"
+        print(f"{chapter}, {how}", flush=True)
+        if options.script or options.only is not None:
+            run_as_script(chapter, profile, parameters)
+            continue
         # Needs Jupyter, which a script does without.
+        from tutorials_lib.runs.notebooks import refresh_chapter, run_chapter
+
+        seconds = options.cell_timeout
+        if options.in_place:
+            done = refresh_chapter(chapter, seconds)
+        else:
+            done = run_chapter(chapter, profile, parameters, options.output, seconds)
+        print(f"wrote {done}")
+    return 0
+
+
+def _read_run_options(options, chapters):
+    """Refuses what does not go together; returns what the chapters are given."""
+    from tutorials_lib.support.checks import check_whole
+
+    given = {name for name, value in vars(options).items() if value is not None}
+    alone = given & {"script", "only", "list"}
+    if chapters > 1 and given & {"output", "only", "into"}:
+        raise ValueError("--output, --only and --into go with one chapter.")
+    if options.in_place and given - {
+        *("command", "chapters", "all", "in_place", "cell_timeout")
+    }:
+        raise ValueError("--in-place takes the notebook as it stands, no parameters.")
+    if alone and given & {"output", "cell_timeout"}:
+        raise ValueError(
+            "--script, --only and --list write no notebook and set no limit for a cell."
+        )
+    if options.output is not None:
         from tutorials_lib.runs.notebooks import check_output
 
-        if options.output is not None:
-            check_output(options.output)
+        check_output(options.output)
     if options.cell_timeout is not None:
         check_whole("cell-timeout", options.cell_timeout, 1)
     if options.scheduler is not None:
         import distributed  # noqa: F401
     if options.into is not None:
         # A notebook runs elsewhere than where the command was given.
-        parameters["into"] = os.path.abspath(options.into)
+        options.into = os.path.abspath(options.into)
     if options.records is not None:
         if not options.records:
             raise ValueError("records must name a folder; got ''.")
         os.makedirs(options.records, exist_ok=True)
         os.environ["TUTORIALS_RECORDS"] = os.path.abspath(options.records)
-    return chapters
-
-
-def _makes_no_notebook(options):
-    return options.script or options.list or options.only is not None
-
-
-def _run_one(chapter, profile, parameters, options):
-    if _makes_no_notebook(options):
-        from tutorials_lib.runs.chapters import run_as_script
-
-        run_as_script(chapter, profile, parameters)
-        return
-    from tutorials_lib.runs.notebooks import refresh_chapter, run_chapter
-
-    if options.in_place:
-        done = refresh_chapter(chapter, options.cell_timeout)
-    else:
-        done = run_chapter(
-            chapter, profile, parameters, options.output, options.cell_timeout
-        )
-    print(f"wrote {done}")
+    parameters = {name: _parse(text) for name, text in options.parameter or ()}
+    names = ("max_minutes", "only", "retrain", "scheduler", "into")
+    return parameters | {
+        name: getattr(options, name) for name in names if name in given
+    }
 
 
 def _check(options):
@@ -323,16 +282,6 @@ def _widgets(options):
     return 0
 
 
-def _migrate(options):
-    """Rewrite published records of an older schema."""
-    from tutorials_lib.runs.records import migrate_records
-    from tutorials_lib.runs.storage import published_folder
-
-    for path in migrate_records(published_folder()):
-        print(path)
-    return 0
-
-
 def _doctor(options):
     """Say what this machine has and what is missing."""
     from tutorials_lib.runs.environment import examine
@@ -361,7 +310,6 @@ COMMANDS = {
     "verify": _verify,
     "scoreboard": _scoreboard,
     "widgets": _widgets,
-    "migrate": _migrate,
     "doctor": _doctor,
     "address": _address,
 }

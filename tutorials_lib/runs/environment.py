@@ -166,17 +166,10 @@ def _ask_git(folder, *words):
 
 
 def show_environment(settings: Settings, data: Dataset) -> None:
-    """Prints what the notebook at hand ran on: profile, data, device, versions, time.
-
-    Args:
-        settings: The chapter's `Settings`.
-        data: The `Dataset` it used.
-    """
+    """Prints what a notebook ran on: profile, data, device, versions, time."""
     environment = describe_environment()
     commit = describe_commit()
-    versions = ", ".join(
-        f"{name} {version}" for name, version in environment["versions"].items()
-    )
+    versions = ", ".join(map(" ".join, environment["versions"].items()))
     state = {True: "", False: ", with changes", None: ""}[commit["clean"]]
     print(f"run       {settings.describe()}")
     print(f"images    {data.describe()}")
@@ -192,58 +185,50 @@ def show_environment(settings: Settings, data: Dataset) -> None:
 
 def examine() -> tuple[list[str], list[str]]:
     """Examines the machine; returns lines to print, and what is missing."""
-    lines: list[str] = []
     missing: list[str] = []
-    lines += [f"{name:<14} {found}" for name, found in describe_versions().items()]
-    lines.append(f"{'checkout':<14} {find_checkout() or 'none'}")
-    lines.append(f"{'records':<14} {published_folder()}")
-    lines.append(f"{'runs':<14} {runs_folder()}")
-    lines += _examine_backend(missing)
-    lines += _examine_data(missing)
+    found = {
+        **describe_versions(),
+        "checkout": find_checkout() or "none",
+        "records": published_folder(),
+        "runs": runs_folder(),
+        "backend": _examine_backend(missing),
+        "data": _examine_data(missing),
+    }
     for tool, command in TOOLS.items():
-        version = find_version(tool)
-        lines.append(f"{tool:<14} {version or 'missing'}")
-        if version is None:
+        found[tool] = find_version(tool) or "missing"
+        if found[tool] == "missing":
             missing.append(f"{tool}, which `{command}` needs")
-    return lines, missing
+    return [f"{name:<14} {said}" for name, said in found.items()], missing
 
 
 def _examine_backend(missing):
-    backends = [
-        name
-        for name in ("tensorflow", "jax", "torch")
-        if importlib.util.find_spec(name) is not None
-    ]
-    if not {"tensorflow", "jax"} & set(backends):
-        missing.append("a backend: pip install tensorflow, or jax")
-        return [f"{'backend':<14} none"]
     try:
+        if not any(map(importlib.util.find_spec, ("tensorflow", "jax"))):
+            raise ImportError("neither is installed")
         import keras
 
-        backend, device = keras.backend.backend(), describe_device()
+        backend = keras.backend.backend()
+        return f"{backend} on {describe_device()}, {count_cores()} cores"
     except Exception as error:
-        missing.append(f"a working backend ({type(error).__name__}: {error})")
-        return [f"{'backend':<14} broken; installed: {', '.join(backends)}"]
-    return [
-        f"{'backend':<14} {backend} (installed: {', '.join(backends)}; "
-        f"KERAS_BACKEND chooses)",
-        f"{'device':<14} {device}, {count_cores()} cores",
-    ]
+        missing.append(
+            f"a working backend, TensorFlow or JAX, as KERAS_BACKEND chooses "
+            f"({type(error).__name__}: {error})"
+        )
+        return "none"
 
 
 def _examine_data(missing):
     folder = os.environ.get("TUTORIALS_DATA")
     if not folder:
-        return [
-            f"{'data':<14} keras.datasets, cached in {find_downloads()}; set "
-            f"TUTORIALS_DATA to read .npz files from a folder; profile smoke needs no "
-            f"data"
-        ]
-    lines = [f"{'data':<14} TUTORIALS_DATA = {folder}"]
+        return (
+            f"keras.datasets, cached in {find_downloads()}; set TUTORIALS_DATA to read "
+            f".npz files from a folder; profile smoke needs no data"
+        )
+    lines = [f"TUTORIALS_DATA = {folder}"]
     for name in sorted({article["dataset"] for article in ARTICLES.values()}):
         try:
-            lines.append(f"{'':<14} {load_dataset(name).describe()}")
+            lines.append(load_dataset(name).describe())
         except DataError as error:
             missing.append(str(error))
-            lines.append(f"{'':<14} {name}: not usable")
-    return lines
+            lines.append(f"{name}: not usable")
+    return f"\n{'':<15}".join(lines)

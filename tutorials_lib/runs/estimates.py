@@ -103,15 +103,18 @@ def describe_metric(metric: str) -> tuple[float, int, str]:
     return 1, 4, ""
 
 
+def name_metric(metric: str) -> str:
+    """Writes a metric's name with its unit, as the title of a column or an axis."""
+    unit = describe_metric(metric)[2]
+    return metric.replace("_", " ") + (f", {unit}" if unit else "")
+
+
 def tabulate(records: Records) -> pd.DataFrame:
     """Makes a frame of records, one row a run, to group and to compute with.
 
     Columns are chapter, variant, seed, profile, date, device, hours, commit, each
     metric, `seconds_per_epoch` (the shortest epoch: whatever else the machine does only
     lengthens one), and the whole `record`.
-
-    Raises:
-        ValueError: two records of one variant, seed and profile.
     """
     if isinstance(records, pd.DataFrame):
         return records
@@ -176,9 +179,6 @@ def paired(
         variant: Name of a variant.
         baseline: Name of the variant to subtract, by the same seeds.
         baseline_metric: Its metric where that is another one.
-
-    Returns:
-        The mean of the differences with Student's interval; None without a pair.
     """
     first = read_scores(records, metric, variant)
     second = read_scores(records, baseline_metric or metric, baseline)
@@ -220,13 +220,9 @@ def bootstrap_gain(
     """Estimates by how much one classifier beats others on the same test images.
 
     For what there is one of, such as an ensemble: the interval says how far the gain
-    may move with other test images, nothing of how far it moves with other seeds.
-
-    Args:
-        right: For each test image 1 where the classifier is right, else 0.
-        baseline_right: The same of what it is compared with; of several classifiers,
-            an array (classifiers, images), whose mean counts.
-        seed: Seed of the resampling.
+    may move with other test images, nothing of how far it moves with other seeds. For
+    each image there is a 1 where the classifier is right, else 0; of several to compare
+    with, an array (classifiers, images), the mean counts.
     """
     base = np.atleast_2d(np.asarray(baseline_right, dtype="float64")).mean(axis=0)
     differences = np.asarray(right, dtype="float64") - base
@@ -277,10 +273,8 @@ def show_text(text: str) -> None:
 def say(*templates: str, **values: object) -> None:
     """Shows sentences with numbers in them; one whose number is missing is left out.
 
-    Args:
-        *templates: Texts with names in braces; a format picks a part of an `Estimate`,
-            as in `"Augmentation gains {gain:size} points."`
-        **values: Estimates, numbers or texts by name; None where there are no runs.
+    A format picks a part of an `Estimate`: `"Augmentation gains {gain:size} points."`
+    A value of None stands for runs that are not made.
     """
     known = {name: value for name, value in values.items() if value is not None}
     said = []

@@ -15,6 +15,7 @@ from tutorials_lib.runs.estimates import (
     Records,
     describe_metric,
     estimate,
+    name_metric,
     read_scores,
     show_text,
     tabulate,
@@ -35,22 +36,20 @@ CYCLE = tuple(COLOURS.values())
 Lines = Mapping[str, tuple[str, str]]
 
 
-def show_spread(
-    records: Records, metric: str, rows: Rows | None = None, article: bool = True
-) -> None:
+def show_spread(records: Records, metric: str, rows: Rows | None = None) -> None:
     """Draws each variant's seeds, their mean and its interval.
+
+    The article's numbers are drawn where the records are by its own protocol.
 
     Args:
         records: Records of one chapter and profile.
         metric: Name of the metric, for instance `"test_accuracy"`.
         rows: Variants from top to bottom, see `reports.compare`.
-        article: Whether the article's numbers are drawn where there are any and the
-            records are by its own protocol.
     """
     frame = tabulate(records)
-    beside = article and stand_beside(frame)
+    beside = stand_beside(frame)
     shown, theirs = {}, {}
-    scale, _, unit = describe_metric(metric)
+    scale = describe_metric(metric)[0]
     for title, variant, name in list_rows(rows, metric, frame):
         values = [scale * value for value in read_scores(frame, name, variant)]
         if not values:
@@ -62,15 +61,13 @@ def show_spread(
     if not shown:
         show_text(NO_RUNS)
         return
-    label = metric.replace("_", " ") + (f", {unit}" if unit else "")
-    show_intervals(shown, label, theirs)
+    show_intervals(shown, name_metric(metric), theirs)
 
 
 def read_curve(records: Records, variant: str, key: str) -> np.ndarray | None:
     """Reads a list of a variant's history: the mean over seeds, or the first seed's.
 
-    Returns:
-        An array; None where no run of the variant has that list.
+    None where no run of the variant has that list.
     """
     frame = tabulate(records)
     histories = [row["history"] for row in frame[frame["variant"] == variant]["record"]]
@@ -154,10 +151,9 @@ def show_growth(
             accuracy with the first one, two, ... of them.
         xlabel: What is counted.
         ylabel: Label of the vertical axis.
-        levels: Dict of label to (variant, metric) of a level line, dashed; or to
+        levels: Dict of label to (variant, metric) of a dashed level line; or to
             (variant, metric, style).
-        steps: Dict of label to how many are added from one value to the next, where
-            that is not 1.
+        steps: Dict of label to how many are added from one value to the next, if not 1.
         **options: Passed on to `plots.show_curves`.
     """
     frame = tabulate(records)
@@ -168,20 +164,17 @@ def show_growth(
             step = (steps or {}).get(label, 1)
             x = step * np.arange(1, len(y) + 1)
             curves[label] = {"x": x, "y": 100 * y, "colour": colour}
-    if not curves:
-        show_text(NO_RUNS)
-        return
-    ends = [1, max(curve["x"][-1] for curve in curves.values())]
+    ends = [1, max((curve["x"][-1] for curve in curves.values()), default=1)]
     colours = {
         lines[label][0]: curve["colour"] for label, curve in reversed(curves.items())
     }
-    for label, (variant, metric, *style) in (levels or {}).items():
+    for label, (variant, metric, *style) in (levels or {}).items() if curves else ():
         ours = estimate(frame, metric, variant)
         if ours is not None:
             colour = colours.get(variant, CYCLE[0])
             flat = {"x": ends, "y": [100 * ours.mean] * 2, "colour": colour}
             curves[label] = {**flat, "style": style[0] if style else "--"}
-    show_curves(curves, xlabel, ylabel, **options)
+    _draw(curves, xlabel, ylabel, **options)
 
 
 def show_strengths(
@@ -193,11 +186,11 @@ def show_strengths(
     """Draws accuracy against the strength of corruptions, 0 for the clean images.
 
     A kind's mean is over the records that have it. A variant is left out if none of its
-    records has one of the kinds.
+    records has one of the kinds. Each kind has a list `KIND_accuracies` in the history,
+    along the parameter `strengths`.
 
     Args:
-        records: Records whose history has a list `KIND_accuracies` for each kind, and
-            whose parameters have `strengths`.
+        records: Records of one profile.
         kinds: Names of the corruptions whose mean is drawn.
         variants: Names of variants; or a dict of name to (colour, style).
         **options: Passed on to `plots.show_curves`.
@@ -217,18 +210,13 @@ def show_strengths(
             "colour": COLOURS[colour],
             "style": style,
         }
-    if not curves:
-        show_text(NO_RUNS)
-        return
-    show_curves(curves, "strength of the corruption", "test accuracy, %", **options)
+    _draw(curves, "strength of the corruption", "test accuracy, %", **options)
 
 
 def show_reliability(records: Records, variants: Iterable[str]) -> None:
     """Draws how often labels of a given confidence are right, summed over seeds.
 
-    Args:
-        records: Records whose history has `bin_images`, `bin_confidence`, `bin_right`.
-        variants: Names of variants.
+    The history has `bin_images`, `bin_confidence` and `bin_right`.
     """
     frame, curves = tabulate(records), {}
     keys = ("bin_images", "bin_confidence", "bin_right")
@@ -244,11 +232,10 @@ def show_reliability(records: Records, variants: Iterable[str]) -> None:
             "y": right[seen] / images[seen],
             "colour": colour,
         }
-    if not curves:
-        show_text(NO_RUNS)
-        return
-    curves["calibrated"] = {"x": [0, 1], "y": [0, 1], "style": ":", "colour": "gray"}
-    show_curves(curves, "confidence", "share labelled right", size=(4.6, 3.8))
+    if curves:
+        flat = {"x": [0, 1], "y": [0, 1], "style": ":", "colour": "gray"}
+        curves["calibrated"] = flat
+    _draw(curves, "confidence", "share labelled right", size=(4.6, 3.8))
 
 
 def show_counts(
@@ -256,11 +243,7 @@ def show_counts(
 ) -> None:
     """Draws counts by class of a variant's first run, such as pseudo-labels.
 
-    Args:
-        records: Records of one profile.
-        variant: Name of the variant.
-        bars: Dict of name to a list of the history.
-        labels: Names of the classes.
+    `bars` is a dict of name to a list of the history.
     """
     frame = tabulate(records)
     runs = frame[frame["variant"] == variant]["record"]
@@ -270,3 +253,10 @@ def show_counts(
     history = runs.iloc[0]["history"]
     heights = {name: history[key] for name, key in bars.items()}
     show_bars(heights, labels, "images")
+
+
+def _draw(curves, xlabel, ylabel, **options):
+    if curves:
+        show_curves(curves, xlabel, ylabel, **options)
+    else:
+        show_text(NO_RUNS)

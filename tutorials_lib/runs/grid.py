@@ -20,7 +20,6 @@ from tutorials_lib.runs.environment import (
 )
 from tutorials_lib.runs.profiles import PUBLISHED
 from tutorials_lib.runs.records import (
-    identify_run,
     keep_run,
     name_record,
     name_run,
@@ -144,16 +143,6 @@ class Grid:
 
         Returns:
             Records, in the order of the runs; runs not done are left out.
-
-        Raises:
-            ValueError: two runs of one name, or training without `fit`.
-            OSError: the folder for records cannot be written to. Where it could when
-                the run began, the finished run is kept elsewhere, and the message says
-                where.
-            RecordError: a record that stands there is damaged or is of another run, or
-                a run's own numbers are not finite.
-            OnlyDone: the one run that was asked for is done.
-            ChapterError: a run failed on the cluster.
         """
         names = [run.name for run in runs]
         if twice := sorted({name for name in names if names.count(name) > 1}):
@@ -217,7 +206,7 @@ class Grid:
 
     def _make(self, run, train):
         """Makes a run, or reads its record; None while another process works on it."""
-        path = self.folder / self._name_file(run)
+        path = self.folder / name_record(*self._identify(run).values())
         with claim_run(path) as claimed:
             if not claimed:
                 return None
@@ -231,28 +220,25 @@ class Grid:
                 self.finished[run.variant, run.seed] = record
             return record
 
-    def _name_file(self, run):
-        parameters, sha256 = run.resolve(), self.data.sha256
-        chapter = self.settings.chapter
-        identity = identify_run(chapter, run.variant, run.seed, parameters, sha256)
-        return name_record(run.variant, run.seed, identity)
+    def _identify(self, run):
+        """What a run is, as JSON has it: a tuple comes back as a list."""
+        return {
+            "chapter": self.settings.chapter,
+            "variant": run.variant,
+            "seed": run.seed,
+            "parameters": json.loads(json.dumps(run.resolve())),
+            "data": self.data.sha256,
+        }
 
     def _read(self, run):
         """Reads the record of a run; one that was moved or edited is refused."""
-        name = self._name_file(run)
+        planned = self._identify(run)
+        name = name_record(*planned.values())
         paths = [folder / name for folder in (self.folder, *self.others)]
         path = next((path for path in paths if path.is_file()), None)
         if path is None:
             return None
         record = read_record(path)
-        planned = {
-            "chapter": self.settings.chapter,
-            "variant": run.variant,
-            "seed": run.seed,
-            # As JSON has it: a tuple comes back as a list.
-            "parameters": json.loads(json.dumps(run.resolve())),
-            "data": self.data.sha256,
-        }
         found = {name: record[name] for name in planned}
         found["data"] = record["data"]["sha256"]
         if differs := list_differences(planned, found):
@@ -271,11 +257,7 @@ class Grid:
         versions = describe_versions()
         backend = keras.backend.backend()
         identity = {
-            "chapter": chapter,
-            "variant": run.variant,
-            "seed": run.seed,
-            "parameters": run.resolve(),
-            "data": self.data.sha256,
+            **self._identify(run),
             "backend": backend,
             "versions": {name: versions.get(name) for name in ("keras", backend)},
         }
@@ -296,10 +278,7 @@ class Grid:
         result = train(run, run.resolve(), fit)
         wall = fit.seconds + time.perf_counter() - start
         if result["images"] and not watch.seconds:
-            raise ValueError(
-                "train must train by fit(model, ...), or hand its callbacks to "
-                "model.fit; no epoch was seen."
-            )
+            raise ValueError("train must train by fit(model, ...); no epoch was seen.")
         history = {
             name: [float(value) for value in values]
             for name, values in result["history"].items()
@@ -342,7 +321,7 @@ class Grid:
             missing = {}
             for run in pending.values():
                 with contextlib.suppress(NotDoneError):
-                    path = self.folder / self._name_file(run)
+                    path = self.folder / name_record(*self._identify(run).values())
                     missing[path] = (run.variant, run.seed, run.resolve())
             if not missing:
                 return

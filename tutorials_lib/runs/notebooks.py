@@ -38,11 +38,7 @@ KEPT_NOTES = ("duration", "end_time", "parameters", "version")
 
 
 def read_notebook(path: str | pathlib.Path) -> nbformat.NotebookNode:
-    """Reads a notebook.
-
-    Raises:
-        ChapterError: the file is damaged or no notebook.
-    """
+    """Reads a notebook; a `ChapterError` says that a file is damaged or none."""
     try:
         return nbformat.read(path, as_version=4)
     # A file that is JSON but no notebook makes nbformat raise nearly anything.
@@ -53,14 +49,10 @@ def read_notebook(path: str | pathlib.Path) -> nbformat.NotebookNode:
 
 
 def check_output(path: str | pathlib.Path) -> pathlib.Path:
-    """Refuses a place for an executed notebook that would cost a file or the run.
+    """Returns the absolute path of an executed notebook that is to be written.
 
-    Returns:
-        The path, absolute.
-
-    Raises:
-        ValueError: not the name of a notebook, a folder or a special file, or within
-            the book, whose notebooks are sources.
+    A `ValueError` refuses what is not the name of a notebook, or would overwrite
+    another kind of file, or one of the book's, which are sources.
     """
     path = pathlib.Path(path).resolve()
     if path.suffix != ".ipynb" or (path.exists() and not path.is_file()):
@@ -86,9 +78,7 @@ def run_notebook(
         cell_timeout: Seconds a cell may take; None sets no limit.
 
     Raises:
-        ChapterError: a cell failed or ran out of time, the kernel ended, or the target
-            cannot be written; the message says where and why. What had run stands in
-            the runs folder.
+        ChapterError: it says where and why; what had run stands in the runs folder.
     """
     source, target = pathlib.Path(source), pathlib.Path(target)
     failed = runs_folder() / "failed" / source.name
@@ -142,14 +132,11 @@ def _check_complete(notebook):
 
 
 def clean_notebook(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """Drops what differs from run to run without meaning, and notes what a reader asks.
+    """Drops what differs from run to run without meaning; returns the same notebook.
 
     Away go stderr, the times of single cells, and papermill's paths. What stays of its
     notes says when the notebook ran and for how long; commit and versions are added,
     and with each cell that drew pictures a hash of them.
-
-    Returns:
-        The same notebook.
     """
     notes = notebook.metadata.pop("papermill", {})
     if notes:
@@ -227,22 +214,15 @@ def run_chapter(
     output: str | pathlib.Path | None = None,
     cell_timeout: int | None = None,
 ) -> pathlib.Path:
-    """Runs a chapter at a profile.
+    """Runs a chapter at a profile; returns the path of the executed notebook.
 
     Args:
         chapter: Name of a chapter.
         profile: Name of a profile.
-        parameters: Values by name, laid over the profile's own.
+        parameters: As for `chapters.check_run`.
         output: Path of the executed notebook; None puts it in the runs folder, apart
             from that of the profile as it is where parameters are given.
         cell_timeout: Seconds a cell may take; None takes the profile's limit.
-
-    Returns:
-        Path of the executed notebook.
-
-    Raises:
-        ValueError: unknown chapter, profile or parameter, or a value out of range.
-        ChapterError: the chapter is not there, or a cell failed.
     """
     source = check_run(chapter, profile, parameters)
     target = (
@@ -260,15 +240,8 @@ def run_chapter(
 def refresh_chapter(chapter: str, cell_timeout: int | None = None) -> pathlib.Path:
     """Runs a chapter as it stands, at the profile of its own parameters cell.
 
-    At a published profile nothing is trained: the page shows the records there are.
-
-    Returns:
-        The chapter's path; the outputs are stored there.
-
-    Raises:
-        ValueError: unknown chapter.
-        ChapterError: the chapter is not there, or a cell failed; then the notebook
-            is left as it was.
+    At a published profile nothing is trained: the page shows the records there are. The
+    outputs are stored in the chapter, whose path is returned.
     """
     source = check_run(chapter, "smoke", {})
     profile = find_parameters(source)["profile"]
@@ -292,16 +265,8 @@ def refresh_chapter(chapter: str, cell_timeout: int | None = None) -> pathlib.Pa
 def check_chapters(chapters: Iterable[str], cell_timeout: int | None = None) -> int:
     """Runs chapters at profile `smoke` and compares each output with the stored one.
 
-    Args:
-        chapters: Names of chapters.
-        cell_timeout: Seconds a cell may take; None takes the profile's limit.
-
     Returns:
         The exit status: 0 where every output came out as stored.
-
-    Raises:
-        ValueError: unknown chapter.
-        ChapterError: a chapter is not there.
     """
     sources = [check_run(chapter, "smoke", {}) for chapter in chapters]
     return check_notebooks(sources, cell_timeout)

@@ -14,12 +14,7 @@ FAITHFUL = ("cifar10_fast",)
 MNIST_ALPHAS = (1e-6, 0.1, 0.2, 0.3, 0.4, 0.5, 1.0, 2.0)
 FASHION_ALPHAS = (0.001, 0.1, 0.2, 0.4, 1.0)
 # Half of the students, for a minute's sake: one of each kind.
-SMOKE_STUDENTS = (
-    "teacher",
-    "noised teacher",
-    "student of the noised",
-    "second round",
-)
+SMOKE_STUDENTS = ("teacher", "noised teacher", "student of the noised", "second round")
 # Of cifar10_fast.
 RECIPES = ("94%", "95%", "96%")
 TRICKS = (
@@ -178,30 +173,13 @@ CHAPTERS = tuple(TABLE)
 # Settings that every run of a chapter has among its parameters. Others either choose
 # runs (`settings.CHOOSING`), or the data, or enter the parameters of some runs.
 SHARED: dict[str, tuple[str, ...]] = {
-    "mixup_mnist": (
-        "pairing",
-        "lambda_per",
-        "epochs",
-        "batch_size",
-        "learning_rate",
-        "decay",
-    ),
-    "mixup_fashion_mnist": (
-        "pairing",
-        "lambda_per",
-        "epochs",
-        "batch_size",
-        "validation_images",
-    ),
-    "vat_mnist": ("epochs", "batch_size", "learning_rate"),
-    "cifar10_95": (
-        "width",
-        "epochs",
-        "batch_size",
-        "learning_rate",
-        "precision",
-        "score_every",
-    ),
-    "noisy_student": ("weights", "strengths"),
-    "cifar10_fast": ("batch_size", "precision"),
+    chapter: tuple(names.split())
+    for chapter, names in {
+        "mixup_mnist": "pairing lambda_per epochs batch_size learning_rate decay",
+        "mixup_fashion_mnist": "pairing lambda_per epochs batch_size validation_images",
+        "vat_mnist": "epochs batch_size learning_rate",
+        "cifar10_95": "width epochs batch_size learning_rate precision score_every",
+        "noisy_student": "weights strengths",
+        "cifar10_fast": "batch_size precision",
+    }.items()
 }

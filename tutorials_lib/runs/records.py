@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tutorials_lib.runs.profiles import PUBLISHED
-from tutorials_lib.runs.schema import SCHEMA, Record, RecordError, check_record
+from tutorials_lib.runs.schema import Record, RecordError, check_record
 from tutorials_lib.runs.storage import (
     WriteError,
     published_folder,
@@ -44,23 +44,19 @@ COLUMNS = (
 )
 
 
-def identify_run(
+def name_record(
     chapter: str, variant: str, seed: int, parameters: Mapping[str, Any], sha256: str
 ) -> str:
-    """Hashes what decides a run's result, apart from the machine it runs on.
+    """Names a record's file: readable, and different for different protocols.
 
-    Returns:
-        Ten hexadecimal digits.
+    A hash stands for what decides a run's result, apart from the machine it runs on;
+    the images have theirs, `sha256`.
     """
     identity = json.dumps(
         [chapter, variant, seed, parameters, sha256], sort_keys=True, allow_nan=False
     )
-    return hashlib.sha256(identity.encode()).hexdigest()[:10]
-
-
-def name_record(variant: str, seed: int, identity: str) -> str:
-    """Names a record's file: readable, and different for different protocols."""
-    return f"{write_words(variant)}_seed-{seed}_{identity}.json"
+    digits = hashlib.sha256(identity.encode()).hexdigest()[:10]
+    return f"{write_words(variant)}_seed-{seed}_{digits}.json"
 
 
 def name_run(variant: str, seed: int) -> str:
@@ -75,11 +71,9 @@ def write_words(name: str) -> str:
 
 def find_path(record: Record) -> str:
     """Finds where a record belongs, within the folder of records."""
-    variant, seed = record["variant"], record["seed"]
-    identity = identify_run(
-        record["chapter"], variant, seed, record["parameters"], record["data"]["sha256"]
-    )
-    return f"{record['chapter']}/{name_record(variant, seed, identity)}"
+    planned = [record[x] for x in ("chapter", "variant", "seed", "parameters")]
+    planned.append(record["data"]["sha256"])
+    return f"{record['chapter']}/{name_record(*planned)}"
 
 
 def write_record(record: Record, path: str | pathlib.Path) -> None:
@@ -144,14 +138,11 @@ def _write(record, arrays, path):
 def read_arrays(
     record: Record, folder: pathlib.Path | None = None
 ) -> dict[str, np.ndarray]:
-    """Reads the arrays that a run left.
+    """Reads the arrays that a run left: dict of name to array.
 
     Args:
         record: A record, from `Study.run` or `published_records`.
         folder: Where to look first, before the usual folders.
-
-    Returns:
-        Dict of name to array.
 
     Raises:
         RecordError: the run left none, or their file is missing or another one.
@@ -202,12 +193,9 @@ def published_records(chapter: str, profile: str | None = None) -> list[Record]:
         chapter: Name of the chapter.
         profile: `"laptop"` or `"full"`; None takes the one that has more records.
 
-    Returns:
-        A list of records.
-
     Raises:
-        RecordError: one of them is damaged, of another schema, or no such run of
-            this chapter on real data; or TUTORIALS_RECORDS names no folder.
+        RecordError: one of them is damaged, or no such run of this chapter on real
+            data; or TUTORIALS_RECORDS names no folder.
     """
     home = published_folder()
     if os.environ.get("TUTORIALS_RECORDS") and not home.is_dir():
@@ -233,17 +221,6 @@ def published_records(chapter: str, profile: str | None = None) -> list[Record]:
         # Of two that have as many, the article's own.
         return max(reversed(groups.values()), key=len)
     return groups.get(profile, [])
-
-
-def migrate_records(folder: str | pathlib.Path) -> list[pathlib.Path]:
-    """Rewrites a folder's records of an older schema; returns their paths."""
-    migrated = []
-    for path in sorted(pathlib.Path(folder).rglob("*.json")):
-        record = read_record(path)
-        if json.loads(path.read_text(encoding="utf-8"))["schema"] != SCHEMA:
-            write_record(record, path)
-            migrated.append(path)
-    return migrated
 
 
 def load_records(chapter: str, profile: str | None = None) -> "pandas.DataFrame":

@@ -5,7 +5,7 @@ What has no record is left out; a table without any row becomes one line that sa
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -17,10 +17,10 @@ from tutorials_lib.runs.estimates import (
     NO_RUNS,
     Records,
     count_pairs,
-    describe_metric,
     estimate,
     expect_range,
     list_variants,
+    name_metric,
     paired,
     read_scores,
     show_table,
@@ -28,7 +28,6 @@ from tutorials_lib.runs.estimates import (
     tabulate,
 )
 from tutorials_lib.runs.profiles import is_comparable
-from tutorials_lib.runs.records import Record
 from tutorials_lib.support.data import SPECIFICATIONS
 from tutorials_lib.support.statistics import binomial_error
 
@@ -88,10 +87,8 @@ def compare(
             line[1] = ours.write(theirs)
             line[3] = ours.write(ours.mean - theirs, "+")
         lines.append(line)
-    _, _, unit = describe_metric(metric)
-    name = metric.replace("_", " ") + (f", {unit}" if unit else "")
     said = "one run" if frame.empty else ARTICLES[chapter].get("runs", "one run")
-    headers = [name, f"article ({said})", OURS, "difference"]
+    headers = [name_metric(metric), f"article ({said})", OURS, "difference"]
     if not any(line[1] for line in lines):
         headers, lines = headers[::2], [line[::2] for line in lines]
     show_table(headers, lines)
@@ -100,13 +97,7 @@ def compare(
 def show_metrics(
     records: Records, metrics: Mapping[str, str], rows: Rows | None = None
 ) -> None:
-    """Shows several metrics of each variant, as means over seeds.
-
-    Args:
-        records: Records of one profile.
-        metrics: Dict of a column's title to the name of a metric.
-        rows: Variants, see `compare`.
-    """
+    """Shows several metrics, a dict of column to name, of each variant over seeds."""
     frame, lines = tabulate(records), []
     for title, variant, _ in list_rows(rows, "", frame):
         cells = [estimate(frame, metric, variant) for metric in metrics.values()]
@@ -121,21 +112,16 @@ def show_differences(
     records: Records,
     metric: str,
     baseline: str,
-    variants: Iterable[str | tuple[str, str]] | None = None,
+    variants: Iterable[str | tuple[str, str]],
 ) -> None:
     """Shows each variant against a baseline, paired by seed.
 
-    Args:
-        records: Records of one profile.
-        metric: Name of the metric.
-        baseline: Name of the variant to subtract.
-        variants: Names of variants in the order of the rows; (variant, another
-            baseline) compares with that one. None takes all others.
+    Variants are names in the order of the rows; (variant, another baseline) compares
+    with that one.
     """
     frame = tabulate(records)
-    others = [name for name in list_variants(frame) if name != baseline]
     lines = []
-    for variant in others if variants is None else variants:
+    for variant in variants:
         pair = (variant, baseline) if isinstance(variant, str) else variant
         gain = paired(frame, metric, *pair)
         if gain is None:
@@ -169,12 +155,7 @@ def show_gap(
 ) -> None:
     """Shows how two variants differ, the article's one pair and ours, in points.
 
-    Args:
-        records: Records of one chapter and profile.
-        metric: Name of a metric that the article prints.
-        variant: Name of a variant.
-        baseline: Name of the variant to subtract.
-        published: The two variants that the article compares, where others.
+    The article's pair may go by other names, `published`.
     """
     frame = tabulate(records)
     gain = paired(frame, metric, variant, baseline)
@@ -215,13 +196,8 @@ def show_range(records: Records, metric: str, variants: Iterable[str]) -> None:
     """Shows the range of the article's scores beside what equal networks would have.
 
     Were all equally good, their range would be so wide on average, and in 95% of cases
-    no wider than the last column, by the studentised range.
-
-    Args:
-        records: Records of one chapter and profile; those of several seeds tell how
-            far runs of one variant spread.
-        metric: Name of an accuracy that the article prints.
-        variants: Names of the variants.
+    no wider than the last column, by the studentised range. Those of several seeds tell
+    how far runs of one variant spread.
     """
     frame = tabulate(records)
     ours = {name: read_scores(frame, metric, name) for name in variants}
@@ -294,10 +270,6 @@ def show_costs(records: Records, steps: Mapping[str, Step]) -> None:
 
     A training step counts as three forward passes. Time is given as a multiple of the
     first row's, and only where all rows ran on one device.
-
-    Args:
-        records: Records of one profile.
-        steps: Dict of a row's title to a `Step`.
     """
     frame = tabulate(records)
     lines, devices, best, first = [], set(), None, None
@@ -337,27 +309,30 @@ def show_provenance(records: Records) -> None:
         show_text(NO_RUNS)
         return
 
-    def collect(read: Callable[[Record], object]) -> str:
-        return ", ".join(sorted({str(read(record)) for record in frame["record"]}))
+    def collect(*path: str) -> str:
+        found = set()
+        for value in frame["record"]:
+            for name in path:
+                value = value.get(name)
+            found.add(str(value))
+        return ", ".join(sorted(found - {"None"}))
 
-    titles = {name: each.title for name, each in SPECIFICATIONS.items()}
     dates = sorted(frame["date"].str[:10])
+    images = {SPECIFICATIONS[each["data"]["name"]].title for each in frame["record"]}
     rows: list[list[object]] = [
-        ["profile", collect(lambda record: record["profile"])],
+        ["profile", collect("profile")],
         ["runs", len(frame)],
-        ["seeds", collect(lambda record: record["seed"])],
+        ["seeds", collect("seed")],
         ["dates", " to ".join(sorted({dates[0], dates[-1]}))],
-        ["images", collect(lambda record: titles[record["data"]["name"]])],
-        ["SHA-256", collect(lambda record: record["data"]["sha256"][:16])],
-        ["backend", collect(lambda record: record["environment"]["backend"])],
-        ["device", collect(lambda record: record["environment"]["device"])],
-        ["cores a run", collect(lambda record: record["environment"]["cores"])],
+        ["images", ", ".join(sorted(images))],
+        ["SHA-256", ", ".join(x[:16] for x in collect("data", "sha256").split(", "))],
+        ["backend", collect("environment", "backend")],
+        ["device", collect("environment", "device")],
+        ["cores a run", collect("environment", "cores")],
         ["time in all", f"{frame['hours'].sum():.1f} h"],
         ["commit", ", ".join(sorted(set(frame["commit"])))],
     ]
     for name in ("keras", "jax", "tensorflow", "python"):
-        versions = (each["environment"]["versions"] for each in frame["record"])
-        found = sorted({each[name] for each in versions if name in each})
-        if found:
-            rows.append([name, ", ".join(found)])
+        if found := collect("environment", "versions", name):
+            rows.append([name, found])
     show_table(["published runs", "on record"], rows)

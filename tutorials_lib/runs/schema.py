@@ -12,41 +12,37 @@ SCHEMA = 2
 # As JSON has it; `check_record` says what it holds.
 Record = dict[str, Any]
 
-_TEXT, _WHOLE, _NUMBER, _MAPPING = str, numbers.Integral, numbers.Real, dict
+Whole, Number = numbers.Integral, numbers.Real
+# What each field is; those of a section stand after its name and a point.
 FIELDS: dict[str, Any] = {
-    "schema": _WHOLE,
-    "chapter": _TEXT,
-    "variant": _TEXT,
-    "seed": _WHOLE,
-    "profile": _TEXT,
-    "settings": _MAPPING,
-    "parameters": _MAPPING,
-    "data": {
-        "name": _TEXT,
-        "origin": _TEXT,
-        "sha256": _TEXT,
-        "train_images": _WHOLE,
-        "test_images": _WHOLE,
-    },
-    "metrics": _MAPPING,
-    "history": _MAPPING,
-    "timing": {
-        "wall_seconds": _NUMBER,
-        "images_per_second": _NUMBER,
-        # Processes that the run took: more than 1 where it was killed and resumed.
-        "sessions": _WHOLE,
-    },
-    "environment": {
-        "device": _TEXT,
-        "cores": _WHOLE,
-        "backend": _TEXT,
-        "versions": _MAPPING,
-    },
-    "git": {"commit": (str, type(None)), "clean": (bool, type(None))},
-    "date": _TEXT,
+    "schema": Whole,
+    "chapter": str,
+    "variant": str,
+    "seed": Whole,
+    "profile": str,
+    "settings": dict,
+    "parameters": dict,
+    "data.name": str,
+    "data.origin": str,
+    "data.sha256": str,
+    "data.train_images": Whole,
+    "data.test_images": Whole,
+    "metrics": dict,
+    "history": dict,
+    "timing.wall_seconds": Number,
+    "timing.images_per_second": Number,
+    # Processes that the run took: more than 1 where it was killed and resumed.
+    "timing.sessions": Whole,
+    "environment.device": str,
+    "environment.cores": Whole,
+    "environment.backend": str,
+    "environment.versions": dict,
+    "git.commit": (str, type(None)),
+    "git.clean": (bool, type(None)),
+    "date": str,
 }
 # Of a run that left arrays.
-ARRAYS = {"file": _TEXT, "sha256": _TEXT}
+ARRAYS = {"arrays.file": str, "arrays.sha256": str}
 
 
 class RecordError(RuntimeError):
@@ -54,14 +50,9 @@ class RecordError(RuntimeError):
 
 
 def check_record(record: Any, origin: str = "record") -> Record:
-    """Raises RecordError unless `record` follows the schema.
+    """Returns a record; raises RecordError unless it follows the schema.
 
-    Args:
-        record: The parsed JSON. A record of schema 1 becomes one of schema 2.
-        origin: Where it comes from, for the message.
-
-    Returns:
-        `record`.
+    One of schema 1 becomes one of schema 2. The origin stands in the message.
     """
     if not isinstance(record, dict):
         raise RecordError(f"{origin}: expected an object, got {type(record).__name__}.")
@@ -73,8 +64,7 @@ def check_record(record: Any, origin: str = "record") -> Record:
             f"{origin}: schema {schema!r}, and this version of tutorials_lib reads "
             f"schema {SCHEMA}. Use the version that wrote it, or run it again."
         )
-    fields = {**FIELDS, "arrays": ARRAYS} if "arrays" in record else FIELDS
-    _check_fields(record, fields, origin)
+    _check_fields(record, FIELDS | ARRAYS if "arrays" in record else FIELDS, origin)
     file = record.get("arrays", {}).get("file", "a.npz")
     if pathlib.PurePath(file).name != file or not file.endswith(".npz"):
         raise RecordError(
@@ -121,26 +111,27 @@ def _upgrade(record):
 
 
 def _check_number(value, name):
-    number = isinstance(value, _NUMBER) and not isinstance(value, bool)
+    number = isinstance(value, Number) and not isinstance(value, bool)
     if not number or not math.isfinite(value):
         raise RecordError(f"{name} must be a finite number; got {value!r}.")
 
 
-def _check_fields(found, expected, origin):
-    if missing := sorted(set(expected) - set(found)):
+def _check_fields(record, expected, origin):
+    sections = {name.partition(".")[0] for name in expected if "." in name}
+    found: dict[str, Any] = {}
+    for name, value in record.items():
+        if name in sections and isinstance(value, dict):
+            found |= {f"{name}.{key}": each for key, each in value.items()}
+        else:
+            found[name] = value
+    if missing := sorted(expected.keys() - found.keys()):
         raise RecordError(f"{origin}: missing {', '.join(missing)}.")
-    if extra := sorted(set(found) - set(expected)):
+    if extra := sorted(found.keys() - expected.keys()):
         raise RecordError(f"{origin}: unknown {', '.join(extra)}.")
     for name, kind in expected.items():
-        value = found[name]
-        if isinstance(kind, dict):
-            if not isinstance(value, dict):
-                raise RecordError(f"{origin}: {name} must be an object.")
-            _check_fields(value, kind, f"{origin}: {name}")
-            continue
-        boolean = isinstance(value, bool) and kind in (_WHOLE, _NUMBER)
-        if boolean or not isinstance(value, kind):
-            raise RecordError(f"{origin}: {name} has the wrong type: {value!r}.")
+        boolean = isinstance(found[name], bool) and kind in (Whole, Number)
+        if boolean or not isinstance(found[name], kind):
+            raise RecordError(f"{origin}: {name} has the wrong type: {found[name]!r}.")
 
 
 def list_differences(planned: Any, found: Any, name: str = "") -> list[str]:

@@ -35,6 +35,7 @@ from tutorials_lib.runs.verdicts import (
     list_numbers,
 )
 
+PAGES = ("scoreboard.md", "full_runs.md", "status.md", "what_to_use.md")
 # Where README.md has its table.
 README_TABLE = re.compile(
     r"(<!-- Written by `tutorials scoreboard`.*?-->\n).*?(<!-- End -->)", re.S
@@ -54,24 +55,13 @@ def read_all_records() -> dict[str, list[Record]]:
 
 
 def write_pages() -> list[pathlib.Path]:
-    """Writes the pages that are made of records into the book.
-
-    Returns:
-        Paths of the files that changed.
-    """
+    """Writes the pages that are made of records; returns those that changed."""
     pages = make_pages(read_all_records())
     return write_changed({book_folder() / name: text for name, text in pages.items()})
 
 
 def make_pages(records: Mapping[str, Sequence[Record]]) -> dict[str, str]:
-    """Makes the pages that are made of records.
-
-    Args:
-        records: Dict of chapter to its published records, of any profile.
-
-    Returns:
-        Dict of path within the book to text.
-    """
+    """Makes the pages that are made of records: dict of path in the book to text."""
     # A part of Jupyter Book; whoever only runs chapters does without.
     import jinja2
 
@@ -111,20 +101,16 @@ def make_pages(records: Mapping[str, Sequence[Record]]) -> dict[str, str]:
         "totals": say_totals(numbers, claims, frames),
         "verdicts": VERDICTS,
     }
-    pages = {
-        name: templates.get_template(template).render(context).rstrip() + "\n"
-        for name, template in {
-            "cards.txt": "cards.md",
-            "scoreboard.md": "scoreboard.md",
-            "full_runs.md": "full_runs.md",
-            "status.md": "status.md",
-            "what_to_use.md": "what_to_use.md",
-        }.items()
-    }
+
+    def render(name):
+        return templates.get_template(name).render(context).rstrip()
+
+    pages = {name: render(name) + "\n" for name in PAGES}
+    pages["cards.txt"] = render("cards.md") + "\n"
     totals = context["totals"] + "\n"
     readme = book.parent / "README.md"
     if readme.is_file():
-        table = templates.get_template("readme.md").render(context).rstrip()
+        table = render("readme.md")
         pages["../README.md"] = README_TABLE.sub(
             lambda marks: f"{marks[1]}\n{table}\n\n{marks[2]}",
             readme.read_text("utf-8"),
@@ -135,11 +121,7 @@ def make_pages(records: Mapping[str, Sequence[Record]]) -> dict[str, str]:
 def describe_chapter(
     chapter: str, numbers: Iterable[Number], claims: Iterable[Judged]
 ) -> dict[str, str]:
-    """Sums a chapter up for the first page: its question, the headline's answer.
-
-    Returns:
-        Dict of `name`, `question`, `result` and `verdicts`, all text.
-    """
+    """Sums a chapter up for the first page: its question, the headline's answer."""
     article = ARTICLES[chapter]
     mine = [each for each in claims if each.claim.chapter == chapter]
     head = next(each for each in mine if each.claim.name == article["headline"])
@@ -209,9 +191,7 @@ def read_run(path: str | pathlib.Path) -> dict[str, str]:
 def keep_smoke_runs() -> None:
     """Keeps when all chapters were last run at profile `smoke`, and for how long.
 
-    Raises:
-        ChapterError: a chapter was not run at `smoke`, or with other parameters than
-            the profile's.
+    A `ChapterError` names one that was not, or with other parameters.
     """
     found = []
     for chapter in ARTICLES:

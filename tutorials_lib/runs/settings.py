@@ -9,8 +9,7 @@ import json
 import os
 import time
 import types
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from typing import Any
 
 from tutorials_lib.runs.profiles import (
@@ -75,149 +74,96 @@ CHOOSING = (
 )
 
 
-def _parse_list(value):
-    """Reads a list that came as text, as plain papermill hands it over."""
+# What text a setting may be, whole or as an item of a list.
+CHOICES: dict[str, tuple[str, ...]] = {
+    "source": SOURCES,
+    "precision": (*PRECISIONS, BY_DEVICE),
+    "pairing": ("replacement", "shuffles", "batch"),
+    "lambda_per": ("sample", "batch"),
+    "network": ("airbench", "resnet"),
+    "weights": ("last", "best"),
+    "stride_on": ("last", "middle"),
+    "watch": ("held out", "test"),
+    "empty": ("stop", "skip"),
+    "schedules": SCHEDULES,
+    "variants": STUDENTS,
+    "recipes": RECIPES,
+    "without": TRICKS,
+}
+# Smallest and largest value, where not any whole number from 1 or any above 0.
+BOUNDS: dict[str, tuple[float, float]] = {
+    "long_epochs": (2, MOST),
+    "images_per_mix": (2, MOST),
+    "strengths": (1, 5),
+    "shrink": (1, 2),
+    "rotation": (0, 360),
+    "shift": (0, 1),
+    "zoom": (0, 0.99),
+    "channel_shift": (0, 255),
+    "strong": (0, 0.99),
+    "dropout": (0, 0.99),
+    "threshold": (0, 0.9999),
+    "other_threshold": (0, 0.9999),
+}
+SEEDS = ("seeds", "larger_seeds", "pairs")
+MAY_BE_EMPTY = ("leave_out", "lengths", "without")
+# Lists that say how a network is built, layer by layer.
+MAY_REPEAT = ("blocks", "widths")
+
+
+def _check_setting(name, value, example):
+    """Returns a setting as a run takes it: of the kind that the example is."""
+    if name == "max_minutes":
+        return (
+            value if value == 0 and value is not False else check_positive(name, value)
+        )
+    if name == "folder":
+        return _check_folder(name, value)
+    if not isinstance(example, tuple) and name not in SEEDS:
+        return _check_item(name, value, example)
+    # As text, a list comes from plain papermill.
     if isinstance(value, str):
         with contextlib.suppress(SyntaxError, ValueError):
-            return ast.literal_eval(value)
-    return value
-
-
-def _check_items(check, name, value):
-    """Checks each item of a list; what is no list is one of a single item."""
-    value = _parse_list(value)
-    if isinstance(value, str) or not isinstance(value, collections.abc.Sequence):
-        value = (value,)
-    return tuple(check(name, item) for item in value)
-
-
-def _check_some(check, name, value):
-    checked = _check_items(check, name, value)
-    if not checked:
+            value = ast.literal_eval(value)
+    listed = isinstance(value, collections.abc.Sequence) and not isinstance(value, str)
+    if name in SEEDS and not listed:
+        return tuple(range(check_whole(name, value, 1, 1000)))
+    items = tuple(_check_item(name, x, example) for x in (value if listed else [value]))
+    if not items and name not in MAY_BE_EMPTY:
         raise ValueError(f"{name} must hold at least one value; got {value!r}.")
-    return checked
-
-
-def _check_distinct(check, name, value):
-    checked = _check_some(check, name, value)
-    if len(set(checked)) < len(checked):
+    if len(set(items)) < len(items) and name not in MAY_REPEAT:
         raise ValueError(f"{name} must hold no value twice; got {value!r}.")
-    return checked
+    return items
 
 
-def _check_unless_none(check, name, value):
-    return None if value is None else check(name, value)
-
-
-def _check_seeds(name, value):
-    """A list of seeds, or how many."""
-    value = _parse_list(value)
-    if isinstance(value, collections.abc.Sequence):
+def _check_item(name, value, example):
+    example = example[0] if isinstance(example, tuple) and example else example
+    if name in CHOICES:
+        return check_choice(name, value, CHOICES[name])
+    if name in SEEDS:
         # Chapters add thousands to a seed, and layers take any below 2**31.
-        return _check_distinct(_from(0, MOST), name, value)
-    return tuple(range(check_whole(name, value, 1, 1000)))
-
-
-def _check_minutes(name, value):
-    if value == 0 and not isinstance(value, bool):
+        return check_whole(name, value, 0, MOST)
+    if name == "leave_out":
+        if not isinstance(value, str):
+            raise ValueError(f"{name} must hold patterns of file names; got {value!r}.")
         return value
+    if isinstance(example, bool):
+        return check_flag(name, value)
+    if isinstance(example, int):
+        return check_whole(name, value, *BOUNDS.get(name, (1,)))
+    if name in BOUNDS:
+        return check_range(name, value, *BOUNDS[name])
     return check_positive(name, value)
 
 
 def _check_folder(name, value):
     """A folder of the user's, as text, so that a record can hold it."""
-    if not isinstance(value, (str, os.PathLike)):
-        raise ValueError(f"{name} must be the path of a folder; got {value!r}.")
     # A notebook may run elsewhere than where the command was given.
-    if not os.path.isabs(value):
-        raise ValueError(f"{name} must be a full path; got {value!r}.")
+    if not isinstance(value, (str, os.PathLike)) or not os.path.isabs(value):
+        raise ValueError(f"{name} must be the full path of a folder; got {value!r}.")
     if not os.path.isdir(value):
         raise ValueError(f"{name} must be a folder; {value!r} is none.")
     return str(value)
-
-
-def _check_pattern(name, value):
-    if not isinstance(value, str):
-        raise ValueError(f"{name} must hold patterns of file names; got {value!r}.")
-    return value
-
-
-def _from(low, high=None):
-    return partial(check_whole, low=low, high=high)
-
-
-def _between(low, high):
-    return partial(check_range, low=low, high=high)
-
-
-def _one_of(*allowed):
-    return partial(check_choice, allowed=allowed)
-
-
-CHECKS: dict[str, Callable[[str, Any], Any]] = {
-    "source": _one_of(*SOURCES),
-    "train_images": partial(_check_unless_none, _from(1)),
-    "test_images": partial(_check_unless_none, _from(1)),
-    "validation_images": _from(1),
-    "labelled_images": partial(_check_unless_none, _from(1)),
-    "unlabelled_images": partial(_check_unless_none, _from(1)),
-    "corrupted_images": partial(_check_unless_none, _from(1)),
-    "passes": partial(_check_unless_none, _from(1)),
-    "study_images": _from(1),
-    "labelled_per_batch": _from(1),
-    "epochs": _from(1),
-    "long_epochs": _from(2),
-    "batch_size": _from(1),
-    "learning_rate": check_positive,
-    "score_every": _from(1),
-    "decay": check_positive,
-    "precision": _one_of(*PRECISIONS, BY_DEVICE),
-    "seeds": _check_seeds,
-    "larger_seeds": _check_seeds,
-    "pairs": _check_seeds,
-    "max_minutes": partial(_check_unless_none, _check_minutes),
-    "pairing": _one_of("replacement", "shuffles", "batch"),
-    "lambda_per": _one_of("sample", "batch"),
-    "alphas": partial(_check_distinct, check_positive),
-    "images_per_mix": partial(_check_distinct, _from(2)),
-    "labels": partial(_check_distinct, _from(1)),
-    "eps": check_positive,
-    "eps_values": partial(_check_distinct, check_positive),
-    "further": check_flag,
-    "xi": check_positive,
-    "iterations": _from(1),
-    "rotation": _between(0, 360),
-    "shift": _between(0, 1),
-    "zoom": _between(0, 0.99),
-    "channel_shift": _between(0, 255),
-    "strong": _between(0, 0.99),
-    "off_centre": check_flag,
-    "members": _from(1),
-    "draws": _from(1),
-    "width": _from(1),
-    "widths": partial(_check_unless_none, partial(_check_some, _from(1))),
-    "network": _one_of("airbench", "resnet"),
-    "weights": _one_of("last", "best"),
-    "stretch": check_flag,
-    "dropout": _between(0, 0.99),
-    "blocks": partial(_check_some, _from(1)),
-    "stride_on": _one_of("last", "middle"),
-    "folder": partial(_check_unless_none, _check_folder),
-    "leave_out": partial(_check_items, _check_pattern),
-    "schedules": partial(_check_distinct, _one_of(*SCHEDULES)),
-    "variants": partial(
-        _check_unless_none, partial(_check_distinct, _one_of(*STUDENTS))
-    ),
-    "watch": _one_of("held out", "test"),
-    "threshold": _between(0, 0.9999),
-    "other_threshold": _between(0, 0.9999),
-    "empty": _one_of("stop", "skip"),
-    "strengths": partial(_check_distinct, _from(1, 5)),
-    "shrink": _from(1, 2),
-    "recipes": partial(_check_distinct, _one_of(*RECIPES)),
-    "lengths": partial(_check_items, check_positive),
-    "without": partial(_check_items, _one_of(*TRICKS)),
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -289,13 +235,7 @@ class Settings:
 def choose_settings(chapter: str, profile: str, **given: Any) -> Settings:
     """Looks up a chapter's profile and lays the reader's own values over it.
 
-    Args:
-        chapter: One of `CHAPTERS`.
-        profile: `"smoke"`, `"quick"`, `"laptop"` or `"full"`.
-        **given: Values by name; None keeps the profile's own.
-
-    Returns:
-        A `Settings`.
+    A value of None keeps the profile's own.
 
     Raises:
         ValueError: unknown chapter, profile or setting, or a value out of range.
@@ -308,11 +248,16 @@ def choose_settings(chapter: str, profile: str, **given: Any) -> Settings:
     for name in given:
         check_choice("parameter", name, tuple(defaults))
     chosen = {name: value for name, value in given.items() if value is not None}
-    values = {
-        name: CHECKS[name](name, value)
-        for name, value in {**defaults, **chosen}.items()
-    }
-    own = {name: CHECKS[name](name, value) for name, value in defaults.items()}
+    examples = list_defaults(chapter, "smoke")
+
+    def check(values):
+        # What is None in the table means that nothing is limited or chosen.
+        return {
+            name: None if x is None else _check_setting(name, x, examples[name])
+            for name, x in values.items()
+        }
+
+    own, values = check(defaults), check({**defaults, **chosen})
     changed = tuple(
         name for name in chosen if name not in CHOOSING and values[name] != own[name]
     )
@@ -357,18 +302,7 @@ class Options:
 def read_parameters(
     chapter: str, parameters: Mapping[str, Any]
 ) -> tuple[Settings, Options]:
-    """Makes settings and options of the values that a chapter was given.
-
-    Args:
-        chapter: Name of the chapter.
-        parameters: Values by name, `profile` among them; None keeps the profile's own.
-
-    Returns:
-        Settings and options.
-
-    Raises:
-        ValueError: an unknown name, or a value out of range.
-    """
+    """Makes settings and options of the values by name that a chapter was given."""
     values = dict(parameters)
     profile = values.pop("profile", "quick")
     names = {field.name for field in dataclasses.fields(Options)} & values.keys()

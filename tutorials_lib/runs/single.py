@@ -38,8 +38,7 @@ def run_one(
         backend: Keras' backend, where KERAS_BACKEND does not name one.
 
     Returns:
-        Dict of file name to bytes: the record and the arrays that it left. A
-        `ChapterError` says why there are none.
+        Dict of file name to bytes: the record and the arrays that it left.
     """
     own = choose_settings(chapter, profile).record()
     changed = {
@@ -101,8 +100,7 @@ def run_on_cluster(
         missing: Dict of path of a run's record to its variant, seed and parameters.
 
     Yields:
-        The path of each record, once it is written. Where runs failed, a
-        `ChapterError` says so in the end.
+        The path of each record, once it is written; runs that failed raise in the end.
     """
     from distributed import Client, as_completed
 

@@ -40,8 +40,7 @@ def published_folder() -> pathlib.Path:
 def may_publish() -> bool:
     """Tells whether records may be added to the folder of published records.
 
-    They may where the user named that folder and in a checkout, not in an installed
-    package.
+    They may where the user named that folder, and in a checkout.
     """
     return bool(os.environ.get("TUTORIALS_RECORDS")) or find_checkout() is not None
 
@@ -60,26 +59,18 @@ def runs_folder() -> pathlib.Path:
 
 
 def find_checkout() -> pathlib.Path | None:
-    """Finds the root of the project that this package is imported from.
-
-    Returns:
-        A path, or None where the package is installed apart from its project.
-    """
+    """Finds the root of the project; None where the package is apart from it."""
     root = pathlib.Path(__file__).resolve().parents[2]
     return root if (root / "book" / "_toc.yml").is_file() else None
 
 
 def write_text(path: str | pathlib.Path, text: str) -> None:
-    """Writes a text file atomically, as `write_bytes` does."""
+    """Writes a text file atomically."""
     write_bytes(path, text.encode())
 
 
 def write_changed(texts: Mapping[pathlib.Path, str]) -> list[pathlib.Path]:
-    """Writes those of several text files that are not there or hold something else.
-
-    Returns:
-        Paths of the files that changed.
-    """
+    """Writes those texts whose files are missing or differ; returns their paths."""
     changed = []
     for path, text in texts.items():
         if not path.is_file() or path.read_text(encoding="utf-8") != text:
@@ -90,11 +81,7 @@ def write_changed(texts: Mapping[pathlib.Path, str]) -> list[pathlib.Path]:
 
 
 def write_bytes(path: str | pathlib.Path, content: bytes) -> None:
-    """Writes a file atomically.
-
-    Raises:
-        WriteError: the disk is full, or the folder is not there or read-only.
-    """
+    """Writes a file atomically; a `WriteError` says that it cannot be written."""
     path = pathlib.Path(path)
     partial = None
     try:
@@ -118,19 +105,14 @@ def write_bytes(path: str | pathlib.Path, content: bytes) -> None:
 def remove_partials(path: pathlib.Path) -> None:
     """Removes what a killed process left of a file that it was writing.
 
-    Args:
-        path: Path of the file; no other process may be writing it.
+    No other process may be writing it.
     """
     for partial in path.parent.glob(f"{PARTIAL}{path.stem}-*"):
         partial.unlink(missing_ok=True)
 
 
 def check_writable(folder: pathlib.Path) -> None:
-    """Makes a folder for records and tries it, before any work is done.
-
-    Raises:
-        WriteError: it cannot be made or written to, or its disk is full.
-    """
+    """Makes a folder for records and tries it, before any work is done."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:
@@ -145,16 +127,10 @@ def check_writable(folder: pathlib.Path) -> None:
 
 @contextlib.contextmanager
 def claim_run(path: pathlib.Path) -> Iterator[bool]:
-    """Claims a run for this process.
+    """Claims a run, by the path of its record; yields whether this process has it.
 
     Where the file system has no locks every process gets every claim: there one
     process at a time should work on a grid.
-
-    Args:
-        path: Path of the run's record.
-
-    Yields:
-        Whether it could be had.
     """
     lock = filelock.FileLock(path.with_suffix(".claim"))
     try:

@@ -1,6 +1,5 @@
 """What a chapter needs to run its experiment: settings, data, runs and records."""
 
-import ast
 import dataclasses
 import inspect
 import types
@@ -11,7 +10,7 @@ import keras
 import numpy as np
 
 from tutorials_lib.evaluate import score_model
-from tutorials_lib.runs.chapters import check_data
+from tutorials_lib.runs.chapters import check_data, read_literals
 from tutorials_lib.runs.environment import (
     choose_precision,
     describe_device,
@@ -19,8 +18,8 @@ from tutorials_lib.runs.environment import (
     show_environment,
 )
 from tutorials_lib.runs.grid import Grid, NotDoneError, Parameters, Run
-from tutorials_lib.runs.profiles import BY_DEVICE, PUBLISHED, SHARED, TABLE
-from tutorials_lib.runs.records import name_run, published_records, read_arrays
+from tutorials_lib.runs.profiles import BY_DEVICE, SHARED, TABLE
+from tutorials_lib.runs.records import name_run, read_arrays
 from tutorials_lib.runs.schema import Record
 from tutorials_lib.runs.settings import Options, list_defaults, read_parameters
 from tutorials_lib.support.checks import check_choice
@@ -39,11 +38,8 @@ class Study:
     Args:
         chapter: Name of the chapter.
         names: `globals()` of the notebook. The variables of its parameters cell, and of
-            the cell that papermill adds, are settings; None keeps the profile's value.
-            Beside its settings every chapter has the parameters `profile`, `retrain`
-            (train anew what published records hold), `max_minutes` (start no run after
-            so many minutes; 0 only reads records) and `only` (make one run, such as
-            `"alpha 0.1, seed 0"`).
+            the cell that papermill adds, are settings or `settings.Options`; None keeps
+            the profile's value. `max_minutes = 0` only reads records.
 
     Attributes:
         settings: The chapter's `Settings`.
@@ -66,13 +62,6 @@ class Study:
         ...     batches = MixupBatches(x, y, alpha, study.batch_size, seed)
         ...     return model, fit(model, batches, epochs=study.epochs)
         >>> study.run(train, {"alpha 0.1": {"alpha": 0.1}, "alpha 1": {"alpha": 1.0}})
-
-        A student that needs the arrays of its teacher's run:
-
-        >>> def student(seed):
-        ...     teacher = study.find("teacher", seed)
-        ...     return {"answers": teacher["arrays"]["sha256"]}
-        >>> study.run(train, {"teacher": {"answers": None}, "student": student})
     """
 
     def __init__(self, chapter: str, names: Mapping[str, Any]) -> None:
@@ -104,7 +93,7 @@ class Study:
     def load(
         self, name: str, low: float = 0.0, high: float = 1.0
     ) -> tuple[Split, Split]:
-        """Loads the images of the profile, scaled, and their labels, one-hot.
+        """Loads the images of the profile and their labels, one-hot.
 
         Args:
             name: `"mnist"`, `"fashion_mnist"` or `"cifar10"`.
@@ -112,19 +101,13 @@ class Study:
             high: Value of a white one.
 
         Returns:
-            (images, labels) for training, and for testing. Images are float32 arrays
-            (n, height, width, channels), labels float arrays (n, 10).
-
-        Raises:
-            DataError: the data is missing, damaged, or not what its name says.
+            (images, labels) for training, and for testing.
         """
         if self.settings.source == "real":
             check_data(name)
+        values = self.settings.values
         data = load_dataset(name, self.settings.source)
-        data = data.take(
-            self.settings.values.get("train_images"),
-            self.settings.values.get("test_images"),
-        )
+        data = data.take(values.get("train_images"), values.get("test_images"))
         self._data, self._grid = data, None
         for split in ("train", "test"):
             images = scale_images(getattr(data, f"x_{split}"), low, high)
@@ -150,9 +133,8 @@ class Study:
             train: Called as `train(seed=..., fit=..., ...)` with the variant's
                 parameters, and with those shared settings that it has an argument for.
                 It trains by `fit(model, ...)` in place of `model.fit(...)`, see
-                `checkpoints.ResumableFit`, and returns `(model, history)`, or a dict of
-                `metrics`, `history`, and as wanted `images` (how many went through
-                training) and `arrays`, see `grid.Grid.run`.
+                `checkpoints.ResumableFit`, and returns `(model, history)`, or what
+                `grid.Grid.run` takes.
             variants: Dict of name to parameters; to a function of the seed where they
                 depend on other runs, see `find`.
             seeds: Seeds of all variants, or a dict of variant to seeds; default: the
@@ -165,9 +147,6 @@ class Study:
         Returns:
             Records of these runs, by seed and then in the order of the variants; a run
             that is not done is left out.
-
-        Raises:
-            ValueError: `train` has no argument for a parameter, or lacks one.
         """
         shared = SHARED[self.settings.chapter] if settings is None else tuple(settings)
         for name in shared:
@@ -189,9 +168,7 @@ class Study:
 
         def call(run, parameters, fit):
             arguments = _choose_arguments(train, parameters, self.settings.values, run)
-            takes_fit = "fit" in inspect.signature(train).parameters
-            how = {"fit": fit} if takes_fit else {"callbacks": fit.callbacks}
-            result = train(seed=run.seed, **how, **arguments)
+            result = train(seed=run.seed, fit=fit, **arguments)
             if isinstance(result, tuple):
                 model, history = result
                 splits: Any = self.splits if score is None else score
@@ -209,10 +186,6 @@ class Study:
     def find(self, variant: str, seed: int) -> Record:
         """Finds a run of this study that another one builds on.
 
-        Args:
-            variant: Name of its variant.
-            seed: Its seed.
-
         Raises:
             NotDoneError: it has not been run. Raised in a variant's function, it has
                 the grid go on with other runs, and come back to this one.
@@ -223,12 +196,7 @@ class Study:
         return done[variant, seed]
 
     def read_arrays(self, variant: str, seed: int) -> dict[str, np.ndarray]:
-        """Reads the arrays that a run of this study left: dict of name to array.
-
-        Raises:
-            NotDoneError: it has not been run.
-            RecordError: it left none, or their file is missing or damaged.
-        """
+        """Reads the arrays that a run of this study left: dict of name to array."""
         folder = self._grid.folder if self._grid else None
         return read_arrays(self.find(variant, seed), folder)
 
@@ -236,18 +204,6 @@ class Study:
     def planned(self) -> dict[str, bool]:
         """Dict of the name of each run planned so far to whether it is done."""
         return dict(self._grid.planned) if self._grid else {}
-
-    def published(self, profile: str | None = None) -> list[Record]:
-        """Reads the chapter's published records.
-
-        Args:
-            profile: `"laptop"` or `"full"`; default: that of this study where it has
-                records, else the one that has more.
-        """
-        chapter, own = self.settings.chapter, self.settings.profile
-        if profile is None and own in PUBLISHED:
-            profile = own if published_records(chapter, own) else None
-        return published_records(chapter, profile)
 
     def describe(self) -> str:
         """Says in three lines what is run on what; without a GPU, what fits."""
@@ -278,12 +234,10 @@ def _choose_arguments(train, parameters, settings, run):
     signature = inspect.signature(train).parameters
     if any(each.kind is each.VAR_KEYWORD for each in signature.values()):
         return parameters
-    if "fit" not in signature and "callbacks" not in signature:
-        raise ValueError("train must have an argument fit, and train by it.")
     chosen = {name: x for name, x in parameters.items() if name in signature}
     unknown = parameters.keys() - chosen.keys() - settings.keys()
     required = {name for name, x in signature.items() if x.default is x.empty}
-    missing = required - chosen.keys() - {"seed", "fit", "callbacks"}
+    missing = required - chosen.keys() - {"seed", "fit"}
     for names, said in ((unknown, "has no argument"), (missing, "needs the argument")):
         if names:
             raise ValueError(f"{run.name}: train {said} {', '.join(sorted(names))}.")
@@ -298,9 +252,8 @@ def _read_cell(names, chapter):
     program all that holds a literal so far is a parameter, names in capitals and with
     an underscore aside.
     """
-    if sources := _find_cells(names.get("In")):
-        cell = {name for source in sources for name in _list_assigned(source)}
-        return {name: names[name] for name in cell if name in names}
+    if cells := _find_cells(names.get("In")):
+        return {name: names[name] for cell in cells for name in cell if name in names}
     literals = (type(None), bool, int, float, str, list, tuple, dict)
     found = {
         name: value
@@ -315,27 +268,15 @@ def _read_cell(names, chapter):
 
 
 def _find_cells(history):
-    """The last cell that sets nothing but literals, the profile among them."""
-    cells = [source for source in history or () if _list_assigned(source)]
-    own = [
-        place
-        for place, source in enumerate(cells)
-        if "profile" in _list_assigned(source) and not source.startswith("# Param")
-    ]
-    if not own:
-        return []
-    later = [source for source in cells[own[-1] :] if source.startswith("# Param")]
-    return [cells[own[-1]], *later]
-
-
-def _list_assigned(source):
-    """Names that a cell of nothing but `name = literal` assigns, else an empty list."""
-    try:
-        found = []
-        for node in ast.parse(source).body:
-            (target,) = node.targets
-            ast.literal_eval(node.value)
-            found.append(target.id)
-        return found
-    except (AttributeError, SyntaxError, TypeError, ValueError):
-        return []
+    """Names in the last cell of literals with the profile, and in papermill's later."""
+    cells = []
+    for source in history or ():
+        try:
+            names = read_literals(source)
+        except (SyntaxError, ValueError):
+            continue
+        if source.startswith("# Param"):
+            cells.append(names)
+        elif "profile" in names:
+            cells = [names]
+    return cells

@@ -13,6 +13,7 @@ from tutorials_lib.runs.estimates import (
     Records,
     bootstrap_gain,
     describe_metric,
+    name_metric,
     paired,
     ratio,
     show_table,
@@ -77,8 +78,7 @@ class Number:
     @property
     def title(self) -> str:
         """The metric's name with its unit."""
-        unit = describe_metric(self.metric)[2]
-        return self.metric.replace("_", " ") + (", %" if unit == "%" else "")
+        return name_metric(self.metric).removesuffix(", s")
 
     def write(self, value: float | None, sign: str = "") -> str:
         """Writes a number of this metric; None as a dash."""
@@ -95,13 +95,9 @@ def find_tolerance(
     number's binomial standard errors are combined, as the root of the sum of their
     squares. With one seed our own binomial error takes the interval's place. Where our
     interval is more than twice as wide as the article's error, it would let nearly
-    everything pass, and there is no verdict. A loss has no such error: the article's is
-    one more run, see `Interval.predict_one_more`; that takes three seeds.
-
-    Args:
-        published: The article's number.
-        ours: `Interval` of ours.
-        n: Number of images that an accuracy is a share of; None for a loss.
+    everything pass, and there is no verdict. A loss, of which n is None, has no such
+    error: the article's is one more run, see `Interval.predict_one_more`; that takes
+    three seeds.
 
     Returns:
         A number; None where our seeds are too few for a verdict.
@@ -120,9 +116,8 @@ def find_tolerance(
 def list_numbers(records: Mapping[str, Records]) -> list[Number]:
     """Lists all published numbers, in the order of the chapters.
 
-    Args:
-        records: Dict of chapter to its records; those of profile `full` count, or of
-            `laptop` where that is the article's protocol too.
+    Records of profile `full` count, or of `laptop` where that is the article's
+    protocol too.
     """
     numbers = []
     for chapter, article in ARTICLES.items():
@@ -149,14 +144,7 @@ def find_runs(
 ) -> pd.DataFrame:
     """Finds our runs of what an article's number is of, by seed.
 
-    Args:
-        frame: The chapter's runs at profile `full`.
-        chapter: Name of a chapter.
-        variant: What the number is of, as `ARTICLES` names it.
-        metric: Name of the metric; runs without it are left out.
-
-    Returns:
-        The runs; none where those of a mean are not all there.
+    None where those of a mean are not all there, or lack the metric.
     """
     if metric not in frame:
         return frame[:0]
@@ -174,14 +162,7 @@ def find_runs(
 
 @dataclasses.dataclass(frozen=True)
 class Judged:
-    """A claim, our effect and the verdict.
-
-    Attributes:
-        claim: The `Claim`.
-        ours: Our effect; None where there are no runs.
-        profile: At which profile; None where there are no runs.
-        verdict: One of `CLAIM_VERDICTS`.
-    """
+    """A claim, our effect at a profile, and one of `CLAIM_VERDICTS`."""
 
     claim: Claim
     ours: Estimate | None = None
@@ -215,13 +196,7 @@ def judge_effect(
     article's: *smaller*; holds no effect and not the article's: *not seen*; holds both,
     as where one seed gives no interval: *undecided*; below no effect: *opposite*. Where
     the claim is that there is no difference: within the margin *seen*, beyond it
-    *opposite*, else *undecided*.
-
-    Args:
-        effect: The article's effect, above `none`.
-        ours: Interval of ours.
-        margin: Of a claim that there is no difference.
-        none: What no effect is: 0 of a difference, 1 of a ratio.
+    *opposite*, else *undecided*. No effect is 0 of a difference, 1 of a ratio.
     """
     if margin is not None:
         if -margin <= ours.low and ours.high <= margin:
@@ -239,12 +214,7 @@ def judge_effect(
 def judge_claims(
     records: Mapping[str, Records], claims: Iterable[Claim] = CLAIMS
 ) -> list[Judged]:
-    """Judges claims by our runs at profile `full`, or at `laptop` where there are none.
-
-    Args:
-        records: Dict of chapter to its records, of either profile.
-        claims: The claims.
-    """
+    """Judges claims by our runs at profile `full`, or else at `laptop`."""
     frames = {chapter: tabulate(group) for chapter, group in records.items()}
     judged = []
     for claim in claims:
@@ -263,10 +233,6 @@ def find_effect(
     frame: pd.DataFrame, measure: Callable[[pd.DataFrame], Estimate | None]
 ) -> tuple[Estimate | None, str | None]:
     """Measures an effect at profile `full`, or at `laptop` where there is none.
-
-    Args:
-        frame: A chapter's runs at either profile.
-        measure: Measures the effect in runs of one profile.
 
     Returns:
         The effect and its profile; None and None where there are no runs.
@@ -324,21 +290,14 @@ def _measure_ensemble(frame, claim):
     return Estimate(mean_interval([gain]), 100, 2, "points", True, None, "ensemble")
 
 
-def show_claims(records: Records, *names: str) -> None:
-    """Shows claims of a chapter's article: its effect, ours, and the verdict.
-
-    Args:
-        records: Records of the chapter.
-        *names: Names of claims, see `articles.CLAIMS`; none shows all.
-    """
+def show_claims(records: Records) -> None:
+    """Shows the claims of a chapter's article: its effect, ours, and the verdict."""
     frame = tabulate(records)
-    chapters = set(frame["chapter"])
-    claims = [claim for claim in CLAIMS if claim.chapter in chapters]
-    known = {claim.name: claim for claim in claims}
-    chosen = [known[name] for name in names] if names and known else claims
+    groups = {chapter: frame for chapter in frame["chapter"].unique()}
+    claims = [claim for claim in CLAIMS if claim.chapter in groups]
     rows = [
         [each.claim.text, each.article, each.effect, each.protocol, each.verdict]
-        for each in judge_claims({chapter: frame for chapter in chapters}, chosen)
+        for each in judge_claims(groups, claims)
         if each.ours
     ]
     show_table(["claim", "article", "ours ± 95%", "from", "verdict"], rows)

@@ -31,19 +31,11 @@ def verify_record(path: str | pathlib.Path) -> tuple[list[str], bool]:
     every number of the history but times, and the arrays must be equal to the last bit.
     Elsewhere random numbers differ, and on a GPU the order of sums: there accuracies on
     training and test images must agree within three binomial errors, and other numbers
-    are shown alone.
-
-    Args:
-        path: The record's file. What it builds on, such as the members of an ensemble,
-            is read from the records beside it.
+    are shown alone. What the run builds on, such as the members of an ensemble, is read
+    from the records beside the record.
 
     Returns:
         Lines to show, the verdict first, and whether the two agree.
-
-    Raises:
-        RecordError: the record cannot be read, or the chapter as it stands gives the
-            run other parameters.
-        ChapterError: the chapter failed, or plans no such run.
     """
     path = pathlib.Path(path).resolve()
     record = read_record(path)
@@ -99,10 +91,8 @@ def _have_same_arrays(record, path, content):
 
 def _list_changes(old, new):
     pairs = [(name, old[name], new[name]) for name in SAME]
-    names = ("keras", "numpy", old["backend"])
-    pairs += [
-        (name, old["versions"].get(name), new["versions"].get(name)) for name in names
-    ]
+    for name in ("keras", "numpy", old["backend"]):
+        pairs.append((name, *(each["versions"].get(name) for each in (old, new))))
     return [f"  {name}: {a}, now {b}" for name, a, b in pairs if a != b]
 
 
