@@ -7,6 +7,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.optimize import isotonic_regression
 
 from tutorials_lib.support.statistics import Interval
 
@@ -182,30 +183,14 @@ def show_intervals(
     figure, axis = plt.subplots(figsize=FIGURE)
     ours, theirs, published = COLOURS["method"], COLOURS["article"], published or {}
     for place, (label, (values, interval)) in enumerate(rows.items()):
-        axis.plot(
-            values,
-            [place] * len(values),
-            "o",
-            color=ours,
-            alpha=0.35,
-            markersize=4,
-            label="one seed",
-        )
-        axis.errorbar(
-            interval.mean,
-            place,
-            xerr=interval.half_width,
-            fmt="|",
-            color=ours,
-            markersize=12,
-            capsize=3,
-            label="mean, 95% interval",
-        )
+        dots = {"alpha": 0.35, "markersize": 4, "label": "one seed"}
+        axis.plot(values, [place] * len(values), "o", color=ours, **dots)
+        bar = {"capsize": 3, "markersize": 12, "label": "mean, 95% interval"}
+        mean, half_width = interval.mean, interval.half_width
+        axis.errorbar(mean, place, xerr=half_width, fmt="|", color=ours, **bar)
         if label in published:
-            name = "article, one run"
-            axis.plot(
-                published[label], place, "D", color=theirs, markersize=5, label=name
-            )
+            mark = {"markersize": 5, "label": "article, one run"}
+            axis.plot(published[label], place, "D", color=theirs, **mark)
     axis.set_yticks(range(len(rows)), list(rows))
     axis.invert_yaxis()
     _finish(figure, axis, xlabel, "")
@@ -251,7 +236,7 @@ def _name_ends(figure, axis):
     # than its letters.
     step = 1.25 * POINTS / 72 / (0.75 * figure.get_figheight())
     off = {"transform": axis.transAxes, "clip_on": False}
-    places = spread_apart(np.clip(ends, 0, 1), step)
+    places = spread_apart(np.clip(ends, 0, 1), step) if ends else []
     for line, place in zip(named, places, strict=True):
         look = {"color": line.get_color(), "linestyle": line.get_linestyle()}
         axis.plot([1.01, 1.04], [place, place], **look, **off)
@@ -260,7 +245,7 @@ def _name_ends(figure, axis):
 
 
 def spread_apart(places: Sequence[float] | np.ndarray, step: float) -> np.ndarray:
-    """Moves places apart until neighbours are at least a step from each other.
+    """Moves places apart, as little as may be, until neighbours are a step away.
 
     Args:
         places: Sequence of n numbers.
@@ -271,20 +256,9 @@ def spread_apart(places: Sequence[float] | np.ndarray, step: float) -> np.ndarra
         about its middle.
     """
     wished = np.asarray(places, "float64")
-    # Each crowd: its members' wishes, less what lies below them in it.
-    crowds = []
-    for number in np.argsort(wished, kind="stable"):
-        crowds.append([[wished[number]], [number]])
-        while len(crowds) > 1:
-            (low, first), (high, second) = crowds[-2:]
-            reach = np.mean(low) + step * len(low) / 2 + step * len(high) / 2
-            if np.mean(high) >= reach:
-                break
-            crowds[-2:] = [[low + high, first + second]]
+    order, steps = np.argsort(wished, kind="stable"), step * np.arange(len(wished))
     moved = np.empty(len(wished))
-    for wishes, members in crowds:
-        offsets = step * (np.arange(len(members)) - (len(members) - 1) / 2)
-        moved[members] = np.mean(wishes) + offsets
+    moved[order] = isotonic_regression(wished[order] - steps).x + steps
     return moved
 
 
