@@ -173,7 +173,7 @@ def test_images_of_a_mix_are_chosen_independently(pairing):
 @pytest.mark.parametrize("pairing", PAIRINGS)
 def test_weights_of_batches_follow_beta_of_alpha(pairing, method):
     """Not of 2 alpha, and not the larger one always on the first image."""
-    n = 4000
+    n = 2000
     own = np.eye(n, dtype="float32")
     batches = MixupBatches(own[:, :1], own, 0.7, n, 0, pairing, method=method)
     first, second = batches.choose_images(batches.make_generator(0), 0)

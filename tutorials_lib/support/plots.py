@@ -183,14 +183,30 @@ def show_intervals(
     figure, axis = plt.subplots(figsize=FIGURE)
     ours, theirs, published = COLOURS["method"], COLOURS["article"], published or {}
     for place, (label, (values, interval)) in enumerate(rows.items()):
-        dots = {"alpha": 0.35, "markersize": 4, "label": "one seed"}
-        axis.plot(values, [place] * len(values), "o", color=ours, **dots)
-        bar = {"capsize": 3, "markersize": 12, "label": "mean, 95% interval"}
-        mean, half_width = interval.mean, interval.half_width
-        axis.errorbar(mean, place, xerr=half_width, fmt="|", color=ours, **bar)
+        axis.plot(
+            values,
+            [place] * len(values),
+            "o",
+            color=ours,
+            alpha=0.35,
+            markersize=4,
+            label="one seed",
+        )
+        axis.errorbar(
+            interval.mean,
+            place,
+            xerr=interval.half_width,
+            fmt="|",
+            color=ours,
+            markersize=12,
+            capsize=3,
+            label="mean, 95% interval",
+        )
         if label in published:
-            mark = {"markersize": 5, "label": "article, one run"}
-            axis.plot(published[label], place, "D", color=theirs, **mark)
+            name = "article, one run"
+            axis.plot(
+                published[label], place, "D", color=theirs, markersize=5, label=name
+            )
     axis.set_yticks(range(len(rows)), list(rows))
     axis.invert_yaxis()
     _finish(figure, axis, xlabel, "")
@@ -226,6 +242,8 @@ def _name_ends(figure, axis):
     axis.autoscale_view()
     to_share = axis.transData + axis.transAxes.inverted()
     named = [line for line in axis.lines if not str(line.get_label()).startswith("_")]
+    if not named:
+        return
     ends = []
     for line in named:
         points = np.asarray(line.get_xydata())
@@ -236,7 +254,7 @@ def _name_ends(figure, axis):
     # than its letters.
     step = 1.25 * POINTS / 72 / (0.75 * figure.get_figheight())
     off = {"transform": axis.transAxes, "clip_on": False}
-    places = spread_apart(np.clip(ends, 0, 1), step) if ends else []
+    places = spread_apart(np.clip(ends, 0, 1), step)
     for line, place in zip(named, places, strict=True):
         look = {"color": line.get_color(), "linestyle": line.get_linestyle()}
         axis.plot([1.01, 1.04], [place, place], **look, **off)
