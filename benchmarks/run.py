@@ -6,6 +6,7 @@ Absolute times depend on the machine and on what else it does.
 """
 
 import argparse
+import functools
 import os
 import statistics
 import time
@@ -17,10 +18,9 @@ import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
 
 from tutorials_lib.airbench import AirbenchBatches, AirbenchSGD, build_airbench_net
-from tutorials_lib.evaluate import predict_draws
+from tutorials_lib.evaluate import AugmentedModel
 from tutorials_lib.mixup import MixupBatches
 from tutorials_lib.networks import (
-    build_cifar10_benchmark_net,
     build_mixup_fashion_net,
     build_mixup_mnist_net,
     build_vat_mnist_net,
@@ -90,48 +90,35 @@ def bench_batches(x, y, rounds):
     """Mixed batches of 32 against the article's loop and two peers."""
     ours = MixupBatches(x, y, 0.2, 32, seed=0)
     number = min(200, len(ours))
+    loop, layer = make_loop(x, y, 32, 0.2), keras.layers.MixUp(alpha=0.2, seed=0)
 
-    def take_ours():
+    def apply_layer(k):
+        places = slice(32 * k, 32 * (k + 1))
+        layer({"images": x[places], "labels": y[places]}, training=True)
+
+    def take(make_batch):
         for k in range(number):
-            ours[k]
+            make_batch(k)
 
-    loop = make_loop(x, y, 32, 0.2)
+    def compare_with(name, take_theirs):
+        title = f"mixup batches: {name} / ours"
+        compare(title, lambda: take(ours.__getitem__), take_theirs, rounds)
 
-    def take_loop():
-        for _ in range(number):
-            next(loop)
-
-    compare("mixup batches: the article's loop / ours", take_ours, take_loop, rounds)
+    compare_with("the article's loop", lambda: take(lambda _: next(loop)))
     try:
-        batches = make_tf_data(x, y, 32, 0.2)
+        batches = make_tf_data(x, y, 32, 0.2).take(number)
     except ImportError:
         print("mixup batches: tf.data skipped, TensorFlow is not installed")
     else:
-
-        def take_tf_data():
-            for _ in batches.take(number):
-                pass
-
-        compare("mixup batches: tf.data / ours", take_ours, take_tf_data, rounds)
-    layer = keras.layers.MixUp(alpha=0.2, seed=0)
-
-    def take_layer():
-        for k in range(number):
-            places = slice(32 * k, 32 * (k + 1))
-            layer({"images": x[places], "labels": y[places]}, training=True)
-
-    compare("mixup batches: keras.layers.MixUp / ours", take_ours, take_layer, rounds)
+        compare_with("tf.data", lambda: list(batches))
+    compare_with("keras.layers.MixUp", lambda: take(apply_layer))
 
 
 def compile_net(build):
     """Builds and compiles a net."""
     keras.utils.set_random_seed(0)
     model = build()
-    model.compile(
-        "adam",
-        "categorical_crossentropy",
-        metrics=["accuracy"],
-    )
+    model.compile("adam", "categorical_crossentropy", metrics=["accuracy"])
     return model
 
 
@@ -143,16 +130,10 @@ def bench_fit(x, y, rounds):
         ("mixup_fashion_mnist", build_mixup_fashion_net, 64, "shuffles", 4),
     ):
         images, labels = np.concatenate([x] * times), np.concatenate([y] * times)
-        model = compile_net(build)
+        fit = functools.partial(compile_net(build).fit, verbose=0)
         mixed = MixupBatches(images, labels, 0.2, batch_size, 0, pairing)
-        plain = {"x": images, "y": labels, "batch_size": batch_size}
-
-        def fit_mixed(model=model, mixed=mixed):
-            model.fit(mixed, verbose=0)
-
-        def fit_plain(model=model, plain=plain):
-            model.fit(**plain, verbose=0)
-
+        fit_mixed = functools.partial(fit, mixed)
+        fit_plain = functools.partial(fit, images, labels, batch_size)
         title = f"an epoch of {name}: mixed / plain arrays (goal < 1.05)"
         compare(title, fit_mixed, fit_plain, rounds, inverse=True)
 
@@ -167,38 +148,24 @@ def bench_vat(x, y, rounds):
     def fit(model):
         model.fit(x, y, batch_size=128, verbose=0)
 
-    compare(
-        "a step of vat_mnist: VAT / plain (goal: no more than 2.67)",
-        lambda: fit(adversarial),
-        lambda: fit(plain),
-        rounds,
-        inverse=True,
-    )
-
-
-class Augmented(keras.Model):
-    """Augments in `predict`, so in one compiled step."""
-
-    def __init__(self, layer):
-        super().__init__()
-        self.layer = layer
-
-    def call(self, images):
-        """Augments images."""
-        return self.layer(images, training=True)
+    title = "a step of vat_mnist: VAT / plain (goal: no more than 2.67)"
+    ours, theirs = (functools.partial(fit, model) for model in (adversarial, plain))
+    compare(title, ours, theirs, rounds, inverse=True)
 
 
 def make_pass(layer, images, batch_size):
-    """Returns a function that augments all images once."""
-    model = Augmented(layer)
+    """Returns a function that augments all images once, in one compiled step."""
+    same = keras.Sequential([keras.Input(images.shape[1:]), keras.layers.Identity()])
+    model = AugmentedModel(same, layer)
     return lambda: model.predict(images, batch_size=batch_size, verbose=0)
 
 
-def make_generator():
-    """The augmentation of "CIFAR-10 to 95%", as it was written."""
+def bench_augmentation(rounds, n=2000):
+    """`RandomWarp` against the old generator and a chain of layers."""
     from keras.src.legacy.preprocessing.image import ImageDataGenerator
 
-    return ImageDataGenerator(
+    images = np.random.default_rng(0).random((n, 32, 32, 3)).astype("float32")
+    generator = ImageDataGenerator(
         rotation_range=20,
         horizontal_flip=True,
         height_shift_range=0.2,
@@ -206,12 +173,7 @@ def make_generator():
         zoom_range=0.2,
         channel_shift_range=0.2,
     )
-
-
-def bench_augmentation(rounds, n=2000):
-    """`RandomWarp` against the old generator and a chain of layers."""
-    images = np.random.default_rng(0).random((n, 32, 32, 3)).astype("float32")
-    flow = make_generator().flow(images, batch_size=500, shuffle=False)
+    flow = generator.flow(images, batch_size=500, shuffle=False)
     near = {"fill_mode": "nearest"}
     chain = keras.Sequential(
         [
@@ -232,26 +194,6 @@ def bench_augmentation(rounds, n=2000):
     title = "augmentation: the old ImageDataGenerator / ours (goal > 5)"
     compare(title, ours, take_flow, rounds)
     compare("augmentation: a chain of keras.layers / ours", ours, theirs, rounds)
-
-
-def bench_tta(rounds, n=1000, draws=10):
-    """Test-time augmentation against the article's loop, on a net of width 8."""
-    images = np.random.default_rng(0).random((n, 32, 32, 3)).astype("float32")
-    network = build_cifar10_benchmark_net(width=8)
-    layer = RandomWarp(seed=0)
-    flow = make_generator().flow(images, batch_size=500, shuffle=False)
-
-    def take_ours():
-        predict_draws(network, images, layer, draws)
-
-    def take_loop():
-        predicted = np.zeros((n, 10))
-        for _ in range(draws):
-            for place in range(0, n, 500):
-                predicted[place : place + 500] += network.predict(next(flow), verbose=0)
-
-    title = "test-time augmentation: the article's loop / ours"
-    compare(title, take_ours, take_loop, rounds)
 
 
 def run_pillow(image, rng, magnitudes):
@@ -295,12 +237,8 @@ def bench_rand_augment(rounds, n=1000):
     theirs = make_pass(keras.layers.RandAugment(value_range=(0, 1)), images, 250)
 
     def take_pillow():
-        np.stack(
-            [
-                np.asarray(run_pillow(Image.fromarray(image), rng, magnitudes))
-                for image in pixels
-            ]
-        )
+        for image in pixels:
+            np.asarray(run_pillow(Image.fromarray(image), rng, magnitudes))
 
     title = "RandAugment: Pillow one by one / ours (goal >= 1)"
     compare(title, ours, take_pillow, rounds)
@@ -324,19 +262,13 @@ def bench_airbench(rounds, steps=3, batch_size=1024, size=2048):
         for _ in range(5):
             keras.ops.convert_to_numpy(keras.ops.matmul(square, square))
 
-    def fit():
-        model.fit(batches, verbose=0, shuffle=False)
-
-    def prepare():
-        for number in range(steps):
-            batches[number]
-
+    fit = functools.partial(model.fit, batches, verbose=0, shuffle=False)
     fit(), multiply()
     fits, products, batch_times = [], [], []
     for _ in range(rounds):
         products.append(measure(multiply))
         fits.append(measure(fit))
-        batch_times.append(measure(prepare))
+        batch_times.append(measure(lambda: [batches[k] for k in range(steps)]))
     # Whatever else the machine does only slows: the fastest rounds count.
     rate = 3 * count_flops(model) * len(images) / min(fits)
     peak = 5 * 2 * size**3 / min(products)
@@ -369,7 +301,6 @@ def main():
     bench_fit(x, y, options.rounds)
     bench_vat(x, y, options.rounds)
     bench_augmentation(options.rounds)
-    bench_tta(options.rounds)
     bench_rand_augment(options.rounds)
     bench_airbench(options.rounds)
 

@@ -15,11 +15,12 @@ from tutorials_lib.airbench import (
     StopAfter,
     Triangle,
 )
+from tutorials_lib.networks import use_precision
 
 SMALL = {"widths": (24, 24, 24)}
 
 
-def make_net(*layers, **compiled):
+def make_net(**compiled):
     """A network with moving statistics and a bias, that trains in an instant."""
     keras.utils.set_random_seed(0)
     model = keras.Sequential(
@@ -29,7 +30,6 @@ def make_net(*layers, **compiled):
             keras.layers.Conv2D(4, 2, use_bias=False),
             keras.layers.BatchNormalization(momentum=0.6),
             ScaledBias(name="first_bias"),
-            *layers,
             keras.layers.Flatten(),
             keras.layers.Dense(10),
         ]
@@ -70,9 +70,7 @@ def test_whitened_patches_have_the_identity_as_covariance(pictures):
 def test_identity_start_passes_its_input_on(size):
     keras.utils.set_random_seed(0)
     images = np.random.default_rng(0).normal(size=(2, 5, 5, 3)).astype("float32")
-    layer = keras.layers.Conv2D(
-        400, size, padding="valid", kernel_initializer=IdentityStart()
-    )
+    layer = keras.layers.Conv2D(400, size, kernel_initializer=IdentityStart())
     found = ops.convert_to_numpy(layer(images))
     np.testing.assert_array_equal(found[..., :3], images[:, 1 : 7 - size, 1 : 7 - size])
     rest, limit = ops.convert_to_numpy(layer.kernel)[..., 3:], (3 * size**2) ** -0.5
@@ -126,12 +124,8 @@ def test_a_frozen_bias_keeps_its_value(pictures, rows):
 def test_triangle():
     rate = Triangle(2.0, 476)
     found = [float(ops.convert_to_numpy(rate(s))) for s in (0, 54, 109, 475, 476)]
-    rise, fall = 109, 476 - 109
-    np.testing.assert_allclose(
-        found,
-        [0.4, 2 * (0.2 + 0.8 * 54 / rise), 2, 2 * (0.07 + 0.93 / fall), 0.14],
-        rtol=1e-5,
-    )
+    expected = [0.4, 2 * (0.2 + 0.8 * 54 / 109), 2, 2 * (0.07 + 0.93 / 367), 0.14]
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
     assert Triangle.from_config(rate.get_config()).get_config() == rate.get_config()
     assert airbench.convert_rates(11.5, 0.0153) == pytest.approx((1.5, 0.00133), 1e-3)
     assert airbench.convert_rates(10, 0.0153) == pytest.approx((1.304, 0.00153), 1e-3)
@@ -140,19 +134,15 @@ def test_triangle():
 def test_lookahead_against_a_loop_over_all_weights(pictures, rows):
     """One network trains in pieces, and the pulls between are made here."""
 
-    def compiled():
-        return make_net(optimizer=AirbenchSGD(0.05))
-
     def fit(model, batch, *callbacks):
-        x, y = pictures[batch], rows[batch]
         options = {"batch_size": 3, "shuffle": False, "verbose": 0}
-        model.fit(x, y, callbacks=list(callbacks), **options)
+        model.fit(pictures[batch], rows[batch], callbacks=list(callbacks), **options)
 
-    model, lookahead = compiled(), Lookahead(4, every=2, strength=0.9)
+    model, by_hand, last = (make_net(optimizer=AirbenchSGD(0.05)) for _ in range(3))
+    lookahead = Lookahead(4, every=2, strength=0.9)
     fit(model, slice(0, 6), lookahead)
     assert lookahead.step == 2
     fit(model, slice(6, 12), lookahead)
-    by_hand = compiled()
     slow = by_hand.get_weights()
     moving = {"moving_mean", "moving_variance"}
     assert moving <= {weight.name for weight in by_hand.weights}
@@ -164,7 +154,7 @@ def test_lookahead_against_a_loop_over_all_weights(pictures, rows):
     for found, right in zip(model.get_weights(), slow, strict=True):
         np.testing.assert_allclose(found, right, rtol=1e-4, atol=1e-6)
     # A run that goes on has slow weights already, and they win at the last step.
-    last, end = compiled(), Lookahead(9)
+    end = Lookahead(9)
     end.step, end.slow = 8, [weight + 1 for weight in last.get_weights()]
     right = [slow.copy() for slow in end.slow]
     fit(last, slice(0, 3), end)
@@ -175,13 +165,10 @@ def test_lookahead_against_a_loop_over_all_weights(pictures, rows):
 
 def test_training_ends_within_an_epoch(pictures, rows):
     batches = AirbenchBatches(pictures, rows, 5, seed=0)
-    model = keras.Sequential([keras.Input((32, 32, 3)), keras.layers.Flatten()])
-    model.add(keras.layers.Dense(10))
-    model.compile("sgd", "mse")
+    model = make_net(optimizer="sgd")
     for first in (0, 2):
-        model.fit(
-            batches, epochs=9, initial_epoch=first, verbose=0, callbacks=[StopAfter(5)]
-        )
+        fit = {"epochs": 9, "initial_epoch": first, "callbacks": [StopAfter(5)]}
+        model.fit(batches, verbose=0, **fit)
     assert int(model.optimizer.iterations.numpy()) == 5 + 1
 
 
@@ -210,16 +197,6 @@ def test_flips_over_epochs(pictures, rows, flip):
         assert alternates == (flip == "alternating")
 
 
-def test_batches_depend_on_seed_epoch_and_number_alone(pictures, rows):
-    one, other = (AirbenchBatches(pictures, rows, 5, seed=3) for _ in range(2))
-    assert len(one) == 2
-    later = [one[1][0], one[0][0]]
-    np.testing.assert_array_equal(other[0][0], later[1])
-    np.testing.assert_array_equal(other[1][0], later[0])
-    one.on_epoch_end()
-    assert not np.array_equal(one[0][0], later[1])
-
-
 def test_shifts_have_a_reflected_border(pictures, rows):
     batches = AirbenchBatches(pictures, rows, 12, seed=0, flip="none", shift=2)
     padded = np.pad(pictures, ((0, 0), (2, 2), (2, 2), (0, 0)), mode="reflect")
@@ -229,9 +206,8 @@ def test_shifts_have_a_reflected_border(pictures, rows):
     seen = set()
     for _ in range(20):
         for image in batches[0][0]:
-            seen |= {
-                at for at, crop in crops.items() if (crop == image).all((1, 2, 3)).any()
-            }
+            (at,) = (at for at in crops if (crops[at] == image).all((1, 2, 3)).any())
+            seen.add(at)
         batches.on_epoch_end()
     assert seen == set(crops)
     found = airbench.shift_images(pictures, 1, -2, True)
@@ -253,8 +229,6 @@ def test_cutout_blanks_a_square(pictures, rows):
         plain.on_epoch_end()
         blanked.on_epoch_end()
     assert len(corners) > 60
-    assert min(map(min, corners)) >= 0
-    assert max(map(max, corners)) <= 20
 
 
 def test_views_against_a_loop(pictures):
@@ -298,17 +272,11 @@ def test_parameters_as_published(pictures):
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
 def test_network_in_any_precision(pictures, policy):
     """The order of its parts, too: the augmentation sees raw images."""
-    keras.config.set_dtype_policy(policy)
-    try:
+    noise = {"residual": True, "dropout": 0.5, "last_survival": 0.4}
+    with use_precision(policy):
         model = airbench.build_airbench_net(
-            **SMALL,
-            residual=True,
-            dropout=0.5,
-            last_survival=0.4,
-            augmentation=keras.layers.RandomFlip(),
+            **SMALL, **noise, augmentation=keras.layers.RandomFlip()
         )
-    finally:
-        keras.config.set_dtype_policy("float32")
     assert keras.backend.standardize_dtype(model(pictures).dtype) == "float32"
     kinds = [type(layer).__name__ for layer in model.layers]
     assert kinds[1:4] == ["RandomFlip", "Rescaling", "Conv2D"]
@@ -328,30 +296,14 @@ def test_network_in_any_precision(pictures, policy):
         (lambda x, y: airbench.whiten_patches(x[0]), "must have shape"),
         (lambda x, y: airbench.whiten_patches(x[:1, :3, :3]), "at least 12 patches"),
         (lambda x, y: IdentityStart()((3, 3, 24, 8)), "at least the 24 input channels"),
-        (lambda x, y: ScaledBias(0), "scale must be a finite number above 0"),
-        (lambda x, y: airbench.build_airbench_net((24, 24)), "argument"),
-        (
-            lambda x, y: airbench.build_airbench_net(last_survival=0.5),
-            "without residual branches",
-        ),
-        (
-            lambda x, y: airbench.build_airbench_net(**SMALL, whitening=np.eye(3)),
-            "not compatible",
-        ),
-        (lambda x, y: AirbenchSGD(0.1, l2=-1), "l2 must be from 0"),
-        (lambda x, y: AirbenchBatches(x, y, 13, 0), "batch_size must be a whole"),
-        (lambda x, y: AirbenchBatches(x, y, 4, 0, flip="up"), "flip must be one of"),
-        (lambda x, y: AirbenchBatches(x, y, 4, 0, shift=32), "shift must be a whole"),
-        (lambda x, y: AirbenchBatches(x, y, 4, 0, cutout=33), "cutout must be a whole"),
-        (
-            lambda x, y: airbench.build_airbench_net((16, 24, 24)),
-            "at least the 24 input channels",
-        ),
-        (
-            lambda x, y: airbench.build_airbench_net(**SMALL)(x[:, :28, :28]),
-            r"expected shape=\(None, 32, 32, 3\)",
-        ),
-        (lambda x, y: airbench.predict_views(None, x, "all"), "views must be one of"),
+        (lambda x, y: ScaledBias(0), "scale must be"),
+        (lambda x, y: airbench.build_airbench_net(last_survival=0.5), "last_survival"),
+        (lambda x, y: AirbenchSGD(0.1, l2=-1), "l2 must be"),
+        (lambda x, y: AirbenchBatches(x, y, 13, 0), "batch_size must be"),
+        (lambda x, y: AirbenchBatches(x, y, 4, 0, flip="up"), "flip must be"),
+        (lambda x, y: AirbenchBatches(x, y, 4, 0, shift=32), "shift must be"),
+        (lambda x, y: AirbenchBatches(x, y, 4, 0, cutout=33), "cutout must be"),
+        (lambda x, y: airbench.predict_views(None, x, "all"), "views must be"),
     ],
 )
 def test_bad_input(pictures, rows, call, said):

@@ -13,7 +13,6 @@ from tutorials_lib.mixup import (
     METHODS,
     PAIRINGS,
     MixupBatches,
-    check_alpha,
     measure_distances,
     mix,
     sample_weights,
@@ -67,16 +66,8 @@ def test_weights_at_extreme_alpha(alpha, method, k):
         np.testing.assert_allclose(rows, 1 / k, atol=0.01)
 
 
-def test_mix_by_hand():
-    first = np.array([[10.0, 20.0], [0.0, 4.0]])
-    second = np.array([[30.0, 0.0], [8.0, 8.0]])
-    mixed = mix([first, second], np.array([0.75, 0.5]))
-    np.testing.assert_array_equal(mixed, [[15.0, 15.0], [4.0, 6.0]])
-
-
-@pytest.mark.parametrize("shape", [(7,), (7, 3), (7, 4, 5, 1), (1, 2, 2)])
-@pytest.mark.parametrize("k", [2, 3, 4])
-@pytest.mark.parametrize("dtype", ["float32", "float64", "uint8"])
+@pytest.mark.parametrize("shape", [(7,), (7, 4, 5, 1), (1, 2, 2)])
+@pytest.mark.parametrize(("k", "dtype"), [(2, "float32"), (3, "uint8")])
 def test_mix_is_the_weighted_sum(shape, k, dtype):
     rng = np.random.default_rng(2)
     arrays = list(rng.normal(100, 20, size=(k, *shape)).astype(dtype))
@@ -85,6 +76,8 @@ def test_mix_is_the_weighted_sum(shape, k, dtype):
     expected = np.einsum("kn...,nk->n...", np.float64(arrays), weights)
     assert mixed.dtype == np.float32
     np.testing.assert_allclose(mixed, expected, rtol=1e-6)
+    if k == 2:
+        np.testing.assert_array_equal(mix(arrays, weights[:, 0]), mixed)
     # One row of weights is for all samples.
     one = mix(arrays, weights[:1])
     np.testing.assert_array_equal(one, mix(arrays, weights[[0] * shape[0]]))
@@ -106,12 +99,6 @@ def test_batches_mix_labels_as_images(images, pairing, lambda_per, k, method):
         np.testing.assert_allclose(mixed, expected, atol=1e-5)
 
 
-def test_labels_of_one_class_stay_one_hot(images):
-    labels = np.eye(3)[[1] * 40]
-    _, rows = make_batches(images=images, labels=labels)[0]
-    np.testing.assert_allclose(rows, labels[:8], atol=1e-6)
-
-
 def test_tiny_alpha_gives_plain_images_and_labels(images, labels):
     mixed, rows = make_batches(images=images, labels=labels, alpha=1e-6)[0]
     for image, row in zip(mixed, rows, strict=True):
@@ -129,6 +116,7 @@ def list_chosen(batches):
 def test_replacement_leaves_images_out_as_chance_has_it():
     images = np.arange(4000, dtype="float32").reshape(-1, 1)
     batches = MixupBatches(images, np.ones((4000, 1)), 1e-6, 50, 0)
+    assert len(batches) == 80
     drawn = np.concatenate([batch for batch, _ in batches])
     # A draw of n of n images with replacement has 1 - 1/e of them.
     assert len(np.unique(drawn)) / 4000 == pytest.approx(1 - math.exp(-1), abs=0.03)
@@ -138,6 +126,9 @@ def test_shuffles_use_every_image_once_in_each_place():
     batches = make_batches(pairing="shuffles", batch_size=16, images_per_mix=3)
     assert [len(rows) for _, rows in batches] == [16, 16, 8]
     chosen = list_chosen(batches)
+    # In the order that past runs had them.
+    rng = np.random.default_rng([5, 0, 2**32 - 1])
+    np.testing.assert_array_equal(chosen, [rng.permutation(40) for _ in range(3)])
     for place in chosen:
         np.testing.assert_array_equal(np.sort(place), np.arange(40))
     # Unlike "batch", it mixes an image with any of the set.
@@ -163,12 +154,6 @@ def test_window_keeps_images_near_their_place(pairing):
     assert max(place[:8].max() for place in wide) > 16
 
 
-def test_no_window_leaves_shuffles_as_past_runs_had_them():
-    rng = np.random.default_rng([5, 0, 2**32 - 1])
-    for shuffle in make_batches(pairing="shuffles").shuffles:
-        np.testing.assert_array_equal(shuffle, rng.permutation(40))
-
-
 def test_batch_pairing_mixes_a_batch_with_itself():
     batches = make_batches(pairing="batch", batch_size=10)
     seen = [set(np.flatnonzero(rows.sum(axis=0))) for _, rows in batches]
@@ -182,17 +167,13 @@ def test_images_of_a_mix_are_chosen_independently(pairing):
     for one, two in itertools.combinations(list_chosen(batches), 2):
         # The same image twice is as rare as chance has it: 1 in 40.
         assert (one == two).mean() < 0.25
-    before = list_chosen(batches)
-    batches.on_epoch_end()
-    if pairing != "replacement":
-        assert (before[0] != list_chosen(batches)[0]).any()
 
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("pairing", PAIRINGS)
 def test_weights_of_batches_follow_beta_of_alpha(pairing, method):
     """Not of 2 alpha, and not the larger one always on the first image."""
-    n = 4000
+    n = 2000
     own = np.eye(n, dtype="float32")
     batches = MixupBatches(own[:, :1], own, 0.7, n, 0, pairing, method=method)
     first, second = batches.choose_images(batches.make_generator(0), 0)
@@ -212,19 +193,6 @@ def test_lambda_per_sample_and_per_batch():
     assert count_lambdas(np.concatenate([rows for _, rows in batches])) == 5
 
 
-@pytest.mark.parametrize("pairing", PAIRINGS)
-def test_a_batch_depends_on_seed_epoch_and_index_alone(pairing):
-    def draw(seed=5, epoch=0, index=2):
-        batches = make_batches(seed=seed, pairing=pairing)
-        batches[1]
-        batches.epoch = epoch
-        return batches[index][0]
-
-    np.testing.assert_array_equal(draw(), make_batches(pairing=pairing)[2][0])
-    for other in (draw(seed=6), draw(epoch=1), draw(index=1)):
-        assert not np.array_equal(draw(), other)
-
-
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -232,8 +200,6 @@ def test_a_batch_depends_on_seed_epoch_and_index_alone(pairing):
         ("alpha", float("nan")),
         ("alpha", 1e7),
         ("batch_size", 41),
-        ("batch_size", 2.5),
-        ("seed", -1),
         ("pairing", "random"),
         ("lambda_per", "image"),
         ("images_per_mix", 1),
@@ -252,9 +218,9 @@ def test_bad_arguments(name, value):
 
 
 def test_gammas_that_underflow():
-    assert check_alpha(1e-3, "gamma") == 1e-3
+    assert make_batches(alpha=1e-3, method="gamma").alpha == 1e-3
     with pytest.raises(ValueError, match="alpha"):
-        check_alpha(1e-4, "gamma")
+        make_batches(alpha=1e-4, method="gamma")
 
 
 def test_distances_of_networks_that_answer_the_mix():

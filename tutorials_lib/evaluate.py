@@ -40,10 +40,8 @@ def score_model(
         `test_accuracy`, ...
     """
     scores: dict[str, float] = {}
-    for split, (images, labels) in splits.items():
-        found = model.evaluate(
-            images, labels, batch_size=batch_size, return_dict=True, verbose=0
-        )
+    for split, arrays in splits.items():
+        found = model.evaluate(*arrays, batch_size, verbose=0, return_dict=True)
         scores |= {f"{split}_{name}": value for name, value in found.items()}
     return scores
 
@@ -51,11 +49,8 @@ def score_model(
 class ScoreEpochs(keras.callbacks.Callback):
     """Evaluates further sets after each epoch, beside `fit`'s validation set.
 
-    Their scores join the epoch's in the history, as `test_accuracy` and the like.
-
-    Args:
-        batch_size: Images evaluated at once.
-        **splits: (images, labels) by name, for instance `test=(x_test, y_test)`.
+    Their scores join the epoch's in the history, as `test_accuracy` and the like. It
+    takes what `score_model` takes.
     """
 
     def __init__(
@@ -127,9 +122,6 @@ def average_members(predictions: Sequence[ArrayLike]) -> np.ndarray:
 
     Returns:
         float64 array (n, classes).
-
-    Raises:
-        ValueError: no members, shapes that differ, or numbers that are not finite.
     """
     mean = np.mean(np.stack(predictions), axis=0, dtype="float64")
     # Whatever is not finite in one member is not in their mean.
@@ -140,15 +132,8 @@ def measure_accuracy(rows: ArrayLike, labels: ArrayLike) -> float:
     """Computes the share of images whose most probable class is their label.
 
     Args:
-        rows: Array (n, classes) of probabilities.
+        rows: Array (n, classes) of probabilities or logits.
         labels: Array (n, classes) of one-hot labels.
-
-    Returns:
-        A float from 0 to 1.
-
-    Raises:
-        ValueError: rows that are not finite, or labels that are not one-hot rows, one
-            for each.
     """
     return float(np.mean(_find_right(rows, labels)))
 
@@ -174,9 +159,6 @@ def count_confidence(
     Returns:
         Dict of arrays (bins,): `images`, how many there are, `confidence`, the sum of
         theirs, and `right`, how many of them are answered right.
-
-    Raises:
-        ValueError: rows that are no probabilities, or what `measure_accuracy` refuses.
     """
     right = _find_right(rows, labels)
     confidence = np.max(rows, axis=1).astype("float64")
@@ -197,14 +179,8 @@ def count_confidence(
 def measure_calibration(counts: Mapping[str, ArrayLike]) -> float:
     """Computes the expected calibration error (equation 3 of Guo et al.).
 
-    The gap between confidence and the share of right answers in each bin, weighted by
-    the bin's images.
-
-    Args:
-        counts: From `count_confidence`.
-
-    Returns:
-        A float from 0 to 1.
+    The gap between confidence and the share of right answers in each bin of
+    `count_confidence`, weighted by the bin's images.
     """
     gaps = np.abs(np.subtract(counts["right"], counts["confidence"]))
     return float(np.sum(gaps) / np.sum(counts["images"]))
@@ -237,10 +213,6 @@ def corrupt_images(
 
     Returns:
         uint8 array of the same shape.
-
-    Raises:
-        ValueError: an unknown corruption, a strength out of range, or images that are
-            not uint8.
     """
     check_choice("corruption", corruption, tuple(CORRUPTIONS))
     check_whole("strength", strength, 1, 5)

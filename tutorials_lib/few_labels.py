@@ -26,10 +26,6 @@ def choose_labelled(labels: np.ndarray, n: int, seed: int) -> np.ndarray:
 
     Returns:
         Integer array (n,): their places, ascending.
-
-    Raises:
-        ValueError: n is no multiple of the classes, a class has too few images,
-            labels are not one-dimensional.
     """
     if labels.ndim != 1:
         raise ValueError(f"labels must be of shape (images,); got {labels.shape}.")
@@ -48,8 +44,8 @@ def hide_labels(labels: np.ndarray, n: int, seed: int) -> tuple[np.ndarray, np.n
     """Chooses n images whose labels are hidden, as `choose_labelled` chooses.
 
     Returns:
-        Two integer arrays, ascending: the places of the images that keep their label,
-        and of the n that do not.
+        Integer arrays, ascending: places of the images that keep their label, and of
+        the n that do not.
     """
     hidden = choose_labelled(labels, n, seed)
     return np.setdiff1d(np.arange(len(labels)), hidden), hidden
@@ -79,8 +75,7 @@ def balance_classes(
     Args:
         labels: Integer array (n,), the class of each image.
         classes: Number of classes.
-        empty: What a class without images does: `"stop"` raises, `"skip"` goes on
-            without the class.
+        empty: Where a class has no images, `"stop"` raises, `"skip"` leaves it out.
 
     Returns:
         Integer array of places, class after class: all images of the class in order,
@@ -97,15 +92,9 @@ def balance_classes(
 
 
 def write_labels(probabilities: np.ndarray, soft: bool = True) -> np.ndarray:
-    """Turns a teacher's predictions into labels.
+    """Turns a teacher's probabilities (n, classes) into labels, float32.
 
-    Args:
-        probabilities: float array (n, classes).
-        soft: Whether the labels are the probabilities themselves; otherwise they are
-            one-hot, of the most probable class.
-
-    Returns:
-        float32 (n, classes).
+    Soft ones are the probabilities, others one-hot rows of the most probable class.
     """
     if soft:
         return probabilities.astype("float32")
@@ -163,12 +152,7 @@ class PartlyLabelledBatches(SeededBatches):
         return len(self.unlabelled) // self.unlabelled_per_batch
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Returns batch `index` of this epoch.
-
-        Returns:
-            Images float32 (batch, ...), labels float32 (batch, classes), sample
-            weights float32 (batch,).
-        """
+        """Returns images, labels and sample weights (batch,), all float32."""
         rng = self.make_generator(index)
         drawn = rng.integers(len(self.images), size=self.labelled_per_batch)
         images, labels = self.images[drawn], self.labels[drawn]

@@ -29,22 +29,6 @@ PAIRINGS = ("replacement", "shuffles", "batch")
 LAMBDA_PER = ("sample", "batch")
 
 
-def check_alpha(alpha: float, method: str = "beta") -> float:
-    """Raises ValueError unless weights can be drawn with this alpha.
-
-    Args:
-        alpha: Above 0 and at most 1e6; at least 1e-3 with gamma draws, which below
-            that nearly all underflow to 0.
-        method: `"beta"` or `"gamma"`.
-
-    Returns:
-        `alpha` as a float.
-    """
-    check_choice("method", method, METHODS)
-    check_positive("alpha", alpha)
-    return check_range("alpha", alpha, 1e-3 if method == "gamma" else 0, 1e6)
-
-
 def sample_weights(
     rng: np.random.Generator,
     n: int,
@@ -59,7 +43,7 @@ def sample_weights(
     Args:
         rng: Generator.
         n: How many rows.
-        alpha: See `check_alpha`. Towards 0 one weight is 1, the others 0: no mixing.
+        alpha: Above 0. Towards 0 one weight is 1, the others 0: no mixing.
         images_per_mix: Weights in a row.
         method: `"beta"` draws from the distribution itself. `"gamma"` divides
             Gamma(alpha, 1) draws by their sum, which has the same law.
@@ -119,7 +103,7 @@ def measure_distances(
     Args:
         network: A built `keras.Model` from images to rows of probabilities.
         images: float array (n, ...).
-        labels: Rows of 0 and a single 1, (n, classes).
+        labels: One-hot rows (n, classes).
         lambdas: Weights of the first image.
 
     Returns:
@@ -146,7 +130,8 @@ class MixupBatches(SeededBatches):
     Args:
         images: float array (n, ...).
         labels: float array (n, classes), one-hot rows.
-        alpha: Of Beta(alpha, alpha), see `check_alpha`.
+        alpha: Of Beta(alpha, alpha): above 0 and at most 1e6; at least 1e-3 with gamma
+            draws, which below that nearly all underflow to 0.
         batch_size: From 1 to n.
         seed: Whole number of at least 0.
         pairing: Which images are mixed.
@@ -160,15 +145,12 @@ class MixupBatches(SeededBatches):
             authors.
         images_per_mix: At least 2.
         method: `"beta"` or `"gamma"`, see `sample_weights`.
-        window: Size of the buffer that shuffles draw from, as that of
-            `tf.data.Dataset.shuffle`, see `batches.shuffle_in_window`; None shuffles
-            the whole set. Pass `shuffle=False` to `fit` with it: Keras else shuffles
-            the order of the batches too, and early batches no longer come from the
-            front of the file.
+        window: See `batches.ArrayBatches`; None with `"replacement"`, which shuffles
+            nothing.
 
     Raises:
-        ValueError: a value out of range, a window where nothing is shuffled, images
-            that are not finite floats, labels that are not one-hot, other lengths.
+        ValueError: a value out of range, images that are not finite floats, labels
+            that are not one-hot, other lengths.
     """
 
     def __init__(
@@ -187,19 +169,17 @@ class MixupBatches(SeededBatches):
         check_floats("images", images)
         self.images = check_finite("images", images).astype("float32", copy=False)
         self.labels = check_label_rows("labels", labels, images).astype("float32")
-        self.alpha = check_alpha(alpha, method)
+        self.method = check_choice("method", method, METHODS)
+        least = 1e-3 if method == "gamma" else 0
+        self.alpha = check_range("alpha", check_positive("alpha", alpha), least, 1e6)
         self.batch_size = check_whole("batch_size", batch_size, 1, len(images))
         self.pairing = check_choice("pairing", pairing, PAIRINGS)
         self.lambda_per = check_choice("lambda_per", lambda_per, LAMBDA_PER)
         self.images_per_mix = check_whole("images_per_mix", images_per_mix, 2)
-        self.method = method
-        shuffles = {"replacement": 0, "shuffles": images_per_mix, "batch": 1}
-        if window is not None and pairing == "replacement":
-            raise ValueError(
-                "window must be None with pairing 'replacement', which shuffles "
-                f"nothing; got {window!r}."
-            )
-        super().__init__(seed, len(images), shuffles[pairing], window)
+        shuffles = {"replacement": 0, "shuffles": images_per_mix, "batch": 1}[pairing]
+        if not shuffles:
+            check_choice("window with pairing 'replacement'", window, (None,))
+        super().__init__(seed, len(images), shuffles, window)
 
     def __len__(self) -> int:
         if self.pairing == "replacement":
@@ -207,11 +187,7 @@ class MixupBatches(SeededBatches):
         return math.ceil(len(self.images) / self.batch_size)
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """Returns batch `index` of this epoch.
-
-        Returns:
-            Images float32 (batch, ...) and labels float32 (batch, classes).
-        """
+        """Returns images (batch, ...) and labels (batch, classes), both float32."""
         rng = self.make_generator(index)
         chosen = self.choose_images(rng, index)
         n = len(chosen[0]) if self.lambda_per == "sample" else 1

@@ -14,8 +14,7 @@ from tutorials_lib.support.checks import check_choice
 def build_mixup_mnist_net() -> keras.Sequential:
     """Builds the network of "mixup on MNIST".
 
-    Two strided convolutions with LeakyReLU, one hidden dense layer, dropout 0.5;
-    input (28, 28, 1), output softmax over 10 classes, 1,028,618 parameters.
+    Input (28, 28, 1), output softmax over 10 classes, 1,028,618 parameters.
     """
     return Sequential(
         [
@@ -37,8 +36,7 @@ def build_mixup_mnist_net() -> keras.Sequential:
 def build_vat_mnist_net(dropout: bool, logits: bool = False) -> keras.Sequential:
     """Builds the network of "VAT on MNIST", Keras' own old MNIST example.
 
-    Two convolutions, pooling, one hidden dense layer; input (28, 28, 1), output
-    softmax over 10 classes, 600,810 parameters.
+    Input (28, 28, 1), output softmax over 10 classes, 600,810 parameters.
 
     Args:
         dropout: Whether to drop a quarter of the units after pooling and half after
@@ -64,9 +62,7 @@ def build_vat_mnist_net(dropout: bool, logits: bool = False) -> keras.Sequential
 def build_mixup_fashion_net() -> keras.Sequential:
     """Builds the network of the Keras example "MixUp augmentation".
 
-    Two convolutions with pooling, dropout 0.2, global average pooling, one hidden
-    dense layer; input (28, 28, 1), output softmax over 10 classes, 18,762
-    parameters.
+    Input (28, 28, 1), output softmax over 10 classes, 18,762 parameters.
     """
     return Sequential(
         [
@@ -89,8 +85,7 @@ def build_cifar10_benchmark_net(
 ) -> keras.Sequential:
     """Builds the benchmark network of "CIFAR-10 to 95%".
 
-    Three pairs of convolutions, global average pooling, one hidden dense layer; input
-    (32, 32, 3), output softmax over 10 classes in float32 under any precision,
+    Input (32, 32, 3), output softmax over 10 classes in float32 under any precision,
     1,418,826 parameters at the article's width.
 
     Args:
@@ -113,14 +108,8 @@ def build_cifar10_deep_net(
 ) -> keras.Sequential:
     """Builds the deep network of "CIFAR-10 to 95%".
 
-    Thirteen convolutions with batch normalisation after the second, fifth, eighth and
-    eleventh, two hidden dense layers with dropout 0.5; input (32, 32, 3), output
-    softmax over 10 classes in float32 under any precision, 8,228,106 parameters at the
-    article's width.
-
-    Args:
-        width: Filters of the first convolutions; all other widths follow.
-        augmentation: A layer that the images go through first, or None.
+    Thirteen convolutions; input, output and arguments as of the benchmark network,
+    8,228,106 parameters at the article's width.
     """
     stack = [layers.Input((32, 32, 3)), *([augmentation] if augmentation else [])]
     for factor in (1, 2):
@@ -223,12 +212,7 @@ def _convolve_strided(x, filters, size, strides, **options):
 
 @contextlib.contextmanager
 def use_precision(policy: str) -> Iterator[None]:
-    """Gives the layers that are made within a dtype policy of Keras.
-
-    Args:
-        policy: `"float32"`, or `"mixed_bfloat16"` or `"mixed_float16"`, which compute
-            in half the bits where the device is faster at that.
-    """
+    """Gives the layers that are made within a dtype policy, as `"mixed_bfloat16"`."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
     try:
@@ -241,14 +225,9 @@ def count_flops(model: keras.Model) -> int:
     """Counts the floating-point operations of predicting one image.
 
     A multiplication and an addition are two. Only convolutions and dense layers
-    count, which is nearly all there is. A training step costs about three times as
-    much: forwards, and backwards for the weights and for what lies below.
-
-    Args:
-        model: A built `keras.Model`; layers within layers are not seen.
-
-    Returns:
-        A whole number.
+    count, which is nearly all there is; layers within layers are not seen. A training
+    step costs about three times as much: forwards, and backwards for the weights and
+    for what lies below.
     """
     total = 0
     for layer in model.layers:

@@ -18,15 +18,7 @@ DROPPED_PER = ("batch", "image")
 
 
 def list_survivals(blocks: int, last: float = 0.8) -> list[float]:
-    """Lists the survival probability of each block, falling linearly to the last.
-
-    Args:
-        blocks: Number of blocks L.
-        last: Probability p_L of the last block, from 0 to 1.
-
-    Returns:
-        List of L floats, p_l = 1 - l / L * (1 - p_L) for l = 1 to L.
-    """
+    """Lists p_l = 1 - l / L * (1 - p_L) of each block l from 1 to L; `last` is p_L."""
     check_range("last", last, 0, 1)
     return [1 - number / blocks * (1 - last) for number in range(1, blocks + 1)]
 
@@ -43,7 +35,7 @@ class StochasticDepth(keras.layers.Layer):
         dropped_per: `"batch"` draws once for a batch, as "Noisy Student on CIFAR-10"
             does, `"image"` for each of its images.
         seed: Whole number, or None for what `keras.utils.set_random_seed` set.
-        **kwargs: Passed on to `keras.layers.Layer`.
+        **kwargs: Of `keras.layers.Layer`.
     """
 
     def __init__(
@@ -56,7 +48,6 @@ class StochasticDepth(keras.layers.Layer):
         super().__init__(**kwargs)
         self.survival = check_range("survival", survival, 0, 1)
         self.dropped_per = check_choice("dropped_per", dropped_per, DROPPED_PER)
-        self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
 
     def call(self, branch: Tensor, training: bool = False) -> Tensor:
@@ -67,14 +58,3 @@ class StochasticDepth(keras.layers.Layer):
         shape = (n,) + (1,) * (len(branch.shape) - 1)
         drawn = keras.random.uniform(shape, dtype="float32", seed=self.seed_generator)
         return branch * ops.cast(drawn < self.survival, branch.dtype)
-
-    def compute_output_shape(
-        self, input_shape: tuple[int | None, ...]
-    ) -> tuple[int | None, ...]:
-        """Returns the shape of the input."""
-        return input_shape
-
-    def get_config(self) -> dict[str, Any]:
-        """Returns what `from_config` needs."""
-        own = {"survival": self.survival, "dropped_per": self.dropped_per}
-        return {**super().get_config(), **own, "seed": self.seed}

@@ -35,8 +35,8 @@ def kl_divergence(p: Tensor, q: Tensor, from_logits: bool = False) -> Tensor:
 
     Returns:
         float32 tensor (n,), sum of p * log(p / q). Probabilities have Keras' epsilon
-        (1e-7) added within the logarithms, as in the article: finite, and with a
-        gradient, where one is exactly 0 or 1, as that of Keras' own loss has not.
+        (1e-7) added within the logarithms, as in the article. So it is finite where one
+        is exactly 0 or 1, and has a gradient there, which Keras' own loss has not.
     """
     p, q = ops.cast(p, "float32"), ops.cast(q, "float32")
     if from_logits:
@@ -114,9 +114,8 @@ def find_perturbation(
         iterations: Steps of the power iteration, at least 1.
         through_normalisation: See `iterate_power`.
         from_logits: Whether the network returns logits.
-        start: Directions to start from, float array shaped as images; None draws
-            them from a normal distribution.
-        seed: Whole number, for the draw.
+        start: Directions to start from, shaped as images; None draws them.
+        seed: Whole number, for the draw from a normal distribution.
 
     Returns:
         float32 array shaped as images; every sample has length eps.
@@ -163,7 +162,7 @@ class VatModel(keras.Model):
         from_logits: Whether the network returns logits.
         seed: For the first directions and the masks; None takes what
             `keras.utils.set_random_seed` set.
-        **kwargs: Passed on to `keras.Model`.
+        **kwargs: Of `keras.Model`.
 
     Raises:
         ValueError: a length that is not above 0, a network whose output is not what
@@ -283,10 +282,8 @@ class VatModel(keras.Model):
         cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
     ) -> Self:
         """Makes the model that `get_config` described."""
-        network = keras.saving.deserialize_keras_object(
-            config["network"], custom_objects
-        )
-        return cls(**{**config, "network": network})
+        load = keras.saving.deserialize_keras_object
+        return cls(**{**config, "network": load(config["network"], custom_objects)})
 
 
 def check_network(network: keras.Model, from_logits: bool = False) -> None:
@@ -309,5 +306,4 @@ def check_network(network: keras.Model, from_logits: bool = False) -> None:
 def _find_seeds(network):
     """The states of the network's random generators, those of its dropout."""
     weights = {id(variable) for variable in network.non_trainable_weights}
-    states = network.non_trainable_variables
-    return [variable for variable in states if id(variable) not in weights]
+    return [x for x in network.non_trainable_variables if id(x) not in weights]

@@ -106,14 +106,14 @@ def warp_images(images: Tensor, matrices: Tensor) -> Tensor:
 
 
 def shift_channels(images: Tensor, amounts: Tensor) -> Tensor:
-    """Adds a number to every pixel of an image, within the image's own range.
+    """Adds an amount to every pixel of an image, within the image's own range.
 
     Args:
         images: float array (n, height, width, channels).
         amounts: float array (n,), in the units of the pixels.
 
     Returns:
-        float32 tensor shaped as images: no pixel below the image's lowest or above its
+        float32 tensor shaped as images, no pixel below the image's lowest or above its
         highest, over all channels.
     """
     images, amounts = ops.cast(images, "float32"), ops.cast(amounts, "float32")
@@ -137,11 +137,9 @@ class RandomWarp(keras.layers.Layer):
         channel_shift: Largest amount, in the units of the pixels, that is added to
             all pixels of an image; see `shift_channels`.
         flip: Whether to mirror half of the images left and right.
-        whole_pixels: Whether shifts are by whole pixels, which keeps images that are
-            only shifted and mirrored as sharp as they were.
         off_centre: See `make_matrices`.
         seed: Whole number, or None for what `keras.utils.set_random_seed` set.
-        **kwargs: Passed on to `keras.layers.Layer`.
+        **kwargs: Of `keras.layers.Layer`.
 
     Raises:
         ValueError: a range out of bounds, or images that are not floats.
@@ -154,7 +152,6 @@ class RandomWarp(keras.layers.Layer):
         zoom: float = 0.2,
         channel_shift: float = 0.2,
         flip: bool = True,
-        whole_pixels: bool = False,
         off_centre: bool = False,
         seed: int | None = None,
         **kwargs: Any,
@@ -164,39 +161,23 @@ class RandomWarp(keras.layers.Layer):
         self.shift = check_range("shift", shift, 0, 1)
         self.zoom = check_range("zoom", zoom, 0, 0.99)
         self.channel_shift = check_range("channel_shift", channel_shift, 0, 255)
-        self.flip, self.whole_pixels = flip, whole_pixels
-        self.off_centre, self.seed = off_centre, seed
+        self.flip, self.off_centre = flip, off_centre
         self.seed_generator = keras.random.SeedGenerator(seed)
         self.fused = fuse(self._apply)
 
     def draw(self, n: int | Tensor, size: Sequence[int]) -> dict[str, Tensor]:
-        """Draws the parameters of n warps.
-
-        Args:
-            n: How many.
-            size: (height, width) of the images.
-
-        Returns:
-            Dict of tensors (n,), what `apply` takes.
-        """
+        """Draws what `apply` takes, tensors (n,), for images of (height, width)."""
         height, width = size
         spread = keras.random.uniform((6, n), -1, 1, seed=self.seed_generator)
         return {
             "rotation": math.radians(self.rotation) * spread[0],
-            "shift_rows": self._scale_shift(spread[1], height),
-            "shift_columns": self._scale_shift(spread[2], width),
+            "shift_rows": self.shift * height * spread[1],
+            "shift_columns": self.shift * width * spread[2],
             "zoom_rows": 1 + self.zoom * spread[3],
             "zoom_columns": 1 + self.zoom * spread[4],
             "channel_shift": self.channel_shift * spread[5],
             "flip": self._draw_flips(n),
         }
-
-    def _scale_shift(self, spread, length):
-        if not self.whole_pixels:
-            return self.shift * length * spread
-        # Each of -most to most as likely as the others.
-        most = round(self.shift * length)
-        return ops.floor((most + 0.5) * (spread + 1)) - most
 
     def _draw_flips(self, n):
         if not self.flip:
@@ -204,15 +185,7 @@ class RandomWarp(keras.layers.Layer):
         return keras.random.uniform((n,), seed=self.seed_generator) < 0.5
 
     def apply(self, images: Tensor, parameters: Mapping[str, Tensor]) -> Tensor:
-        """Warps images by parameters that were drawn.
-
-        Args:
-            images: float array (n, height, width, channels).
-            parameters: See `draw`.
-
-        Returns:
-            float32 tensor shaped as images.
-        """
+        """Warps images (n, height, width, channels) by what `draw` drew."""
         return self.fused(images, parameters)
 
     def _apply(self, images, parameters):
@@ -230,15 +203,3 @@ class RandomWarp(keras.layers.Layer):
             return images
         parameters = self.draw(ops.shape(images)[0], images.shape[1:3])
         return self.apply(images, parameters)
-
-    def compute_output_shape(
-        self, input_shape: tuple[int | None, ...]
-    ) -> tuple[int | None, ...]:
-        """Returns the shape of the input."""
-        return input_shape
-
-    def get_config(self) -> dict[str, Any]:
-        """Returns what `from_config` needs."""
-        names = ["rotation", "shift", "zoom", "channel_shift", "flip"]
-        names += ["whole_pixels", "off_centre", "seed"]
-        return {**super().get_config(), **{name: getattr(self, name) for name in names}}

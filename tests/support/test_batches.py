@@ -5,10 +5,22 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from tutorials_lib.airbench import AirbenchBatches
+from tutorials_lib.few_labels import PartlyLabelledBatches
+from tutorials_lib.mixup import PAIRINGS, MixupBatches
 from tutorials_lib.support.batches import ArrayBatches, shuffle_in_window
 
 IMAGES = np.random.default_rng(0).normal(size=(40, 30)).astype("float32")
 LABELS = np.arange(40.0)
+ROWS = np.eye(4, dtype="float32")[np.arange(40) % 4]
+SQUARES = IMAGES[:, :25].reshape(40, 5, 5, 1)
+KINDS = {
+    "array": lambda seed: ArrayBatches(IMAGES, ROWS, 8, seed),
+    "half": lambda seed: PartlyLabelledBatches(IMAGES, ROWS, IMAGES, 8, 4, seed),
+    "airbench": lambda seed: AirbenchBatches(SQUARES, ROWS, 8, seed),
+}
+for name in PAIRINGS:
+    KINDS[name] = lambda seed, name=name: MixupBatches(IMAGES, ROWS, 1, 8, seed, name)
 
 
 def read_epoch(batches):
@@ -41,14 +53,33 @@ def test_seed_and_epoch_decide():
     assert read_epoch(same) == first
 
 
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_a_batch_depends_on_seed_epoch_and_index_alone(kind):
+    def draw(seed=5, epoch=1, index=2):
+        batches = KINDS[kind](seed)
+        batches[1]
+        batches.epoch = epoch
+        return batches[index][0]
+
+    alone = KINDS[kind](5)
+    alone.on_epoch_end()
+    np.testing.assert_array_equal(draw(), alone[2][0])
+    for other in (draw(seed=6), draw(epoch=0), draw(index=1)):
+        # From the first image to the last: both kinds of a partly labelled batch.
+        assert not (draw()[0] == other[0]).all()
+        assert not (draw()[-1] == other[-1]).all()
+
+
 def test_generators_are_of_seed_epoch_and_index():
+    """As the records of past runs have it."""
     batches = ArrayBatches(IMAGES, LABELS, 16, seed=7)
     batches.epoch = 4
     expected = np.random.default_rng([7, 4, 2]).random(3)
     np.testing.assert_array_equal(batches.make_generator(2).random(3), expected)
 
 
-def test_fit_gives_every_epoch_new_batches():
+@pytest.mark.parametrize("options", [{}, {"shuffle": False}])
+def test_fit_gives_every_epoch_new_batches_in_the_order_told(options):
     asked = []
 
     class Spy(ArrayBatches):
@@ -58,10 +89,12 @@ def test_fit_gives_every_epoch_new_batches():
 
     model = keras.Sequential([keras.Input((30,)), keras.layers.Dense(1)])
     model.compile(loss="mse", optimizer="sgd")
-    model.fit(Spy(IMAGES, LABELS, 8, seed=0), epochs=3, verbose=0)
+    model.fit(Spy(IMAGES, LABELS, 2, seed=0), epochs=3, verbose=0, **options)
     # Keras may look at the first batches before it starts, and count that an epoch.
-    whole = [e for e in range(9) if {(e, k) for k in range(5)} <= set(asked)]
+    whole = [e for e in range(9) if {(e, k) for k in range(20)} <= set(asked)]
     assert len(whole) == 3
+    in_order = [index for _, index in asked[-40:]] == [*range(20), *range(20)]
+    assert in_order == (options == {"shuffle": False})
 
 
 def draw_places(orders):
@@ -73,7 +106,7 @@ def draw_places(orders):
 def test_window_follows_the_law_of_a_shuffle_buffer():
     window, n = 50, 3000
     rng = np.random.default_rng(1)
-    moved = draw_places([shuffle_in_window(rng, n, window) for _ in range(40)])
+    moved = draw_places([shuffle_in_window(rng, n, window) for _ in range(20)])
     # As early as the buffer lets it, never earlier; by chance far later.
     assert moved.min() == 1 - window
     assert moved.max() > 5 * window
@@ -82,8 +115,7 @@ def test_window_follows_the_law_of_a_shuffle_buffer():
     waits = moved[:, window : n - 20 * window : 37] + window
     assert waits.mean() == pytest.approx(window, rel=0.03)
     observed = np.bincount(np.minimum(waits.ravel() - 1, 3 * window) // 15)
-    law = stats.geom(1 / window)
-    edges = np.array([0, 15, 30, 45, 60, 75, 90, 105, 120, 135, 150])
+    law, edges = stats.geom(1 / window), np.arange(0, 151, 15)
     expected = np.diff([*law.cdf(edges), 1]) * waits.size
     assert stats.chisquare(observed, expected).pvalue > 1e-3
 
@@ -91,7 +123,7 @@ def test_window_follows_the_law_of_a_shuffle_buffer():
 @pytest.mark.parametrize("window", [1, 64, 300])
 def test_window_moves_images_as_tf_data_does(window):
     tf = pytest.importorskip("tensorflow")
-    n, rounds = 300, 150
+    n, rounds = 300, 100
     data = tf.data.Dataset.range(n).shuffle(window, seed=3).batch(n).repeat(rounds)
     theirs = draw_places([order.numpy() for order in data])
     rng = np.random.default_rng(4)
@@ -123,24 +155,8 @@ def test_windowed_batches():
     assert read_epoch(wide) == read_epoch(ArrayBatches(IMAGES, LABELS, 16, seed=3))
 
 
-def test_fit_keeps_the_order_of_batches_where_it_is_told_to():
-    asked = []
-
-    class Spy(ArrayBatches):
-        def __getitem__(self, index):
-            asked.append(index)
-            return super().__getitem__(index)
-
-    model = keras.Sequential([keras.Input((30,)), keras.layers.Dense(1)])
-    model.compile(loss="mse", optimizer="sgd")
-    model.fit(Spy(IMAGES, LABELS, 2, seed=0), epochs=2, shuffle=False, verbose=0)
-    assert asked[-40:] == [*range(20), *range(20)]
-
-
 def test_bad_arguments():
-    with pytest.raises(ValueError, match="labels"):
-        ArrayBatches(IMAGES, LABELS[:39], 8, seed=0)
-    with pytest.raises(ValueError, match="seed"):
-        ArrayBatches(IMAGES, LABELS, 8, seed=-1)
-    with pytest.raises(ValueError, match="window"):
-        ArrayBatches(IMAGES, LABELS, 8, seed=0, window=0)
+    for name, value in (("labels", LABELS[:39]), ("seed", -1), ("window", 0)):
+        sound = {"images": IMAGES, "labels": LABELS, "batch_size": 8, "seed": 0}
+        with pytest.raises(ValueError, match=name):
+            ArrayBatches(**{**sound, name: value})

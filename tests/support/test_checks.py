@@ -13,7 +13,7 @@ ROWS = np.array([[1, 0], [0.3, 0.7]])
     ("check", "right", "wrong"),
     [
         (lambda *x: checks.check_choice(*x, ("a", 1)), ["a", 1], ["b", 1.0, None]),
-        (checks.check_positive, [0.5, 3], [0, -1, np.inf, np.nan, "1", True, 10**400]),
+        (checks.check_positive, [0.5, 3], [0, -1, np.inf, np.nan, "1", True]),
         (lambda *x: checks.check_range(*x, 0, 2), [0, 2, 0.5], [-1, 3, np.nan, None]),
         (lambda *x: checks.check_whole(*x, 1, 5), [1, 5], [0, 6, 2.0, True, "2"]),
         (checks.check_flag, [True, False], [1, None]),
@@ -37,10 +37,9 @@ def test_right_and_wrong(check, right, wrong):
             check("argument", value)
 
 
-@pytest.mark.parametrize("dtype", ["float16", "float32", "bfloat16"])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_floats_of_any_backend(dtype):
     images = keras.ops.zeros((2, 4, 4, 3), dtype)
-    checks.check_floats("images", images)
     checks.check_images("images", images, 3)
     checks.check_floats("images", keras.KerasTensor((None, 4), dtype))
     with pytest.raises(ValueError, match="images"):

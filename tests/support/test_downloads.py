@@ -6,7 +6,6 @@ import gzip
 import hashlib
 import http.server
 import importlib
-import importlib.util
 import io
 import struct
 import threading
@@ -190,6 +189,3 @@ def test_a_file_system_without_locks(cache, monkeypatch):
 
     monkeypatch.setattr(filelock.FileLock, "acquire", refuse)
     check_loaded("mnist")
-
-
-# Keras is not told where its folder is: the variable alone says so.

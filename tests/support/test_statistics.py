@@ -17,8 +17,7 @@ def test_interval_with_the_t_of_the_tables():
     three = mean_interval([1.0, 2.0, 3.0])
     assert three.mean == 2
     assert three.half_width == pytest.approx(4.303 / 3**0.5, abs=1e-3)
-    five = mean_interval([2.0, 4.0, 4.0, 4.0, 6.0])
-    assert five.half_width == pytest.approx(2.776 * 2**0.5 / 5**0.5, abs=1e-3)
+    assert three.format(1) == "2.00 ± 2.48 (n = 3)"
 
 
 def test_one_value_has_no_interval():
@@ -32,11 +31,8 @@ def test_one_value_has_no_interval():
 
 
 def test_bounds_are_held_and_nothing_beyond():
-    interval = Interval(0.5, 0.25, 3)
-    assert (interval.low, interval.high) == (0.25, 0.75)
-    tried = (0.2499, 0.25, 0.5, 0.75, 0.7501)
-    assert [each for each in tried if interval.holds(each)] == [0.25, 0.5, 0.75]
-    assert not interval.holds(float("nan"))
+    tried = (0.2499, 0.25, 0.5, 0.75, 0.7501, np.nan)
+    assert [x for x in tried if Interval(0.5, 0.25, 3).holds(x)] == [0.25, 0.5, 0.75]
 
 
 def test_one_more_value_is_as_students_t():
@@ -49,9 +45,8 @@ def test_one_more_value_is_as_students_t():
     assert (found.mean, found.n) == (4, 5)
 
 
-@pytest.mark.parametrize("n", [2, 5])
-def test_one_more_value_is_held_in_95_of_100_cases(n):
-    drawn = np.random.default_rng(0).normal(3, 2, size=(4000, n + 1))
+def test_one_more_value_is_held_in_95_of_100_cases():
+    drawn = np.random.default_rng(0).normal(3, 2, size=(4000, 3))
     held = [mean_interval(x[1:]).predict_one_more().holds(x[0]) for x in drawn]
     # Four standard errors of a share of 4000.
     assert np.mean(held) == pytest.approx(0.95, abs=0.014)
@@ -84,11 +79,6 @@ def test_intervals_are_scipy_s(n):
     assert (found.low, found.high) == pytest.approx((low, high))
 
 
-def test_one_pair_has_no_test():
-    interval, p_value = paired_difference([0.9], [0.8])
-    assert (interval.n, p_value) == (1, None)
-
-
 def test_pairs_that_differ_alike_have_no_test():
     # As accuracies of 10,000 images come out of single precision.
     first = np.array([0.9012, 0.8999, 0.8890], "float32")
@@ -96,18 +86,13 @@ def test_pairs_that_differ_alike_have_no_test():
     interval, p_value = paired_difference(first, second)
     assert interval.mean == pytest.approx(0.001, abs=1e-6)
     assert (interval.n, p_value) == (3, None)
-
-
-def test_binomial_error():
-    assert binomial_error(0.5, 100) == 0.05
-    assert binomial_error(0.9916, 10_000) == pytest.approx(0.000913, abs=1e-6)
+    assert paired_difference([0.9], [0.8])[1] is None
 
 
 @pytest.mark.parametrize(("accuracy", "n"), [(0.9916, 10_000), (0.5, 1), (1, 7)])
 def test_binomial_error_is_scipy_s(accuracy, n):
-    assert binomial_error(accuracy, n) == pytest.approx(
-        stats.binom.std(n, accuracy) / n
-    )
+    expected = stats.binom.std(n, accuracy) / n
+    assert binomial_error(accuracy, n) == pytest.approx(expected)
 
 
 def test_refused():
@@ -119,7 +104,3 @@ def test_refused():
         paired_difference([0.9], [0.7, 0.8, 0.9])
     with pytest.raises(ValueError, match="accuracy"):
         binomial_error(99.2, 100)
-
-
-def test_format_in_percent():
-    assert mean_interval([0.98, 1.0]).format(digits=1) == "99.0 ± 12.7 (n = 2)"

@@ -29,23 +29,3 @@ from tutorials_lib.airbench.training import (
     Triangle,
     convert_rates,
 )
-
-__all__ = [
-    "CIFAR_MEAN",
-    "CIFAR_STD",
-    "FLIPS",
-    "VIEWS",
-    "AirbenchBatches",
-    "AirbenchSGD",
-    "IdentityStart",
-    "Lookahead",
-    "ScaledBias",
-    "StopAfter",
-    "Triangle",
-    "build_airbench_net",
-    "convert_rates",
-    "normalise_images",
-    "predict_views",
-    "shift_images",
-    "whiten_patches",
-]

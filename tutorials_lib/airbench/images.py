@@ -43,8 +43,7 @@ def normalise_images(images: ArrayLike) -> np.ndarray:
 class AirbenchBatches(SeededBatches):
     """Shuffled batches of flipped and shifted images for `model.fit`.
 
-    Batch i of epoch e is drawn from a generator seeded by (seed, e, i). Images that
-    fill no whole batch are left out of that epoch, as published.
+    Images that fill no whole batch are left out of an epoch, as published.
 
     Args:
         images: float array (n, height, width, channels).

@@ -76,10 +76,8 @@ def _torch_default(seed=None):
 class IdentityStart(keras.initializers.Initializer):
     """Starts a convolution so that its first filters pass its input on.
 
-    The filters above the number of input channels start as PyTorch's do.
-
-    Args:
-        seed: Whole number, or None for what `keras.utils.set_random_seed` set.
+    The filters above the number of input channels start as PyTorch's do. `seed` is a
+    whole number, or None for what `keras.utils.set_random_seed` set.
     """
 
     def __init__(self, seed: int | None = None) -> None:
@@ -87,11 +85,7 @@ class IdentityStart(keras.initializers.Initializer):
         self._rest = _torch_default(seed)
 
     def __call__(self, shape: Sequence[int], dtype: str | None = None) -> Tensor:
-        """Returns a kernel (height, width, input channels, filters).
-
-        Raises:
-            ValueError: fewer filters than input channels.
-        """
+        """Returns a kernel (height, width, input channels, filters)."""
         height, width, channels, filters = shape
         if filters < channels:
             raise ValueError(
@@ -118,7 +112,7 @@ class ScaledBias(layers.Layer):
 
     Args:
         scale: Number above 0; 1 makes a plain bias.
-        **kwargs: Passed on to `keras.layers.Layer`.
+        **kwargs: Of `keras.layers.Layer`.
     """
 
     def __init__(self, scale: float = 64.0, **kwargs: Any) -> None:
@@ -133,10 +127,6 @@ class ScaledBias(layers.Layer):
         """Returns the inputs (..., channels) plus the bias."""
         return inputs + math.sqrt(self.scale) * self.v
 
-    def get_config(self) -> dict[str, Any]:
-        """Returns what `from_config` needs."""
-        return {**super().get_config(), "scale": self.scale}
-
 
 def build_airbench_net(
     widths: Sequence[int] = (64, 256, 256),
@@ -148,15 +138,15 @@ def build_airbench_net(
     dropout: float = 0.0,
     last_survival: float = 1.0,
     augmentation: keras.Layer | None = None,
-    normalise: bool = True,
     norm_momentum: float = 0.6,
 ) -> keras.Model:
     """Builds the network of airbench: a 2x2 convolution, three blocks, a dense layer.
 
-    A block is convolution, max pooling, batch norm, GELU, then once or twice
-    convolution, batch norm, GELU. With `whitening` it is airbench94's network of
-    1,971,640 parameters (moving statistics not counted). PyTorch's moving variance is
-    n / (n - 1) times Keras' for n pixels; at n of thousands that changes nothing.
+    It first normalises images as `normalise_images` does. A block is convolution, max
+    pooling, batch norm, GELU, then once or twice convolution, batch norm, GELU. With
+    `whitening` it is airbench94's network of 1,971,640 parameters (moving statistics
+    not counted). PyTorch's moving variance is n / (n - 1) times Keras' for n pixels; at
+    n of thousands that changes nothing.
 
     Args:
         widths: Filters of the blocks; airbench95 has (128, 384, 384).
@@ -170,15 +160,11 @@ def build_airbench_net(
         dropout: Share of the dense layer's inputs left out in training.
         last_survival: Survival of the last residual branch, see `list_survivals`.
         augmentation: A layer that sees the images first.
-        normalise: Whether the net normalises images as `normalise_images` does.
         norm_momentum: Of the moving statistics; airbench96 has 0.9.
 
     Returns:
         An uncompiled `keras.Model` from images (n, 32, 32, 3), 0 to 1, to float32
         logits (n, 10), under any precision. "whitening_bias" is the first bias.
-
-    Raises:
-        ValueError: a value out of range, a whitening kernel of another shape.
     """
     check_choice("convolutions", convolutions, (2, 3))
     residual = residual or convolutions == 3
@@ -213,10 +199,9 @@ def build_airbench_net(
     # Beginning and end cost little and stay in float32; whitening multiplies the
     # difference of two pixels, and with it their rounding errors, by up to 12.
     single: dict[str, Any] = {"dtype": "float32"}
-    if normalise:
-        scale = [1 / std for std in CIFAR_STD]
-        offset = [-m / std for m, std in zip(CIFAR_MEAN, CIFAR_STD, strict=True)]
-        x = layers.Rescaling(scale, offset, name="normalise", **single)(x)
+    scale = [1 / std for std in CIFAR_STD]
+    offset = [-m / std for m, std in zip(CIFAR_MEAN, CIFAR_STD, strict=True)]
+    x = layers.Rescaling(scale, offset, name="normalise", **single)(x)
     learns = whitening is None
     x = convolve(x, 24, 2, "valid", name="whitening", trainable=learns, **single)
     x = gelu(ScaledBias(1.0, name="whitening_bias", **single)(x))

@@ -9,11 +9,7 @@ import numpy as np
 from keras import ops
 
 from tutorials_lib.support.backend import Tensor
-from tutorials_lib.support.checks import (
-    check_positive,
-    check_range,
-    check_whole,
-)
+from tutorials_lib.support.checks import check_positive, check_range, check_whole
 
 
 @keras.saving.register_keras_serializable("tutorials_lib")
@@ -85,7 +81,7 @@ class AirbenchSGD(keras.optimizers.SGD):
         l2: Coefficient of the penalty's gradient, at least 0.
         frozen_after: Name of a layer or variable -> steps after which it stops
             learning, momentum and penalty included.
-        **kwargs: Passed on to `keras.optimizers.SGD`.
+        **kwargs: Of `keras.optimizers.SGD`.
 
     Raises:
         ValueError: a value out of range; when training starts, a name that no

@@ -17,12 +17,3 @@ from tutorials_lib.rand_augment.policies import (
     POLICIES,
     list_magnitudes,
 )
-
-__all__ = [
-    "LEVELS",
-    "OPERATIONS",
-    "POLICIES",
-    "RandAugment",
-    "list_magnitudes",
-    "stretch_images",
-]

@@ -45,16 +45,9 @@ from tutorials_lib.rand_augment.values import (
 from tutorials_lib.support.backend import Tensor, fuse
 from tutorials_lib.support.checks import check_choice, check_floats, check_whole
 
-TABLES = (
-    "autocontrast",
-    "equalize",
-    "solarize",
-    "posterize",
-    "contrast",
-    "brightness",
-)
 WARPS = ("rotate", "shear_x", "shear_y", "translate_x", "translate_y")
 BLENDS = ("color", "sharpness")
+TABLES = tuple(name for name in OPERATIONS if name not in WARPS + BLENDS)
 
 
 def stretch_images(images: Tensor) -> Tensor:
@@ -98,7 +91,7 @@ class RandAugment(keras.layers.Layer):
         seed: Whole number, or None for what `keras.utils.set_random_seed` set.
         stretch: Whether each image first goes through `stretch_images`, as in the
             article.
-        **kwargs: Passed on to `keras.layers.Layer`.
+        **kwargs: Of `keras.layers.Layer`.
 
     Raises:
         ValueError: a value out of range, or images that are not floats.
@@ -117,7 +110,7 @@ class RandAugment(keras.layers.Layer):
         self.policy = check_choice("policy", policy, POLICIES)
         self.operations = check_whole("operations", operations, 1)
         self.level = level if level is None else check_whole("level", level, 0, 9)
-        self.seed, self.stretch = seed, stretch
+        self.stretch = stretch
         self.seed_generator = keras.random.SeedGenerator(seed)
 
     def draw(self, n: int | Tensor) -> dict[str, Tensor]:
@@ -138,15 +131,7 @@ class RandAugment(keras.layers.Layer):
         return {"operation": draw(len(OPERATIONS)), "level": level, "sign": draw(2)}
 
     def apply(self, images: Tensor, drawn: Mapping[str, Tensor]) -> Tensor:
-        """Applies one operation to each image.
-
-        Args:
-            images: float array (n, height, width, 3), from 0 to 1.
-            drawn: See `draw`.
-
-        Returns:
-            float32 tensor shaped as images.
-        """
+        """Applies to each image (height, width, 3), from 0 to 1, what it drew."""
         return _fuse_passes(self.policy)(images, drawn)
 
     def call(self, images: Tensor, training: bool = False) -> Tensor:
@@ -159,17 +144,6 @@ class RandAugment(keras.layers.Layer):
         for _ in range(self.operations):
             images = self.apply(images, self.draw(ops.shape(images)[0]))
         return images
-
-    def compute_output_shape(
-        self, input_shape: tuple[int | None, ...]
-    ) -> tuple[int | None, ...]:
-        """Returns the shape of the input."""
-        return input_shape
-
-    def get_config(self) -> dict[str, Any]:
-        """Returns what `from_config` needs."""
-        names = ("policy", "operations", "level", "seed", "stretch")
-        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 
 @functools.cache
@@ -186,14 +160,7 @@ def apply_passes(
 ) -> Tensor:
     """Applies the table, the warp or the blend that each image drew.
 
-    Args:
-        policy: See `list_magnitudes`.
-        steps: What tables and blends take, a row for each operation, level and sign.
-        images: float array (n, height, width, 3), from 0 to 1.
-        drawn: See `RandAugment.draw`.
-
-    Returns:
-        float32 tensor shaped as images.
+    `steps` is what tables and blends take, a row for each operation, level and sign.
     """
     values = ops.cast(ops.round(255 * ops.cast(images, "float32")), "int32")
     pixels = ops.clip(values, 0, 255)
@@ -230,11 +197,8 @@ def _list_steps(policy):
     threshold[OPERATIONS.index("solarize")] = limits[:, None]
     bits = np.array(magnitudes["posterize"])[:, None]
     grain[OPERATIONS.index("posterize")] = 2 ** (8 - bits)
-    return {
-        "threshold": threshold.reshape(-1),
-        "grain": grain.reshape(-1),
-        "factor": factor.reshape(-1),
-    }
+    steps = {"threshold": threshold, "grain": grain, "factor": factor}
+    return {name: rows.reshape(-1) for name, rows in steps.items()}
 
 
 def _is(operation, name):
@@ -275,11 +239,9 @@ def warp(policy: str, pixels: Tensor, place: Tensor) -> Tensor:
 
 @functools.cache
 def _make_maps(policy, size):
-    """Lists the taps of every warp.
+    """The number of the warp of each operation, level and sign, 0 for none.
 
-    Returns:
-        Arrays: the number of the warp of each operation, level and sign, 0 for none;
-        then places, weights and fill of each warp, see `transforms.Taps`.
+    Then places, weights and fill of each warp, see `transforms.Taps`.
     """
     article = policy == "article"
     magnitudes = list_magnitudes(policy)

@@ -13,17 +13,9 @@ Tensor = Any
 
 
 def compute_gradient(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """Computes the gradient of a scalar function, on TensorFlow and JAX.
+    """Computes the gradient of a scalar function at x, on TensorFlow and JAX.
 
-    Args:
-        function: Takes a tensor shaped as x, returns a scalar tensor.
-        x: float tensor.
-
-    Returns:
-        Tensor shaped as x; zeros where the function does not depend on x.
-
-    Raises:
-        NotImplementedError: Keras runs on another backend.
+    It is 0 where the function does not depend on x.
     """
     x = ops.convert_to_tensor(x)
     if keras.backend.backend() == "tensorflow":
@@ -48,11 +40,7 @@ def fuse(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     Keras leaves XLA off on a CPU under TensorFlow, for the sake of convolutions. What
     goes pixel by pixel is four times as fast with it. JAX fuses whatever it compiles.
 
-    Args:
-        function: Of tensors, arrays and dicts of them, to tensors.
-
-    Returns:
-        A function of the same.
+    The function is of tensors, arrays and dicts of them, to tensors.
     """
     # TensorFlow's builds for a Mac have no XLA to rely on.
     if keras.backend.backend() != "tensorflow" or platform.system() == "Darwin":

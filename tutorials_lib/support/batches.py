@@ -11,20 +11,12 @@ from tutorials_lib.support.checks import check_whole
 def shuffle_in_window(
     rng: np.random.Generator, n: int, window: int | None = None
 ) -> np.ndarray:
-    """Orders n images as `tf.data.Dataset.shuffle(window)` does.
+    """Returns 0 to n - 1 in an order as of `tf.data.Dataset.shuffle(window)`.
 
     A buffer holds the first `window` images. Again and again one of the buffer, drawn
     at random, comes next in the order, and the next image of the file takes its place.
-    So an image comes at most `window - 1` places early; how late has no limit.
-
-    Args:
-        rng: Generator.
-        n: How many images there are.
-        window: Images in the buffer; None for a shuffle of all, every order as likely
-            as any other.
-
-    Returns:
-        The numbers from 0 to n - 1 in their new order.
+    So an image comes at most `window - 1` places early; how late has no limit. None
+    shuffles all, every order as likely as any other.
     """
     if window is None or window >= n:
         return rng.permutation(n)
@@ -38,16 +30,9 @@ def shuffle_in_window(
 class SeededBatches(keras.utils.PyDataset):
     """Base of batches that repeat from a seed and are new in every epoch.
 
-    A subclass defines `__len__` and `__getitem__`. It draws batch i from
-    `self.make_generator(i)`, seeded by (seed, epoch, i), so that a batch does not
-    depend on which others were asked for before, and finds the epoch's order of the
-    images in `self.shuffles`.
-
-    Args:
-        seed: Whole number of at least 0.
-        n: How many images a shuffle orders.
-        shuffles: How many independent shuffles each epoch has.
-        window: See `shuffle_in_window`.
+    A subclass draws batch i from `self.make_generator(i)`, seeded by (seed, epoch, i),
+    so that a batch does not depend on which others were asked for before. It finds the
+    epoch's orders of its n images in `self.shuffles`, see `shuffle_in_window`.
     """
 
     def __init__(
@@ -89,11 +74,9 @@ class ArrayBatches(SeededBatches):
         batch_size: Images in a batch; the last one may have fewer.
         seed: Whole number of at least 0.
         window: Size of the buffer of a `tf.data` shuffle, see `shuffle_in_window`; None
-            shuffles all. Pass `shuffle=False` to `fit`, which else shuffles the order
-            of the batches too.
-
-    Raises:
-        ValueError: images and labels of different lengths.
+            shuffles all. Pass `shuffle=False` to `fit` with it: Keras else shuffles the
+            order of the batches too, and early batches no longer come from the front of
+            the file.
     """
 
     def __init__(

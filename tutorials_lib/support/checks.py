@@ -27,24 +27,20 @@ def check_choice(name: str, value: Choice, allowed: Collection[Choice]) -> Choic
 
 def check_positive(name: str, value: Any) -> float:
     """Returns `value` as a float; raises ValueError unless it is finite and above 0."""
-    number = _read_number(value)
-    if not 0 < number < math.inf:
+    if not (_is_number(value) and 0 < value < math.inf):
         raise ValueError(f"{name} must be a finite number above 0; got {value!r}.")
-    return number
+    return float(value)
 
 
 def check_range(name: str, value: Any, low: float, high: float) -> float:
     """Returns `value` as a float; raises ValueError unless it is in [low, high]."""
-    number = _read_number(value)
-    if not low <= number <= high:
+    if not (_is_number(value) and low <= value <= high):
         raise ValueError(f"{name} must be from {low} to {high}; got {value!r}.")
-    return number
+    return float(value)
 
 
-def _read_number(value):
-    """The value as a float, NaN where it is no number."""
-    real = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    return float(value) if real and abs(value) < 1e308 else math.nan
+def _is_number(value):
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
 def check_whole(name: str, value: Any, low: int, high: int | None = None) -> int:
@@ -98,11 +94,7 @@ def check_images(name: str, images: Any, channels: int | None = None) -> None:
 def check_label_rows(name: str, labels: ArrayLike, images: Sized) -> np.ndarray:
     """Returns `labels` as an array; raises ValueError unless rows of class weights.
 
-    Args:
-        name: The argument's name, for the message.
-        labels: float array (n, classes); each row non-negative with sum 1, as
-            one-hot labels and mixed labels are.
-        images: The array whose length n the labels must share.
+    As of one-hot and of mixed labels, a row for each image: none negative, sum 1.
     """
     labels = np.asarray(labels)
     if labels.ndim != 2:

@@ -19,7 +19,7 @@ class Specification:
     """What a data set must look like to be taken for itself.
 
     `fingerprint` is of the labelled training and test images, see
-    `fingerprint_images`; `downloads` are patterns of the files that Keras keeps.
+    `fingerprint_images`; `downloads` is a pattern of the files that Keras keeps.
     """
 
     title: str
@@ -28,7 +28,7 @@ class Specification:
     train_images: int
     test_images: int
     fingerprint: str
-    downloads: tuple[str, ...]
+    downloads: str
 
 
 _FASHION = (
@@ -41,31 +41,31 @@ _CIFAR = (
 )  # fmt: skip
 SPECIFICATIONS = {
     "mnist": Specification(
-        title="MNIST",
-        image_shape=(28, 28, 1),
-        classes=tuple("0123456789"),
-        train_images=60_000,
-        test_images=10_000,
-        fingerprint="54e1ab866c948494-97b756d55950f184",
-        downloads=("mnist.npz",),
+        "MNIST",
+        (28, 28, 1),
+        tuple("0123456789"),
+        60_000,
+        10_000,
+        "54e1ab866c948494-97b756d55950f184",
+        "mnist.npz",
     ),
     "fashion_mnist": Specification(
-        title="Fashion-MNIST",
-        image_shape=(28, 28, 1),
-        classes=_FASHION,
-        train_images=60_000,
-        test_images=10_000,
-        fingerprint="fb88a2f5c1b590c9-0b381379398a0943",
-        downloads=("fashion-mnist",),
+        "Fashion-MNIST",
+        (28, 28, 1),
+        _FASHION,
+        60_000,
+        10_000,
+        "fb88a2f5c1b590c9-0b381379398a0943",
+        "fashion-mnist",
     ),
     "cifar10": Specification(
-        title="CIFAR-10",
-        image_shape=(32, 32, 3),
-        classes=_CIFAR,
-        train_images=50_000,
-        test_images=10_000,
-        fingerprint="6a3b2c04d0a79ce2-65a6ffe079453e51",
-        downloads=("cifar-10-batches-py*",),
+        "CIFAR-10",
+        (32, 32, 3),
+        _CIFAR,
+        50_000,
+        10_000,
+        "6a3b2c04d0a79ce2-65a6ffe079453e51",
+        "cifar-10-batches-py*",
     ),
 }
 SOURCES = ("real", "sample")
@@ -125,15 +125,7 @@ class Dataset:
     def take(
         self, train_images: int | None = None, test_images: int | None = None
     ) -> Self:
-        """Returns the same set with only its first images.
-
-        Args:
-            train_images: How many training images to keep; None keeps all.
-            test_images: How many test images to keep; None keeps all.
-
-        Raises:
-            ValueError: a number below 1, or above the number of images.
-        """
+        """Returns the same set with only its first images; None keeps all."""
         if train_images is not None:
             check_whole("train_images", train_images, 1, len(self.x_train))
         if test_images is not None:
@@ -156,11 +148,7 @@ def load_dataset(name: str, source: str = "real") -> Dataset:
             TUTORIALS_DATA names, or, where that is not set, has `keras.datasets`
             download the set. `"sample"` draws images in place of the set.
 
-    Returns:
-        A `Dataset`.
-
     Raises:
-        ValueError: unknown name or source.
         DataError: the file is missing, damaged or not that set, or the download
             failed. Nothing else is loaded in its place.
     """
@@ -208,16 +196,9 @@ def _identify(name, origin, arrays):
     prints = [fingerprint_images(images[i], labels[i])[:16] for i in (0, 1)]
     if "-".join(prints) != specification.fingerprint:
         raise ValueError(f"the labelled images are others; found {found}.")
-    return Dataset(
-        name=name,
-        origin=origin,
-        title=specification.title,
-        class_names=specification.classes,
-        x_train=images[0],
-        y_train=labels[0].astype("int64"),
-        x_test=images[1],
-        y_test=labels[1].astype("int64"),
-    )
+    train, test = ((images[i], labels[i].astype("int64")) for i in (0, 1))
+    specified = specification.title, specification.classes
+    return Dataset(name, origin, *specified, *train, *test)
 
 
 def fingerprint_images(images: np.ndarray, labels: np.ndarray) -> str:
@@ -259,9 +240,6 @@ def scale_images(images: np.ndarray, low: float = 0.0, high: float = 1.0) -> np.
 
     Returns:
         float32 array of the same shape.
-
-    Raises:
-        ValueError: images that are not uint8, such as scaled ones.
     """
     if images.dtype != np.uint8:
         raise ValueError(f"images must be uint8 (0 to 255); got {images.dtype}.")

@@ -4,7 +4,7 @@ import contextlib
 import os
 import pathlib
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import filelock
 
@@ -18,13 +18,11 @@ def find_downloads() -> pathlib.Path:
 
 
 @contextlib.contextmanager
-def hold_downloads(patterns: Iterable[str]) -> Iterator[None]:
+def hold_downloads(pattern: str) -> Iterator[None]:
     """Lets one process download at a time, and removes its files if it fails.
 
-    Keras takes a file that is half downloaded, or damaged, for a whole one.
-
-    Args:
-        patterns: Of the names of the files and folders to remove.
+    Keras takes a file that is half downloaded, or damaged, for a whole one. `pattern`
+    is of the names of the files and folders to remove.
     """
     folder = find_downloads()
     lock = filelock.FileLock(folder / ".tutorials.lock", timeout=600)
@@ -35,7 +33,7 @@ def hold_downloads(patterns: Iterable[str]) -> Iterator[None]:
     try:
         yield
     except Exception:
-        for path in [path for pattern in patterns for path in folder.glob(pattern)]:
+        for path in list(folder.glob(pattern)):
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
             else:

@@ -33,9 +33,6 @@ def read_folder(
     Returns:
         uint8 array (n, height, width, 3), and a dict of counts: `read`, `left out`,
         `no image`, `damaged` and `too large`.
-
-    Raises:
-        ValueError: no image that can be read.
     """
     counts = dict.fromkeys(("read", "left out", "no image", "damaged", "too large"), 0)
     images = []

@@ -7,6 +7,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.optimize import isotonic_regression
 
 from tutorials_lib.support.statistics import Interval
 
@@ -241,6 +242,8 @@ def _name_ends(figure, axis):
     axis.autoscale_view()
     to_share = axis.transData + axis.transAxes.inverted()
     named = [line for line in axis.lines if not str(line.get_label()).startswith("_")]
+    if not named:
+        return
     ends = []
     for line in named:
         points = np.asarray(line.get_xydata())
@@ -260,7 +263,7 @@ def _name_ends(figure, axis):
 
 
 def spread_apart(places: Sequence[float] | np.ndarray, step: float) -> np.ndarray:
-    """Moves places apart until neighbours are at least a step from each other.
+    """Moves places apart, as little as may be, until neighbours are a step away.
 
     Args:
         places: Sequence of n numbers.
@@ -271,20 +274,9 @@ def spread_apart(places: Sequence[float] | np.ndarray, step: float) -> np.ndarra
         about its middle.
     """
     wished = np.asarray(places, "float64")
-    # Each crowd: its members' wishes, less what lies below them in it.
-    crowds = []
-    for number in np.argsort(wished, kind="stable"):
-        crowds.append([[wished[number]], [number]])
-        while len(crowds) > 1:
-            (low, first), (high, second) = crowds[-2:]
-            reach = np.mean(low) + step * len(low) / 2 + step * len(high) / 2
-            if np.mean(high) >= reach:
-                break
-            crowds[-2:] = [[low + high, first + second]]
+    order, steps = np.argsort(wished, kind="stable"), step * np.arange(len(wished))
     moved = np.empty(len(wished))
-    for wishes, members in crowds:
-        offsets = step * (np.arange(len(members)) - (len(members) - 1) / 2)
-        moved[members] = np.mean(wishes) + offsets
+    moved[order] = isotonic_regression(wished[order] - steps).x + steps
     return moved
 
 

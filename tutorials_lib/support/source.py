@@ -22,10 +22,7 @@ class Source:
 def show_source(*objects: Callable | type, docstring: bool = True) -> Source:
     """Shows the source of functions, methods or classes, one below the other.
 
-    Args:
-        *objects: As `inspect.getsource` takes them; indentation that all lines of one
-            share is taken off.
-        docstring: Whether docstrings are shown.
+    Indentation that all lines of one share is taken off, docstrings on demand.
 
     Returns:
         A `Source`, which a notebook displays where it ends a cell.

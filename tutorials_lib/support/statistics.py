@@ -9,8 +9,6 @@ from scipy import stats
 
 from tutorials_lib.support.checks import check_finite, check_range
 
-# Nobody makes more runs than that.
-
 
 @dataclasses.dataclass(frozen=True)
 class Interval:
@@ -67,9 +65,6 @@ def mean_interval(values: ArrayLike) -> Interval:
 
     Returns:
         An `Interval`; without a half-width where there is only one value.
-
-    Raises:
-        ValueError: no values, or one that is not finite.
     """
     values = check_finite("values", np.asarray(values, "float64"))
     n = len(values)
@@ -77,7 +72,8 @@ def mean_interval(values: ArrayLike) -> Interval:
         raise ValueError("values must hold at least one number; got none.")
     if n == 1:
         return Interval(float(values[0]), None, 1)
-    half_width = _half_width(values.std(ddof=1), n)
+    error = values.std(ddof=1) / np.sqrt(n)
+    half_width = stats.t.ppf(0.975, n - 1) * error
     return Interval(float(values.mean()), float(half_width), n)
 
 
@@ -94,9 +90,6 @@ def paired_difference(
         The `Interval` of the mean of first - second, and the two-sided p-value of
         the paired t-test (None where there is one pair, or where all differences are
         alike up to the rounding of single precision).
-
-    Raises:
-        ValueError: no values, lengths that differ, a value that is not finite.
     """
     first, second = (np.asarray(each, "float64") for each in (first, second))
     if len(first) != len(second):
@@ -111,19 +104,6 @@ def paired_difference(
 
 
 def binomial_error(accuracy: float, n: int) -> float:
-    """Computes the standard error of an accuracy measured on n samples.
-
-    Args:
-        accuracy: From 0 to 1.
-        n: Number of samples, at least 1.
-
-    Returns:
-        sqrt(accuracy * (1 - accuracy) / n).
-    """
+    """Computes the standard error of an accuracy, 0 to 1, measured on n samples."""
     accuracy = check_range("accuracy", accuracy, 0, 1)
     return math.sqrt(accuracy * (1 - accuracy) / n)
-
-
-def _half_width(spread, n):
-    """Half of Student's 95% interval around the mean of n values."""
-    return stats.t.ppf(0.975, n - 1) * (spread / np.sqrt(n))
