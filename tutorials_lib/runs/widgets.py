@@ -67,11 +67,12 @@ def write_network() -> str:
     """
     records = published_records("cifar10_fast", "laptop")
     kept = next((read_arrays(each) for each in records if "arrays" in each), None)
-    data = kept and {
-        "classes": SPECIFICATIONS["cifar10"].classes,
-        "weights": [[kept[name].dtype.name, pack(kept[name])] for name in sorted(kept)],
-    }
-    return write_call(NETWORK, data)
+    if kept is None:
+        return write_call(NETWORK, None)
+    arrays = [kept[name] for name in sorted(kept)]
+    weights = [[array.dtype.name, pack(array)] for array in arrays]
+    classes = SPECIFICATIONS["cifar10"].classes
+    return write_call(NETWORK, {"classes": classes, "weights": weights})
 
 
 def find_runs(chapter: str) -> list[Record]:
