@@ -158,6 +158,31 @@ def visit(browser, address):
 
 
 @pytest.fixture
+def publish(tmp_path, monkeypatch):
+    """Writes a record with arrays among the published ones, which are no others."""
+    from stand_ins import make_record
+
+    from tutorials_lib.runs.records import find_path, write_arrays, write_record
+    from tutorials_lib.support.data import load_dataset
+
+    monkeypatch.setenv("TUTORIALS_RECORDS", str(tmp_path))
+
+    def write(chapter, variant, arrays, seed=0, images="mnist", **more):
+        record = make_record(chapter, variant, seed, test_accuracy=0.5) | more
+        # Not all of the training images, as in runs of `laptop`.
+        few = load_dataset(images, "sample").take(1900)
+        record["data"] |= {"name": images, "sha256": few.sha256}
+        record["data"] |= {"train_images": 1900, "test_images": len(few.x_test)}
+        path = tmp_path / find_path(record)
+        path.parent.mkdir(exist_ok=True)
+        if arrays:
+            record["arrays"] = write_arrays(arrays, path)
+        write_record(record, path)
+
+    return write
+
+
+@pytest.fixture
 def jupyter_book(monkeypatch):
     """Stands in for jupyter-book, which takes long: two pages of two megabytes."""
 

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 from playwright.sync_api import expect
 from scipy import stats
-from stand_ins import make_record
 from test_browser import MEGABYTE, find_faults, scroll_through, weigh_page
 
 from tutorials_lib.few_labels import choose_labelled
@@ -22,7 +21,6 @@ from tutorials_lib.networks import build_mixup_fashion_net
 from tutorials_lib.runs import widgets
 from tutorials_lib.runs.chapters import book_folder
 from tutorials_lib.runs.cli import main
-from tutorials_lib.runs.records import find_path, write_arrays, write_record
 from tutorials_lib.runs.schema import RecordError
 from tutorials_lib.support.data import load_dataset, scale_images
 
@@ -90,26 +88,6 @@ def images(monkeypatch):
     """Sample images in place of the real ones."""
     load = functools.partial(load_dataset, source="sample")
     monkeypatch.setattr(widgets, "load_dataset", load)
-
-
-@pytest.fixture
-def publish(tmp_path, monkeypatch):
-    """Writes a record with arrays among the published ones, which are no others."""
-    monkeypatch.setenv("TUTORIALS_RECORDS", str(tmp_path))
-
-    def write(chapter, variant, arrays, seed=0, images="mnist", **more):
-        record = make_record(chapter, variant, seed, test_accuracy=0.5) | more
-        # Not all of the training images, as in runs of `laptop`.
-        few = load_dataset(images, "sample").take(1900)
-        record["data"] |= {"name": images, "sha256": few.sha256}
-        record["data"] |= {"train_images": 1900, "test_images": len(few.x_test)}
-        path = tmp_path / find_path(record)
-        path.parent.mkdir(exist_ok=True)
-        if arrays:
-            record["arrays"] = write_arrays(arrays, path)
-        write_record(record, path)
-
-    return write
 
 
 @pytest.mark.parametrize("chapter", list(widgets.WIDGETS))

@@ -3,8 +3,8 @@
 //
 // What shows trained networks has a script of its own, widgets/NAME.js, which sets
 // bookWidgets.NAME to a function of its data and of the tools below. `tutorials widgets`
-// makes the data from records: data/NAME.js, a call of bookData. Scripts can be loaded by
-// pages that are opened as files, too.
+// makes the data from records: data/NAME.js, a call of bookData; a second widget of a
+// chapter names that in data-of. Scripts can be loaded by pages opened as files, too.
 (function () {
   "use strict";
 
@@ -26,16 +26,17 @@
     return element;
   }
 
-  function makeInput({ options, min, max, step, start }) {
+  function makeInput({ options, accept, min, max, step, start }) {
     const input = document.createElement(options ? "select" : "input");
     if (options) options.forEach((option, k) => (write(input, "option", option).value = k));
+    else if (accept) return Object.assign(input, { type: "file", accept });
     else Object.assign(input, { type: "range", min, max, step });
     input.value = start;
     return input;
   }
 
   // A legend, sliders and choices with their names, a drawing, and a line that says what
-  // it shows.
+  // it shows. What takes a while may call the last that `show` is given, to be shown anew.
   function build(place, { title, width, height, controls, show, runs }) {
     place.replaceChildren();
     const box = write(place, "fieldset", "");
@@ -44,6 +45,7 @@
       const input = makeInput(control);
       write(box, "label", `${control.name} `).append(input);
       input.addEventListener("input", update);
+      if (control.accept) takeDrops(box, input);
       return input;
     });
     const drawing = draw(box, "svg", { viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" });
@@ -52,12 +54,23 @@
     said.setAttribute("aria-live", "polite");
     function update() {
       drawing.replaceChildren();
-      const text = show(drawing, ...inputs.map((input) => Number(input.value)));
+      const values = inputs.map((input) => (input.files ? input.files[0] : Number(input.value)));
+      const text = show(drawing, ...values, update);
       said.textContent = text;
       inputs.filter((input) => input.type === "range").forEach((input) => input.setAttribute("aria-valuetext", text));
     }
     update();
     if (runs) nameRuns(write(box, "p", "Runs: "), runs);
+  }
+
+  // A file that is dropped anywhere on a widget counts as chosen.
+  function takeDrops(box, input) {
+    box.addEventListener("dragover", (event) => event.preventDefault());
+    box.addEventListener("drop", (event) => {
+      event.preventDefault();
+      input.files = event.dataTransfer.files;
+      input.dispatchEvent(new Event("input"));
+    });
   }
 
   function nameRuns(line, runs) {
@@ -77,13 +90,19 @@
     return script;
   }
 
-  function buildFromData(place, name) {
-    load(`widgets/${name}.js`);
-    load(`data/${name}.js`).addEventListener("load", () => {
-      const data = window.bookData[name];
-      if (data) build(place, { ...window.bookWidgets[name](data, tools), runs: data.runs });
-      else place.textContent = "These runs are not made yet.";
-    });
+  // A promise of the data in a file, or of nothing where there is none.
+  function loadData(name) {
+    const script = load(`data/${name}.js`);
+    return new Promise((tell) =>
+      ["load", "error"].forEach((end) => script.addEventListener(end, () => tell(window.bookData[name]))),
+    );
+  }
+
+  async function buildFromData(place, name, of = name) {
+    ["layers", name].forEach((script) => load(`widgets/${script}.js`));
+    const data = await loadData(of);
+    if (data) build(place, { runs: data.runs, ...window.bookWidgets[name](data, tools) });
+    else place.textContent = "These runs are not made yet.";
   }
 
   window.bookData = (name, data) => (window.bookData[name] = data);
@@ -308,14 +327,14 @@
     },
   };
 
-  const tools = { draw, drawChart, drawImage, drawShare, findRival, unpack, writeShare };
+  const tools = { draw, drawChart, drawImage, drawShare, findRival, loadData, unpack, writeShare };
   const WIDGETS = { mix, beta, power, survival };
 
   document.addEventListener("DOMContentLoaded", () => {
     document.querySelectorAll("div.widget").forEach((place) => {
       const name = place.dataset.widget;
       if (WIDGETS[name]) build(place, WIDGETS[name]);
-      else buildFromData(place, name);
+      else buildFromData(place, name, place.dataset.of);
     });
   });
 })();

@@ -12,7 +12,8 @@ import tempfile
 from tutorials_lib import __version__
 from tutorials_lib.runs.chapters import ChapterError, book_folder, executed_path
 from tutorials_lib.runs.profiles import CHAPTERS, PROFILES
-from tutorials_lib.runs.storage import write_text
+from tutorials_lib.runs.storage import write_changed, write_text
+from tutorials_lib.runs.widgets import NETWORK, write_network
 from tutorials_lib.support.checks import check_choice
 
 INSTALL_ADDRESS = re.compile(r'"(git\+https://[^"]*)"')
@@ -62,6 +63,8 @@ def build_site(
             ignored = shutil.ignore_patterns(".ipynb_checkpoints")
             shutil.copytree(book, stage / "book", ignore=ignored)
             shutil.copy(root / "_config.yml", stage)
+            weights = stage / "book" / "_static" / "data" / f"{NETWORK}.js"
+            write_changed({weights: write_network()})
             if profile is not None:
                 for executed in _find_executed(profile):
                     shutil.copy(executed, stage / "book")

@@ -24,9 +24,15 @@ from tutorials_lib.runs.records import (
 )
 from tutorials_lib.runs.schema import Record, RecordError
 from tutorials_lib.runs.storage import write_changed
-from tutorials_lib.support.data import Dataset, load_dataset, scale_images
+from tutorials_lib.support.data import (
+    SPECIFICATIONS,
+    Dataset,
+    load_dataset,
+    scale_images,
+)
 
 Data = dict[str, Any]
+NETWORK = "cifar10_fast_network"
 
 
 def write_widgets() -> list[pathlib.Path]:
@@ -52,6 +58,21 @@ def write_call(chapter: str, data: Data | None) -> str:
 def read_call(text: str) -> Data | None:
     """Reads what `write_call` wrote."""
     return json.loads(text[text.index(",") + 1 : text.rindex(")")])
+
+
+def write_network() -> str:
+    """Writes the script with the weights of the network that `cifar10_fast` keeps.
+
+    `tutorials build` adds it to the pages, so that the weights are kept only once.
+    """
+    records = published_records("cifar10_fast", "laptop")
+    kept = next((read_arrays(each) for each in records if "arrays" in each), None)
+    if kept is None:
+        return write_call(NETWORK, None)
+    arrays = [kept[name] for name in sorted(kept)]
+    weights = [[array.dtype.name, pack(array)] for array in arrays]
+    classes = SPECIFICATIONS["cifar10"].classes
+    return write_call(NETWORK, {"classes": classes, "weights": weights})
 
 
 def find_runs(chapter: str) -> list[Record]:

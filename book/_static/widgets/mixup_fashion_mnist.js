@@ -3,62 +3,17 @@
 (function () {
   "use strict";
 
-  // An image is a flat array, row by row, with the channels of a pixel side by side. A
-  // kernel is as Keras keeps it: row, column, input channel, filter.
-  function convolve(image, side, kernel, bias, size) {
-    const filters = bias.length;
-    const channels = kernel.length / (size * size * filters);
-    const wide = side - size + 1;
-    const found = new Float64Array(wide * wide * filters);
-    for (let place = 0; place < wide * wide; place += 1) {
-      const corner = Math.floor(place / wide) * side + (place % wide);
-      const sums = found.subarray(place * filters, (place + 1) * filters);
-      sums.set(bias);
-      for (let k = 0; k < size * size * channels; k += 1) {
-        const row = Math.floor(k / (size * channels));
-        const value = image[(corner + row * side) * channels + (k % (size * channels))];
-        for (let f = 0; value && f < filters; f += 1) sums[f] += value * kernel[k * filters + f];
-      }
-    }
-    return found.map((sum) => Math.max(sum, 0));
-  }
-
-  // The largest of every square of two by two.
-  function pool(image, side, channels) {
-    const half = side / 2;
-    return Float64Array.from({ length: half * half * channels }, (_, k) => {
-      const [place, channel] = [Math.floor(k / channels), k % channels];
-      const corner = 2 * (Math.floor(place / half) * side + (place % half));
-      return Math.max(...[0, 1, side, side + 1].map((step) => image[(corner + step) * channels + channel]));
-    });
-  }
-
-  function average(image, channels) {
-    const means = new Float64Array(channels);
-    image.forEach((value, k) => (means[k % channels] += (value * channels) / image.length));
-    return means;
-  }
-
-  function weigh(inputs, kernel, bias) {
-    return Float64Array.from(bias, (start, k) =>
-      inputs.reduce((sum, value, row) => sum + value * kernel[row * bias.length + k], start),
-    );
-  }
-
-  function softmax(logits) {
-    const powers = logits.map((logit) => Math.exp(logit - Math.max(...logits)));
-    const sum = powers.reduce((total, power) => total + power);
-    return powers.map((power) => power / sum);
-  }
+  const { average, convolve, pool, softmax, weigh } = window.bookLayers;
+  const relu = (sum) => Math.max(sum, 0);
 
   // The network of the chapter: two convolutions, two pools, two dense layers.
   function answer(weights, pixels) {
-    let image = convolve(pixels, 28, weights[0], weights[1], 5);
-    image = pool(image, 24, 16);
-    image = convolve(image, 12, weights[2], weights[3], 5);
-    image = pool(image, 8, 32);
+    let image = convolve(pixels, 28, weights[0], weights[1], 5).map(relu);
+    image = pool(image, 24, 16, 2);
+    image = convolve(image, 12, weights[2], weights[3], 5).map(relu);
+    image = pool(image, 8, 32, 2);
     const hidden = weigh(average(image, 32), weights[4], weights[5]);
-    return softmax(weigh(hidden.map((sum) => Math.max(sum, 0)), weights[6], weights[7]));
+    return softmax(weigh(hidden.map(relu), weights[6], weights[7]));
   }
 
   function makeWidget(data, { draw, drawChart, drawImage, drawShare, findRival, unpack, writeShare }) {

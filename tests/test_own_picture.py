@@ -1,0 +1,221 @@
+"""A picture of the reader's own, and what the kept network answers in a real browser.
+
+The network is made here: narrow, of random weights, with statistics and biases that
+matter. Keras and Pillow say what is right.
+"""
+
+import base64
+import io
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import expect
+from test_browser import MEGABYTE, find_faults, scroll_through, weigh_page
+
+from tutorials_lib import airbench
+from tutorials_lib.runs import widgets
+from tutorials_lib.support.data import load_dataset, scale_images
+
+pytestmark = pytest.mark.book
+
+NO_PICTURE = "This file is no picture that your browser can read."
+
+
+@pytest.fixture(scope="module")
+def network():
+    """A network as the chapter keeps it, kernels in half precision, and its weights."""
+    keras.utils.set_random_seed(0)
+    made = airbench.build_airbench_net([24, 28, 32], whitening=np.zeros((2, 2, 3, 24)))
+    rng, weights = np.random.default_rng(0), []
+    for weight in made.weights:
+        shape = weight.shape
+        if len(shape) > 1:
+            drawn = rng.normal(size=shape) * np.sqrt(2 / np.prod(shape[:-1]))
+            # Logits that differ from image to image.
+            drawn *= 30 if len(shape) == 2 else 1
+            weights.append(drawn.astype("float16"))
+        elif "variance" in weight.path:
+            weights.append(rng.uniform(0.5, 2, shape).astype("float32"))
+        else:
+            weights.append(rng.normal(0, 0.1, shape).astype("float32"))
+    made.set_weights(weights)
+    return made, {f"weight_{k:02d}": each for k, each in enumerate(weights)}
+
+
+@pytest.fixture
+def visit_widget(visit, publish, network):
+    """Opens the chapter as it is once its network is recorded."""
+    options = {"images": "cifar10", "profile": "laptop"}
+    metrics = {"tta_accuracy": 0.94}
+    publish("cifar10_fast", "94% recipe", network[1], metrics=metrics, **options)
+    chapter = widgets.write_call("cifar10_fast", widgets.make_widget("cifar10_fast"))
+    data = {"cifar10_fast": chapter, widgets.NETWORK: widgets.write_network()}
+
+    def open_page(weights=None, **options):
+        given = data | ({widgets.NETWORK: weights} if weights else {})
+        page, wrong = visit("cifar10_fast", data=given, **options)
+        place = page.locator("div[data-widget=own_picture]")
+        expect(place.locator("legend")).to_be_visible()
+        return page, place, wrong
+
+    return open_page
+
+
+def answer(network, pixels):
+    logits = airbench.predict_views(network, scale_images(pixels), "mirror")
+    return keras.ops.convert_to_numpy(keras.ops.softmax(logits))
+
+
+def pack(pixels, kind="PNG"):
+    written = io.BytesIO()
+    Image.fromarray(pixels).save(written, kind)
+    return {"name": "mine", "mimeType": "image/png", "buffer": written.getvalue()}
+
+
+def test_it_answers_as_keras_does(visit_widget, network):
+    page, _, wrong = visit_widget()
+    pixels = load_dataset("cifar10", "sample").x_test[:20]
+    found = page.evaluate(
+        """async (images) => {
+          await new Promise((go) => {
+            const script = document.createElement("script");
+            Object.assign(script, { src: "_static/data/cifar10_fast_network.js", onload: go });
+            document.head.append(script);
+          });
+          const { answer, widen } = bookWidgets.own_picture;
+          const unpack = (text) => Uint8Array.from(atob(text), (x) => x.charCodeAt(0)).buffer;
+          const weights = bookData.cifar10_fast_network.weights.map(([kind, text]) =>
+            kind === "float16" ? widen(new Uint16Array(unpack(text))) : new Float32Array(unpack(text)));
+          return images.map((image) => [...answer(weights, image)]);
+        }""",  # noqa: E501
+        pixels.reshape(20, -1).tolist(),
+    )
+    wanted = answer(network[0], pixels)
+    # Neither all the same nor all certain, and the mirror image matters.
+    assert np.ptp(wanted, axis=0).max() > 0.1
+    assert np.median(wanted.max(axis=1)) < 0.95
+    plain = keras.ops.softmax(network[0].predict(scale_images(pixels), verbose=0))
+    assert np.abs(keras.ops.convert_to_numpy(plain) - wanted).max() > 0.01
+    np.testing.assert_allclose(found, wanted, atol=1e-4)
+    assert wrong == []
+
+
+def test_half_precision_is_read_as_numpy_reads_it(visit_widget):
+    page, _, _ = visit_widget()
+    halves = np.arange(2**16, dtype="uint16")
+    halves = halves[np.isfinite(halves.view("float16"))]
+    script = "(bits) => [...bookWidgets.own_picture.widen(Uint16Array.from(bits))]"
+    found = page.evaluate(script, halves.tolist())
+    np.testing.assert_array_equal(found, halves.view("float16"))
+
+
+@pytest.mark.parametrize("size", [(96, 160), (83, 50), (32, 32), (9, 7)])
+def test_each_pixel_is_the_mean_of_its_area(visit_widget, size):
+    page, _, _ = visit_widget()
+    pixels = np.random.default_rng(0).integers(0, 256, (*size, 3)).astype("uint8")
+    url = base64.b64encode(pack(pixels)["buffer"]).decode()
+    found = page.evaluate(
+        """async (url) => {
+          const picture = await (await fetch(url)).blob();
+          return [...bookWidgets.own_picture.shrink(await createImageBitmap(picture))];
+        }""",
+        f"data:image/png;base64,{url}",
+    )
+    side = min(size)
+    top, left = ((length - side) // 2 for length in size)
+    square = np.kron(
+        pixels[top : top + side, left : left + side],
+        np.ones((32, 32, 1), "uint8"),
+    )
+    wanted = np.asarray(Image.fromarray(square).reduce(side)).astype(int)
+    np.testing.assert_allclose(np.reshape(found, (32, 32, 3)), wanted, atol=1)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_reader_shows_a_picture(visit_widget, network, scheme):
+    page, place, wrong = visit_widget(width=360, scheme=scheme)
+    said = place.locator("output")
+    expect(said).to_contain_text("stays on your machine")
+    scroll_through(page)
+    assert weigh_page(page) < 1.5 * MEGABYTE
+    script = f"performance.getEntriesByType('resource').filter((x) => x.name.includes('{widgets.NETWORK}')).length"  # noqa: E501
+    assert page.evaluate(script) == 0
+    pixels = load_dataset("cifar10", "sample").x_test[:2]
+    names = load_dataset("cifar10", "sample").class_names
+    chooser = place.get_by_label("picture")
+    for image in pixels:
+        chooser.set_input_files(pack(np.kron(image, np.ones((3, 3, 1), "uint8"))))
+        shares = answer(network[0], image[None])[0]
+        second, first = np.argsort(shares)[-2:]
+        for k in (first, second):
+            expect(said).to_contain_text(f"{names[k]} {100 * shares[k]:.1f}%")
+        expect(said).to_contain_text("knows ten classes")
+        expect(said).to_contain_text(names[first])
+        bars = [float(x.get_attribute("width")) for x in place.locator(".bar").all()]
+        np.testing.assert_allclose(np.array(bars) / 176, shares, atol=1e-3)
+    assert page.evaluate(script) == 1
+    drawn = page.evaluate(
+        """async (picture) => {
+          const image = Object.assign(new Image(), { src: picture.href.baseVal });
+          await image.decode();
+          const canvas = document.createElement("canvas").getContext("2d");
+          canvas.drawImage(image, 0, 0);
+          return [...canvas.getImageData(0, 0, 32, 32).data];
+        }""",
+        place.locator("image").element_handle(),
+    )
+    np.testing.assert_array_equal(np.reshape(drawn, (32, 32, 4))[..., :3], pixels[1])
+    assert place.locator("a").all_inner_texts() == ["94% recipe, seed 0"]
+    assert page.evaluate("document.documentElement.scrollWidth") == 360
+    assert find_faults(page) == []
+    # Whatever is no picture takes the old answer away.
+    chooser.set_input_files(
+        {"name": "mine.png", "mimeType": "image/png", "buffer": b"no picture"}
+    )
+    expect(said).to_have_text(NO_PICTURE)
+    expect(place.locator("image, rect")).to_have_count(0)
+    assert wrong == []
+
+
+def test_a_picture_can_be_dropped(visit_widget, network):
+    page, place, wrong = visit_widget()
+    image = load_dataset("cifar10", "sample").x_test[5]
+    dropped = page.evaluate_handle(
+        """(text) => {
+          const bytes = Uint8Array.from(atob(text), (x) => x.charCodeAt(0));
+          const carried = new DataTransfer();
+          carried.items.add(new File([bytes], "mine.png", { type: "image/png" }));
+          return carried;
+        }""",
+        base64.b64encode(pack(image)["buffer"]).decode(),
+    )
+    box = place.locator("fieldset")
+    box.dispatch_event("drop", {"dataTransfer": dropped})
+    share = answer(network[0], image[None]).max()
+    expect(place.locator("output")).to_contain_text(f"{100 * share:.1f}%")
+    assert wrong == []
+
+
+def test_without_weights_a_sentence_says_so(visit_widget):
+    _, place, wrong = visit_widget(widgets.write_call(widgets.NETWORK, None))
+    place.get_by_label("picture").set_input_files(pack(np.zeros((40, 40, 3), "uint8")))
+    expect(place.locator("output")).to_have_text("The network's weights are not here.")
+    assert wrong == []
+
+
+def test_before_the_runs_and_without_javascript_a_sentence_stands_in(visit):
+    none = widgets.write_call("cifar10_fast", None)
+    page, wrong = visit("cifar10_fast", data={"cifar10_fast": none})
+    place = page.locator("div[data-widget=own_picture]")
+    expect(place).to_have_text("These runs are not made yet.")
+    assert wrong == []
+    page, _ = visit("cifar10_fast", java_script_enabled=False)
+    sentence = page.locator("div[data-widget=own_picture] p")
+    expect(sentence).to_contain_text("With JavaScript")
+
+
+def test_pages_bring_the_weights_of_the_published_run(site):
+    script = (site / "_static" / "data" / f"{widgets.NETWORK}.js").read_text()
+    assert script == widgets.write_network()
