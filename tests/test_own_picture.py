@@ -34,7 +34,7 @@ def network():
         if len(shape) > 1:
             drawn = rng.normal(size=shape) * np.sqrt(2 / np.prod(shape[:-1]))
             # Logits that differ from image to image.
-            drawn *= 30 if len(shape) == 2 else 1
+            drawn *= 6 if len(shape) == 2 else 1
             weights.append(drawn.astype("float16"))
         elif "variance" in weight.path:
             weights.append(rng.uniform(0.5, 2, shape).astype("float32"))
