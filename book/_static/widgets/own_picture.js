@@ -129,7 +129,7 @@
     }
 
     return {
-      title: "Show the network a picture of your own",
+      title: "Show it a picture of your own",
       width: 320,
       height: 1,
       controls: [{ name: "choose a picture, or drop one here:", accept: "image/*" }],
