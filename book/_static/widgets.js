@@ -36,7 +36,7 @@
   }
 
   // A legend, sliders and choices with their names, a drawing, and a line that says what
-  // it shows. What takes a while may call the last that `show` is given, to be shown anew.
+  // it shows. What `show` makes of a file may take a while, so it can ask to be shown anew.
   function build(place, { title, width, height, controls, show, runs }) {
     place.replaceChildren();
     const box = write(place, "fieldset", "");
@@ -54,8 +54,8 @@
     said.setAttribute("aria-live", "polite");
     function update() {
       drawing.replaceChildren();
-      const values = inputs.map((input) => (input.files ? input.files[0] : Number(input.value)));
-      const text = show(drawing, ...values, update);
+      const values = inputs.flatMap((input) => (input.files ? [input.files[0], update] : Number(input.value)));
+      const text = show(drawing, ...values);
       said.textContent = text;
       inputs.filter((input) => input.type === "range").forEach((input) => input.setAttribute("aria-valuetext", text));
     }
