@@ -1,7 +1,7 @@
 """Checks of arguments whose mistakes would be silent, each naming what is allowed."""
 
-import math
 import numbers
+import sys
 from collections.abc import Collection, Sized
 from typing import Any, TypeVar
 
@@ -27,7 +27,7 @@ def check_choice(name: str, value: Choice, allowed: Collection[Choice]) -> Choic
 
 def check_positive(name: str, value: Any) -> float:
     """Returns `value` as a float; raises ValueError unless it is finite and above 0."""
-    if not (_is_number(value) and 0 < value < math.inf):
+    if not (_is_number(value) and 0 < value <= sys.float_info.max):
         raise ValueError(f"{name} must be a finite number above 0; got {value!r}.")
     return float(value)
 
