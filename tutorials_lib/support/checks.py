@@ -1,7 +1,8 @@
 """Checks of arguments whose mistakes would be silent, each naming what is allowed."""
 
+import contextlib
+import math
 import numbers
-import sys
 from collections.abc import Collection, Sized
 from typing import Any, TypeVar
 
@@ -27,9 +28,11 @@ def check_choice(name: str, value: Choice, allowed: Collection[Choice]) -> Choic
 
 def check_positive(name: str, value: Any) -> float:
     """Returns `value` as a float; raises ValueError unless it is finite and above 0."""
-    if not (_is_number(value) and 0 < value <= sys.float_info.max):
-        raise ValueError(f"{name} must be a finite number above 0; got {value!r}.")
-    return float(value)
+    if _is_number(value) and 0 < value < math.inf:
+        # A whole number may be beyond all floats.
+        with contextlib.suppress(OverflowError):
+            return float(value)
+    raise ValueError(f"{name} must be a finite number above 0; got {value!r}.")
 
 
 def check_range(name: str, value: Any, low: float, high: float) -> float:
