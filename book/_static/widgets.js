@@ -4,7 +4,8 @@
 // What shows trained networks has a script of its own, widgets/NAME.js, which sets
 // bookWidgets.NAME to a function of its data and of the tools below. `tutorials widgets`
 // makes the data from records: data/NAME.js, a call of bookData; a second widget of a
-// chapter names that in data-of. Scripts can be loaded by pages opened as files, too.
+// chapter names that in data-of, and data-needs a script that goes before. Scripts can be
+// loaded by pages opened as files, too.
 (function () {
   "use strict";
 
@@ -81,27 +82,32 @@
     });
   }
 
+  const scripts = {};
+
+  // A promise of the end of a script, which is loaded once, whoever asks for it.
   function load(path) {
-    const script = document.createElement("script");
-    script.src = new URL(path, HOME);
-    // One after the other.
-    script.async = false;
-    document.head.append(script);
-    return script;
+    scripts[path] ??= new Promise((tell) => {
+      const script = document.createElement("script");
+      script.src = new URL(path, HOME);
+      // One after the other.
+      script.async = false;
+      ["load", "error"].forEach((end) => script.addEventListener(end, tell));
+      document.head.append(script);
+    });
+    return scripts[path];
   }
 
   // A promise of the data in a file, or of nothing where there is none.
-  function loadData(name) {
-    const script = load(`data/${name}.js`);
-    return new Promise((tell) =>
-      ["load", "error"].forEach((end) => script.addEventListener(end, () => tell(window.bookData[name]))),
-    );
+  async function loadData(name) {
+    await load(`data/${name}.js`);
+    return window.bookData[name];
   }
 
-  async function buildFromData(place, name, of = name) {
-    ["layers", name].forEach((script) => load(`widgets/${script}.js`));
+  async function buildFromData(place, { widget, of = widget, needs }) {
+    const files = [needs, widget].filter(Boolean).map((name) => load(`widgets/${name}.js`));
     const data = await loadData(of);
-    if (data) build(place, { runs: data.runs, ...window.bookWidgets[name](data, tools) });
+    await Promise.all(files);
+    if (data) build(place, { runs: data.runs, ...window.bookWidgets[widget](data, tools) });
     else place.textContent = "These runs are not made yet.";
   }
 
@@ -334,7 +340,7 @@
     document.querySelectorAll("div.widget").forEach((place) => {
       const name = place.dataset.widget;
       if (WIDGETS[name]) build(place, WIDGETS[name]);
-      else buildFromData(place, name, place.dataset.of);
+      else buildFromData(place, place.dataset);
     });
   });
 })();

@@ -5,7 +5,7 @@ What has no record is left out; a table without any row becomes one line that sa
 
 import dataclasses
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -28,6 +28,7 @@ from tutorials_lib.runs.estimates import (
     tabulate,
 )
 from tutorials_lib.runs.profiles import is_comparable
+from tutorials_lib.runs.schema import Record
 from tutorials_lib.support.data import SPECIFICATIONS
 from tutorials_lib.support.statistics import binomial_error
 
@@ -309,30 +310,26 @@ def show_provenance(records: Records) -> None:
         show_text(NO_RUNS)
         return
 
-    def collect(*path: str) -> str:
-        found = set()
-        for value in frame["record"]:
-            for name in path:
-                value = value.get(name)
-            found.add(str(value))
-        return ", ".join(sorted(found - {"None"}))
+    def collect(read: Callable[[Record], object]) -> str:
+        found = {str(read(record)) for record in frame["record"]}
+        return ", ".join(sorted(found))
 
     dates = sorted(frame["date"].str[:10])
-    images = {SPECIFICATIONS[each["data"]["name"]].title for each in frame["record"]}
     rows: list[list[object]] = [
-        ["profile", collect("profile")],
+        ["profile", collect(lambda x: x["profile"])],
         ["runs", len(frame)],
-        ["seeds", collect("seed")],
+        ["seeds", collect(lambda x: x["seed"])],
         ["dates", " to ".join(sorted({dates[0], dates[-1]}))],
-        ["images", ", ".join(sorted(images))],
-        ["SHA-256", ", ".join(x[:16] for x in collect("data", "sha256").split(", "))],
-        ["backend", collect("environment", "backend")],
-        ["device", collect("environment", "device")],
-        ["cores a run", collect("environment", "cores")],
+        ["images", collect(lambda x: SPECIFICATIONS[x["data"]["name"]].title)],
+        ["SHA-256", collect(lambda x: x["data"]["sha256"][:16])],
+        ["backend", collect(lambda x: x["environment"]["backend"])],
+        ["device", collect(lambda x: x["environment"]["device"])],
+        ["cores a run", collect(lambda x: x["environment"]["cores"])],
         ["time in all", f"{frame['hours'].sum():.1f} h"],
         ["commit", ", ".join(sorted(set(frame["commit"])))],
     ]
     for name in ("keras", "jax", "tensorflow", "python"):
-        if found := collect("environment", "versions", name):
-            rows.append([name, found])
+        versions = (each["environment"]["versions"] for each in frame["record"])
+        if found := sorted({each[name] for each in versions if name in each}):
+            rows.append([name, ", ".join(found)])
     show_table(["published runs", "on record"], rows)
