@@ -33,8 +33,8 @@ from tutorials_lib.support.checks import (
 )
 from tutorials_lib.support.data import SOURCES
 
-# Of noisy_student: ours, and the 300 epochs of its article.
-SCHEDULES = ("short", "article")
+# Of noisy_student: ours, twice as long, and the 300 epochs of its article.
+SCHEDULES = ("short", "twice", "article")
 STUDENTS = (
     "teacher",
     "noised teacher",
@@ -52,6 +52,11 @@ STUDENTS = (
     "other threshold",
     "second round",
     "second round, wider",
+    "teacher, twice as long",
+    "noised teacher, twice as long",
+    "student, twice as long",
+    "student of the noised, twice as long",
+    "all labels, twice as long",
 )
 
 # Settings that choose which runs there are and leave each run as it is.
