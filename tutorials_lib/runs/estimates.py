@@ -191,6 +191,33 @@ def paired(
     return Estimate(interval, scale, digits, unit, True, p_value)
 
 
+def measure_pace(records: Sequence[Record]) -> tuple[float | None, str]:
+    """Measures how many minutes a PFLOP of training takes, and on what.
+
+    Of a run it takes the median epoch times the number of epochs: an epoch that was
+    interrupted, or that had to share the processor, says nothing of the pace.
+
+    Args:
+        records: Runs with the metric `pflop`, made on one kind of machine.
+
+    Returns:
+        Minutes for a PFLOP, mean over the runs, and "NAME, 2 cores"; None and "" where
+        there are none.
+    """
+    paces = [
+        np.median(run["history"]["seconds"])
+        * len(run["history"]["seconds"])
+        / (60 * run["metrics"]["pflop"])
+        for run in records
+    ]
+    machines = {
+        f"{run['environment']['device']}, {run['environment']['cores']} "
+        f"core{'s' if run['environment']['cores'] > 1 else ''}"
+        for run in records
+    }
+    return (float(np.mean(paces)) if paces else None), " and ".join(sorted(machines))
+
+
 def ratio(
     records: Records, metric: str, variant: str, baseline: str
 ) -> Estimate | None:

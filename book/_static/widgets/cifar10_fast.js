@@ -2,7 +2,7 @@
 (function () {
   "use strict";
 
-  function makeWidget({ recipes, devices }, { draw, writeShare }) {
+  function makeWidget({ recipes, processor }, { draw, writeShare }) {
     const longest = Math.ceil(Math.max(...recipes.map(({ minutes }) => minutes))) + 2;
     const scores = recipes.map(({ accuracy }) => accuracy);
     const [low, high] = [Math.floor(100 * Math.min(...scores)) / 100, Math.ceil(100 * Math.max(...scores)) / 100];
@@ -30,10 +30,10 @@
           const [cx, cy] = [placeX(recipe.minutes), placeY(recipe.accuracy)];
           draw(drawing, "circle", { cx, cy, r: recipe === best ? 8 : 4, class: "end" });
         });
-        const start = `${minutes} ${minutes > 1 ? "minutes" : "minute"} on ${devices}: `;
+        const start = `${minutes} ${minutes > 1 ? "minutes" : "minute"} on ${processor}: `;
         if (!best) return `${start}no recipe on record is as short.`;
         return (
-          `${start}train "${best.name}". It took ${best.minutes.toFixed(1)} minutes and has ` +
+          `${start}train "${best.name}". It takes about ${Math.round(best.minutes)} minutes and has ` +
           `${writeShare(best.accuracy)} of the test images right (mean over ${best.runs}).`
         );
       },
