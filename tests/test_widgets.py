@@ -359,8 +359,8 @@ def test_widget_of_minutes_picks_the_best_recipe_in_time(visit, publish):
     # 50 minutes for a PFLOP, but for the epoch that was interrupted.
     history = {"seconds": [255, 255, 255, 4000]}
     scores = {"metrics": {"tta_accuracy": 0.9, "pflop": 0.34}, "profile": "laptop"}
-    timed = {"precision": "float32"}, 0, "cifar10"
-    publish("cifar10_fast", "94% recipe", *timed, history=history, **scores)
+    timed = {"history": history, "parameters": {"precision": "float32"}}
+    publish("cifar10_fast", "94% recipe", {}, 0, "cifar10", **timed, **scores)
     # From 21 minutes, half of what there is, down to 11.
     keys = ["ArrowLeft"] * 10
     _, place, _, before, after = try_widget(visit, "cifar10_fast", keys)
