@@ -84,8 +84,6 @@ TABLE: dict[str, dict[str, dict[str, Any]]] = {
         seeds=            (1,        1,               3),
         labels=           ((100,),   (100, 1000),     (100, 1000)),
         eps_values=       ((0.5,),   (0.5, 1.0, 2.0), (0.25, 0.5, 1.0, 2.0, 4.0)),
-        # Whether runs are planned too that have no published record yet.
-        further=          (True,     True,            False),
     ),
     "cifar10_95": _split_columns(
         {

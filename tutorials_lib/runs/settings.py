@@ -66,7 +66,6 @@ CHOOSING = (
     "images_per_mix",
     "labels",
     "eps_values",
-    "further",
     "members",
     "schedules",
     "variants",
