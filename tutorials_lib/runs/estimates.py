@@ -64,7 +64,7 @@ class Estimate:
         """Writes another value with the same scale and digits, without its unit."""
         sign = ("+" if self.signed else "") if sign is None else sign
         # Adding 0 turns what rounds to minus zero into zero.
-        return f"{round(self.scale * value, self.digits) + 0.0:{sign}.{self.digits}f}"
+        return f"{round(self.scale * value, self.digits) + 0.0:{sign},.{self.digits}f}"
 
     def __str__(self) -> str:
         return format(self)

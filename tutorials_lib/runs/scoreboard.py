@@ -121,10 +121,15 @@ def make_pages(records: Mapping[str, Sequence[Record]]) -> dict[str, str]:
 def describe_chapter(
     chapter: str, numbers: Iterable[Number], claims: Iterable[Judged]
 ) -> dict[str, str]:
-    """Sums a chapter up for the first page: its question, the headline's answer."""
+    """Sums a chapter up for the first page: its question and its answer.
+
+    That is of the headline, or of the first claim that has runs.
+    """
     article = ARTICLES[chapter]
     mine = [each for each in claims if each.claim.chapter == chapter]
     head = next(each for each in mine if each.claim.name == article["headline"])
+    if not head.ours:
+        head = next((each for each in mine if each.ours), head)
     result = f"Claim: {head.claim.text} The article has {head.article}"
     if head.ours:
         result += f", we have **{head.effect}** ({head.protocol}): *{head.verdict}*."

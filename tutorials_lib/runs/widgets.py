@@ -254,7 +254,7 @@ def _pack_shares(shares):
 
 
 def _show_recipes(records: list[Record]) -> Data | None:
-    """Accuracy of each recipe, mean over its runs, and minutes at a timed run's pace."""
+    """Accuracy of each recipe, and its minutes at the pace of the timed run."""
     frame = tabulate(records)
     pace, processor = measure_pace(published_records("cifar10_fast", "laptop"))
     if pace is None:
