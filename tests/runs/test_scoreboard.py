@@ -13,7 +13,7 @@ from stand_ins import NONE, RECORD, make_group, make_notebook, make_record
 
 from tutorials_lib.runs import scoreboard
 from tutorials_lib.runs.articles import ARTICLES, CLAIMS
-from tutorials_lib.runs.chapters import ChapterError, book_folder, executed_path
+from tutorials_lib.runs.chapters import book_folder
 from tutorials_lib.runs.estimates import NO_RUNS
 from tutorials_lib.runs.records import write_arrays
 from tutorials_lib.runs.verdicts import (
@@ -293,19 +293,6 @@ def test_when_the_pages_were_run(tmp_path, monkeypatch):
     monkeypatch.setattr(scoreboard, "book_folder", lambda: tmp_path)
     for chapter in ARTICLES:
         note_run(tmp_path / f"{chapter}.ipynb", profile="quick", epochs=1)
-        note_run(executed_path(chapter, "smoke"), profile="smoke")
     page = scoreboard.make_pages(NONE)["status.md"]
     cells = "<td>quick, epochs = 1</td><td>2026-01-31</td><td>7.3 minutes</td>"
     assert page.count(cells + "<td>0123456789</td><td>keras 3</td>") == len(ARTICLES)
-    scoreboard.keep_smoke_runs()
-    page = scoreboard.make_pages(NONE)["status.md"]
-    assert page.count("<td>smoke</td><td>2026-01-31</td><td>7.3 minutes</td>") == len(
-        ARTICLES
-    )
-    last = executed_path("noisy_student", "smoke")
-    note_run(last, profile="smoke", epochs=1)
-    with pytest.raises(ChapterError, match=r"noisy_student.* as it is"):
-        scoreboard.keep_smoke_runs()
-    last.unlink()
-    with pytest.raises(ChapterError, match="tutorials run --all"):
-        scoreboard.keep_smoke_runs()

@@ -47,8 +47,6 @@ def make_parser() -> argparse.ArgumentParser:
     add["build"]("--profile", help="show the chapters as last run at this profile")
     add["build"]("--output", help="folder for the pages; default _build/html")
     add["verify"]("record", help="a file such as book/records/CHAPTER/....json")
-    said = "have the status page say how the chapters last ran at smoke"
-    add["scoreboard"]("--smoke", action="store_true", help=said)
     return parser
 
 
@@ -262,10 +260,8 @@ def _verify(options):
 
 def _scoreboard(options):
     """Write the pages that are made of records."""
-    from tutorials_lib.runs.scoreboard import keep_smoke_runs, write_pages
+    from tutorials_lib.runs.scoreboard import write_pages
 
-    if options.smoke:
-        keep_smoke_runs()
     changed = write_pages()
     print(f"changed: {', '.join(map(str, changed)) or 'none'}")
     return 0

@@ -15,15 +15,13 @@ import pandas as pd
 
 from tutorials_lib.runs.articles import ARTICLES
 from tutorials_lib.runs.chapters import (
-    ChapterError,
     book_folder,
-    executed_path,
     find_parameters,
 )
 from tutorials_lib.runs.estimates import paired, tabulate
 from tutorials_lib.runs.profiles import PUBLISHED
 from tutorials_lib.runs.records import Record, find_path, published_records, write_words
-from tutorials_lib.runs.storage import write_changed, write_text
+from tutorials_lib.runs.storage import write_changed
 from tutorials_lib.runs.verdicts import (
     CLAIM_VERDICTS,
     VERDICTS,
@@ -97,7 +95,6 @@ def make_pages(records: Mapping[str, Sequence[Record]]) -> dict[str, str]:
         "runs": runs,
         "say_devices": _say_devices,
         "say_hours": _say_hours,
-        "smoke": read_smoke_runs(),
         "totals": say_totals(numbers, claims, frames),
         "verdicts": VERDICTS,
     }
@@ -191,30 +188,6 @@ def read_run(path: str | pathlib.Path) -> dict[str, str]:
         found["date"] = timing["end_time"][:10]
         found["time"] = f"{timing['duration'] / 60:.1f} minutes"
     return found | metadata.get("tutorials", {})
-
-
-def keep_smoke_runs() -> None:
-    """Keeps when all chapters were last run at profile `smoke`, and for how long.
-
-    A `ChapterError` names one that was not, or with other parameters.
-    """
-    found = []
-    for chapter in ARTICLES:
-        path = executed_path(chapter, "smoke")
-        run = read_run(path) if path.is_file() else {"run": "not there"}
-        if run["run"] != "smoke":
-            raise ChapterError(
-                f"{path} must be a run of profile smoke as it is, from "
-                f"`tutorials run --all`; it is {run['run']}."
-            )
-        found.append({"chapter": chapter, **run})
-    write_text(book_folder() / "smoke.json", json.dumps(found, indent=1) + "\n")
-
-
-def read_smoke_runs() -> list[dict[str, str]]:
-    """Reads what `keep_smoke_runs` kept: none, or a dict a chapter."""
-    path = book_folder() / "smoke.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
 
 
 def name_place(record: Record) -> str:
