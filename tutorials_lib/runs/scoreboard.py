@@ -14,10 +14,7 @@ from typing import Any
 import pandas as pd
 
 from tutorials_lib.runs.articles import ARTICLES
-from tutorials_lib.runs.chapters import (
-    book_folder,
-    find_parameters,
-)
+from tutorials_lib.runs.chapters import book_folder, find_parameters
 from tutorials_lib.runs.estimates import paired, tabulate
 from tutorials_lib.runs.profiles import PUBLISHED
 from tutorials_lib.runs.records import Record, find_path, published_records, write_words
