@@ -16,6 +16,7 @@ from test_browser import MEGABYTE, find_faults, scroll_through, weigh_page
 
 from tutorials_lib import airbench
 from tutorials_lib.runs import widgets
+from tutorials_lib.runs.estimates import NO_RUNS
 from tutorials_lib.support.data import SPECIFICATIONS, load_dataset, scale_images
 
 pytestmark = pytest.mark.book
@@ -210,7 +211,7 @@ def test_before_the_runs_and_without_javascript_a_sentence_stands_in(visit):
     none = widgets.write_call("cifar10_fast", None)
     page, wrong = visit("cifar10_fast", data={"cifar10_fast": none})
     place = page.locator("div[data-widget=own_picture]")
-    expect(place).to_have_text("These runs are not made yet.")
+    expect(place).to_have_text(NO_RUNS)
     assert wrong == []
     page, _ = visit("cifar10_fast", java_script_enabled=False)
     sentence = page.locator("div[data-widget=own_picture] p")

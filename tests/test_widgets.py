@@ -21,6 +21,7 @@ from tutorials_lib.networks import build_mixup_fashion_net
 from tutorials_lib.runs import widgets
 from tutorials_lib.runs.chapters import book_folder
 from tutorials_lib.runs.cli import main
+from tutorials_lib.runs.estimates import NO_RUNS
 from tutorials_lib.runs.schema import RecordError
 from tutorials_lib.support.data import load_dataset, scale_images
 
@@ -126,7 +127,7 @@ def assert_alike(found, stored):
 def test_without_runs_a_sentence_says_so(visit, chapter):
     page, wrong = visit(chapter, data={chapter: widgets.write_call(chapter, None)})
     place = page.locator(f"div[data-widget={chapter}]")
-    expect(place).to_have_text("These runs are not made yet.")
+    expect(place).to_have_text(NO_RUNS)
     assert wrong == []
 
 

@@ -108,7 +108,11 @@
     const data = await loadData(of);
     await Promise.all(files);
     if (data) build(place, { runs: data.runs, ...window.bookWidgets[widget](data, tools) });
-    else place.textContent = "These runs are not made yet.";
+    else {
+      place.textContent = "These runs are not made yet; see ";
+      write(place, "a", "Running the full book").href = "full_book.html";
+      place.append(".");
+    }
   }
 
   window.bookData = (name, data) => (window.bookData[name] = data);
@@ -145,9 +149,9 @@
     draw(drawing, "rect", { x, y, width: width * share, height: 14, class: kind });
     if (target !== undefined) {
       const place = x + width * target;
-      draw(drawing, "path", { d: `M${place} ${y - 3}v20`, class: "mark" });
+      draw(drawing, "path", { d: `M${place} ${y - 3}v20`, class: "aim" });
     }
-    draw(drawing, "text", { x: x + width + 44, y: y + 11, "text-anchor": "end" }, writeShare(share));
+    draw(drawing, "text", { x: x + width + 52, y: y + 11, "text-anchor": "end" }, writeShare(share));
   }
 
   // Curves over the slider's range, as parts of 1, with a mark where the slider stands.
@@ -187,8 +191,8 @@
   // Two images and their labels, blended by one mixing weight.
   const mix = {
     title: "Mix two images yourself",
-    width: 460,
-    height: 150,
+    width: 320,
+    height: 130,
     controls: [{ name: "mixing weight λ", min: 0, max: 1, step: 0.05, start: 0.75 }],
     show(drawing, weight) {
       const shapes = [
@@ -201,14 +205,16 @@
         [0, 1],
       ];
       shares.forEach((share, k) => {
-        const tile = draw(drawing, "g", { transform: `translate(${k * 165} 0)` });
+        const tile = draw(drawing, "g", { transform: `translate(${k * 115} 0) scale(0.75)` });
         draw(tile, "rect", { width: 120, height: 120, class: "tile" });
         shapes.forEach((shape, which) => shape(tile).setAttribute("opacity", share[which]));
         const label = share.map((value) => value.toFixed(2)).join(", ");
-        draw(tile, "text", { x: 60, y: 142, "text-anchor": "middle" }, `label (${label})`);
+        ["label", `(${label})`].forEach((text, row) =>
+          draw(drawing, "text", { x: 45 + k * 115, y: 108 + 16 * row, "text-anchor": "middle" }, text),
+        );
       });
-      draw(drawing, "text", { x: 142, y: 65, "text-anchor": "middle" }, "→");
-      draw(drawing, "text", { x: 307, y: 65, "text-anchor": "middle" }, "←");
+      draw(drawing, "text", { x: 102, y: 50, "text-anchor": "middle" }, "→");
+      draw(drawing, "text", { x: 217, y: 50, "text-anchor": "middle" }, "←");
       return `λ = ${weight.toFixed(2)}: image and label are ${weight.toFixed(2)} ring and ${(1 - weight).toFixed(2)} plus`;
     },
   };
@@ -242,16 +248,16 @@
 
   const beta = {
     title: "Change alpha yourself",
-    width: 460,
+    width: 320,
     height: 210,
     // In steps of a tenth of a factor of ten, from 0.05 to 5.
     controls: [{ name: "α", min: -13, max: 7, step: 1, start: -7 }],
     show(drawing, exponent) {
       const alpha = Number((10 ** (exponent / 10)).toPrecision(2));
-      const [left, bottom, wide, high] = [40, 170, 400, 150];
+      const [left, bottom, wide, high] = [40, 170, 270, 150];
       const points = Array.from({ length: 201 }, (_, k) => {
         const x = 0.0025 + (0.995 * k) / 200;
-        return [left + wide * x, bottom - (high * Math.min(betaDensity(x, alpha), 3)) / 3];
+        return [left + wide * x, bottom - (high * betaDensity(x, alpha)) / 3];
       });
       draw(drawing, "path", { d: `M${left} 15V${bottom}H${left + wide}`, class: "axis" });
       [0, 0.5, 1].forEach((x) =>
@@ -261,7 +267,7 @@
         draw(drawing, "text", { x: left - 8, y: bottom - (high * y) / 3 + 4, "text-anchor": "end" }, y),
       );
       draw(drawing, "text", { x: left + wide / 2, y: bottom + 34, "text-anchor": "middle" }, "mixing weight λ");
-      draw(drawing, "text", { x: left + 6, y: 14 }, "density");
+      draw(drawing, "text", { x: left + wide / 2, y: 14, "text-anchor": "middle" }, "density");
       drawCurve(drawing, points);
       const share = Math.round(100 * shareUnmixed(alpha));
       return `α = ${alpha}: in ${share}% of all mixes one image has less than a tenth`;
@@ -296,19 +302,19 @@
       drawCurve(drawing, [turn(0, 0), turn(along / length, across / length)]);
       const [x, y] = turn(along / length, across / length);
       draw(drawing, "circle", { cx: x, cy: y, r: 6, class: "end" });
-      return `after ${steps} steps: cosine to the sought direction (dashed) ${(along / length).toFixed(3)}`;
+      return `Steps: ${steps}. Cosine of d (blue) to the sought direction (dashed): ${(along / length).toFixed(3)}`;
     },
   };
 
   // Linear decay: of L blocks, block l survives with probability 1 - l / L (1 - p).
   const survival = {
     title: "Change the last block's survival yourself",
-    width: 460,
+    width: 320,
     height: 200,
     controls: [{ name: "survival of the last block", min: 0, max: 1, step: 0.05, start: 0.8 }],
     show(drawing, last) {
       const blocks = 16;
-      const [left, bottom, wide, high] = [40, 160, 24, 140];
+      const [left, bottom, wide, high] = [40, 160, 15, 140];
       let kept = 0;
       for (let l = 1; l <= blocks; l += 1) {
         const p = 1 - (l / blocks) * (1 - last);
@@ -329,6 +335,7 @@
         draw(drawing, "text", { x: left + (l - 0.5) * (wide + 2), y: bottom + 16, "text-anchor": "middle" }, l),
       );
       draw(drawing, "text", { x: left + 8 * (wide + 2), y: bottom + 34, "text-anchor": "middle" }, "residual block");
+      draw(drawing, "text", { x: left, y: 13 }, "probability that a block is kept");
       return `p = ${last.toFixed(2)}: ${kept.toFixed(1)} of ${blocks} blocks are kept on average`;
     },
   };

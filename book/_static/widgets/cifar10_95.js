@@ -41,7 +41,7 @@
             drawShare(drawing, mean[shown], {
               name: classes[shown],
               y: y + 4 + 22 * row,
-              x: 136,
+              x: 132,
               width: 136,
               kind,
               target: settled[k][shown],
@@ -50,7 +50,7 @@
         });
         const asked = `${versions} ${versions > 1 ? "versions" : "version"} by ${networks} ${networks > 1 ? "networks" : "network"}`;
         return (
-          `Mean of ${asked}: ${right} of ${images.length} images right. The right class is ` +
+          `Mean of ${asked}: ${right} of ${images.length} images right. On average the probability of the right class is ` +
           `${(100 * distance).toFixed(1)} points from where it settles (the marks).`
         );
       },

@@ -25,16 +25,20 @@
           draw(drawing, "text", { x: left - 6, y: placeY(y) + 4, "text-anchor": "end" }, `${Math.round(100 * y)}%`),
         );
         draw(drawing, "text", { x: left + wide / 2, y: bottom + 32, "text-anchor": "middle" }, "minutes of training");
+        draw(drawing, "text", { x: left + 6, y: 14 }, "test images right");
         draw(drawing, "path", { d: `M${placeX(minutes)} ${bottom}v${-tall}`, class: "target" });
         recipes.forEach((recipe) => {
           const [cx, cy] = [placeX(recipe.minutes), placeY(recipe.accuracy)];
           draw(drawing, "circle", { cx, cy, r: recipe === best ? 8 : 4, class: "end" });
+          const late = cx > left + wide / 2;
+          const side = { x: cx + (late ? -12 : 12), y: cy - 4, "text-anchor": late ? "end" : "start" };
+          draw(drawing, "text", side, recipe.name);
         });
         const start = `${minutes} ${minutes > 1 ? "minutes" : "minute"} on ${processor}: `;
         if (!best) return `${start}no recipe on record is as short.`;
         return (
           `${start}train "${best.name}". It takes about ${Math.round(best.minutes)} minutes and has ` +
-          `${writeShare(best.accuracy)} of the test images right (mean over ${best.runs}).`
+          `${writeShare(best.accuracy)} of the test images right (${best.runs > 1 ? `mean of ${best.runs} runs` : "one run"}).`
         );
       },
     };

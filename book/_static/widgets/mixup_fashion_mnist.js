@@ -64,7 +64,7 @@
           y: 360,
           lines: Object.fromEntries(networks.map(({ name, distances }) => [name, distances])),
           ticks: [0, 0.5, 1],
-          xlabel: "λ",
+          xlabel: `λ = ${weight.toFixed(2)}`,
           at: weight,
           top,
         });

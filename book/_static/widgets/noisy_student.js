@@ -7,7 +7,7 @@
   function makeWidget(data, { draw, writeShare }) {
     const teachers = Object.entries(data.teachers);
     const longest = Math.max(...teachers.flatMap(([, { kept }]) => kept[0]));
-    const controls = [{ name: "threshold", min: 0, max: 0.99, step: 0.01, start: 0.75 }];
+    const controls = [{ name: "threshold, how sure the teacher must be", min: 0, max: 0.99, step: 0.01, start: 0.75 }];
     if (teachers.length > 1) {
       controls.push({ name: "whose answers", options: teachers.map(([name]) => name), start: 0 });
     }
@@ -33,13 +33,14 @@
           draw(drawing, "rect", { x: 80 + 90 * k, y: 246, width: 14, height: 14, class: kind });
           draw(drawing, "text", { x: 100 + 90 * k, y: 258 }, name);
         });
+        draw(drawing, "text", { x: 318, y: 258, "text-anchor": "end" }, "kept, right");
         const [all, good] = [add(kept), add(right)];
         const start = `Threshold ${threshold.toFixed(2)}: of ${data.images.toLocaleString("en")} labels`;
         if (!all) return `${start} none are kept.`;
         const rarest = Math.min(...kept);
         const copies = rarest
           ? `Balancing repeats the rarest class ${(Math.max(...kept) / rarest).toFixed(1)} times.`
-          : `Nothing is left of ${data.classes[kept.indexOf(0)]}.`;
+          : `Nothing is left of ${data.classes.filter((_, k) => !kept[k]).join(", ")}.`;
         return `${start} ${all.toLocaleString("en")} are kept, and ${writeShare(good / all)} of these are right. ${copies}`;
       },
     };

@@ -44,8 +44,8 @@
           const rival = findRival(row, digit);
           draw(drawing, "text", { x: 0, y: 14 + 150 * k, class: "heading" }, `What the ${name} sees and answers`);
           drawImage(drawing, moved, { x: 0, y: 24 + 150 * k, size: 112 });
-          drawShare(drawing, row[digit], { name: digit, y: 50 + 150 * k, x: 146, width: 126 });
-          drawShare(drawing, row[rival], { name: rival, y: 80 + 150 * k, x: 146, width: 126, kind: "wrong" });
+          drawShare(drawing, row[digit], { name: digit, y: 50 + 150 * k, x: 142, width: 126 });
+          drawShare(drawing, row[rival], { name: rival, y: 80 + 150 * k, x: 142, width: 126, kind: "wrong" });
           return `${name} ${writeShare(row[digit])}`;
         });
         const measured = networks.map(({ name, ways }) => [name, ways[which].accuracies]);
@@ -54,7 +54,7 @@
           y: 318,
           lines: Object.fromEntries(measured),
           ticks: [0, lengths[last] / 2, lengths[last]],
-          xlabel: "length ε",
+          xlabel: `length ε = ${length.toFixed(2)}`,
           at: length / lengths[last],
           top: 1,
         });
