@@ -148,6 +148,7 @@ class TestNoisyStudentNet:
         kinds = {type(layer).__name__ for layer in model.layers}
         assert not kinds & {"Dropout", "StochasticDepth"}
 
+    @pytest.mark.slow
     def test_batches_of_any_size_train(self, run_python):
         """TensorFlow's strided 1x1 convolutions kill Python at odd sizes."""
         code = """

@@ -16,7 +16,6 @@ from test_browser import MEGABYTE, find_faults, scroll_through, weigh_page
 
 from tutorials_lib import airbench
 from tutorials_lib.runs import widgets
-from tutorials_lib.runs.estimates import NO_RUNS
 from tutorials_lib.support.data import SPECIFICATIONS, load_dataset, scale_images
 
 pytestmark = pytest.mark.book
@@ -103,7 +102,7 @@ def test_it_answers_as_keras_does(visit_widget, network):
     assert wrong == []
 
 
-def test_half_precision_is_read_as_numpy_reads_it(visit_widget):
+def test_halves_and_pixels_are_read_as_numpy_and_pillow_read_them(visit_widget):
     page, _, _ = visit_widget()
     halves = np.arange(2**16, dtype="uint16")
     halves = halves[np.isfinite(halves.view("float16"))]
@@ -111,10 +110,12 @@ def test_half_precision_is_read_as_numpy_reads_it(visit_widget):
     found = page.evaluate(script, halves.tolist())
     np.testing.assert_array_equal(found, halves.view("float16"))
 
+    for size in ((96, 160), (83, 50), (32, 32), (9, 7)):
+        check_means(page, size)
 
-@pytest.mark.parametrize("size", [(96, 160), (83, 50), (32, 32), (9, 7)])
-def test_each_pixel_is_the_mean_of_its_area(visit_widget, size):
-    page, _, _ = visit_widget()
+
+def check_means(page, size):
+    """Each pixel of the shrunk picture is the mean of its area."""
     pixels = np.random.default_rng(0).integers(0, 256, (*size, 3)).astype("uint8")
     url = base64.b64encode(pack(pixels)["buffer"]).decode()
     found = page.evaluate(
@@ -169,7 +170,7 @@ def test_a_reader_shows_a_picture(visit_widget, network, scheme):
     assert place.locator("a").all_inner_texts() == ["94% recipe, seed 0"]
     assert page.evaluate("document.documentElement.scrollWidth") == 360
     assert wrong == []
-    assert find_faults(page) == []
+    assert find_faults(page, "div[data-widget=own_picture]") == []
     # axe-core asks for imported style sheets where they are not.
     wrong.clear()
     # Whatever is no picture takes the old answer away.
@@ -205,17 +206,6 @@ def test_without_weights_a_sentence_says_so(visit_widget):
     place.get_by_label("picture").set_input_files(pack(np.zeros((40, 40, 3), "uint8")))
     expect(place.locator("output")).to_have_text("The network's weights are not here.")
     assert wrong == []
-
-
-def test_before_the_runs_and_without_javascript_a_sentence_stands_in(visit):
-    none = widgets.write_call("cifar10_fast", None)
-    page, wrong = visit("cifar10_fast", data={"cifar10_fast": none})
-    place = page.locator("div[data-widget=own_picture]")
-    expect(place).to_have_text(NO_RUNS)
-    assert wrong == []
-    page, _ = visit("cifar10_fast", java_script_enabled=False)
-    sentence = page.locator("div[data-widget=own_picture] p")
-    expect(sentence).to_contain_text("With JavaScript")
 
 
 def test_pages_bring_the_weights_of_the_published_run(site):

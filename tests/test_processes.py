@@ -105,10 +105,6 @@ def test_a_killed_command_leaves_the_old_notebook(tmp_path):
     check_all_gone(tmp_path)
     assert target.read_text() == "the old output"
     assert list_names(target.parent) == ["a.ipynb"]
-    again = start(tmp_path, source, *run, "-p", "epochs", 0)
-    assert again.communicate()[1].count("Traceback") == 0
-    assert again.returncode == 0
-    nbformat.validate(nbformat.read(target, as_version=4))
 
 
 def read_output(path):
@@ -116,6 +112,7 @@ def read_output(path):
     return "".join(output.text for output in outputs)
 
 
+@pytest.mark.slow
 def test_one_chapter_run_twice_at_once(tmp_path):
     """To one output, on one grid: a reader never finds half a notebook."""
     source = make_notebook(tmp_path / "a.ipynb", GRID_CELL)
@@ -182,6 +179,7 @@ def test_ctrl_c_in_a_run(tmp_path):
     again = start(tmp_path, source, *run, **environment)
     out, errors = again.communicate()
     assert again.returncode == 0, errors
+    nbformat.validate(nbformat.read(target, as_version=4))
     assert out.count("started") == 4 - len(kept)
     assert {path: path.read_bytes() for path in kept} == kept
     assert len(list(folder.glob("*.json"))) == 4

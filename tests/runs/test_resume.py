@@ -2,20 +2,17 @@
 
 import json
 import os
-import pathlib
 import random
 import subprocess
 import sys
 
 import numpy as np
 import pytest
-from stand_ins import QUICK_IMPORT, read_results
+from stand_ins import PROGRAMS, QUICK_IMPORT, read_results
 
 from tutorials_lib.runs.checkpoints import ResumableFit
 from tutorials_lib.runs.records import read_records
 from tutorials_lib.runs.schema import RecordError
-
-PROGRAMS = pathlib.Path(__file__).parents[1] / "programs"
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no system to fork on")
 
@@ -36,7 +33,18 @@ MANY = {
 }
 
 
-@pytest.fixture(scope="module", params=["tensorflow", "jax"])
+# Every recipe and backend once in each test run; all of them, killed often, weekly.
+CASES = [("tensorflow", "two parts", FEW), ("jax", "recipe", FEW)]
+CASES += [
+    pytest.param(backend, run, kills, marks=pytest.mark.slow)
+    for backend in ("tensorflow", "jax")
+    for run in MANY
+    for kills in (FEW, MANY)
+    if (backend, run, kills) not in CASES
+]
+
+
+@pytest.fixture(scope="module")
 def trainer(request, tmp_path_factory):
     """Asks a program that trains for runs; imports its backend once."""
     pytest.importorskip(request.param)
@@ -62,8 +70,7 @@ def trainer(request, tmp_path_factory):
     process.communicate()
 
 
-@pytest.mark.parametrize("run", list(MANY))
-@pytest.mark.parametrize("kills", [FEW, pytest.param(MANY, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("trainer", "run", "kills"), CASES, indirect=["trainer"])
 def test_a_killed_training_ends_like_one_never_killed(trainer, tmp_path, run, kills):
     broken, whole = tmp_path / "broken", tmp_path / "whole"
     for how, number in kills[run]:
@@ -83,13 +90,14 @@ def test_a_killed_training_ends_like_one_never_killed(trainer, tmp_path, run, ki
     assert not list(broken.glob("runs/checkpoints/*/*.npz"))
 
 
-def test_a_grid_killed_again_and_again(run_python, tmp_path):
+@pytest.mark.parametrize("kills", [30, pytest.param(300, marks=pytest.mark.slow)])
+def test_a_grid_killed_again_and_again(run_python, tmp_path, kills):
     """At drawn lines of the code that runs and writes."""
     program = PROGRAMS / "kill_grid.py"
-    done = run_python(program, tmp_path, 100, **QUICK_IMPORT)
+    done = run_python(program, tmp_path, kills, **QUICK_IMPORT)
     assert done.returncode == 0, done.stderr[-3000:]
     killed, grids, partials, lost = json.loads(done.stdout.splitlines()[-1])
-    assert len(killed) >= 100
+    assert len(killed) >= kills
     assert lost == []
     assert partials, "no kill left half a file: the test tries too little"
     assert {"write_bytes", "run"} <= set(killed)

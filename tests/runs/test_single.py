@@ -1,19 +1,16 @@
 """One run in a process of its own, and many of them on a Dask cluster."""
 
 import os
-import pathlib
 import signal
 import subprocess
 import sys
 
 import pytest
-from stand_ins import make_notebook, read_results
+from stand_ins import PROGRAMS, make_notebook, read_results
 
 from tutorials_lib.runs import single
 from tutorials_lib.runs.chapters import ChapterError, run_cells
 from tutorials_lib.runs.storage import runs_folder
-
-PROGRAMS = pathlib.Path(__file__).parents[1] / "programs"
 
 
 def test_a_run_that_failed_says_why(monkeypatch):
@@ -91,6 +88,7 @@ run_cells(book_folder() / "mixup_fashion_mnist.ipynb", given, PLANS)
 """
 
 
+@pytest.mark.slow
 def test_a_grid_on_two_workers_of_which_one_is_killed(tmp_path, run_python, scheduler):
     one, two = tmp_path / "one", tmp_path / "two"
     whole = run_python("-c", UNTIL_PLANNED, "", TUTORIALS_RUNS=str(one))
@@ -114,17 +112,47 @@ def test_a_grid_on_two_workers_of_which_one_is_killed(tmp_path, run_python, sche
     assert len(first) > 2
 
 
-@pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nowhere"])
-def test_no_scheduler_there(stand_in, monkeypatch, address):
-    pytest.importorskip("distributed")
+def run_on(address, stand_in, seeds):
     from tutorials_lib.runs.grid import Grid, Options, Run
     from tutorials_lib.runs.settings import choose_settings
 
-    monkeypatch.setattr(single, "PATIENCE", 1)
-    grid = Grid(
+    settings, options = (
         choose_settings("mixup_mnist", "full"),
-        stand_in["data"],
         Options(scheduler=address),
     )
+    grid = Grid(settings, stand_in["data"], options)
+    return grid.run([Run("none", seed, {}) for seed in seeds], stand_in["train"])
+
+
+def test_no_scheduler_there(stand_in, monkeypatch):
+    pytest.importorskip("distributed")
+    monkeypatch.setattr(single, "PATIENCE", 1)
     with pytest.raises(ValueError, match="address of a Dask scheduler that answers"):
-        grid.run([Run("none", 0, {})], stand_in["train"])
+        run_on("tcp://127.0.0.1:9", stand_in, [0])
+
+
+def test_a_cluster_s_records_are_kept_and_its_failures_told(
+    stand_in, tmp_path, monkeypatch
+):
+    distributed = pytest.importorskip("distributed")
+    stand_in["make_runs"](range(2))
+    made = tmp_path / "records" / "mixup_mnist"
+    files = {path.name: path.read_bytes() for path in made.iterdir()}
+
+    def run_one(chapter, profile, settings, name, beside):
+        seed = name[-1]
+        if seed == "2":
+            raise ChapterError("no room")
+        return {x: files[x] for x in files if x.startswith(f"none_seed-{seed}_")}
+
+    monkeypatch.setattr(single, "run_one", run_one)
+    monkeypatch.setenv("TUTORIALS_RECORDS", str(tmp_path / "again"))
+    cluster = {"processes": False, "dashboard_address": None}
+    with distributed.LocalCluster(n_workers=2, **cluster) as local:
+        with pytest.raises(ChapterError) as caught:
+            run_on(local.scheduler_address, stand_in, range(4))
+        assert "ChapterError: no room" in str(caught.value)
+        assert "the worker made nothing; its version" in str(caught.value)
+        assert len(run_on(local.scheduler_address, stand_in, range(2))) == 2
+    found, expected = (tmp_path / "again", tmp_path / "records")
+    assert read_results(found, "mixup_mnist") == read_results(expected, "mixup_mnist")

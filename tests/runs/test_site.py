@@ -82,10 +82,11 @@ def test_chapter_pages(site, pages, chapter):
     figures = [image for image in page.images if "_images/" in image.get("src", "")]
     # Of runs that are not made yet there is a line in place of the picture.
     assert figures
-    assert all(len(image.get("alt", "")) > 40 for image in figures)
     assert page.tables >= 2
     assert "| article" not in (site / f"{chapter}.html").read_text()
-    assert [x for x in page.links if "colab.research.google.com" in x and chapter in x]
+    owner = read_address().removeprefix("https://github.com/")
+    colab = f"https://colab.research.google.com/github/{owner}/blob/main/book/"
+    assert f"{colab}{chapter}.ipynb" in page.links
     # The paper at least is cited, and the citation leads somewhere.
     cited = {link for link in page.links if link.startswith("references.html#")}
     assert cited
@@ -138,8 +139,6 @@ def test_what_a_build_refuses(tmp_path):
     (tmp_path / "thesis.tex").write_text("years of work")
     with pytest.raises(ValueError, match="output must be a new or empty folder"):
         build_site(output=tmp_path)
-    with pytest.raises(ValueError, match="output must be a folder"):
-        build_site(output=tmp_path / "thesis.tex")
     assert (tmp_path / "thesis.tex").read_text() == "years of work"
     with pytest.raises(ChapterError, match="has not been run at profile smoke"):
         build_site("smoke")
