@@ -8,7 +8,6 @@ from tutorials_lib.few_labels import (
     PartlyLabelledBatches,
     balance_classes,
     choose_labelled,
-    hide_labels,
     keep_confident,
     write_labels,
 )
@@ -39,14 +38,6 @@ class TestChooseLabelled:
     def test_one_hot_labels(self):
         with pytest.raises(ValueError, match="labels"):
             choose_labelled(np.eye(4)[np.arange(40) % 4], 8, seed=0)
-
-
-def test_hidden_labels_and_kept_ones_are_all():
-    labels = np.arange(60) % 3
-    kept, hidden = hide_labels(labels, 24, seed=0)
-    assert sorted([*kept, *hidden]) == list(range(60))
-    assert (np.diff(kept) > 0).all()
-    np.testing.assert_array_equal(hidden, choose_labelled(labels, 24, seed=0))
 
 
 def test_keeps_what_is_above_and_not_at_the_threshold():

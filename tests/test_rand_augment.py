@@ -165,7 +165,9 @@ class TestLayer:
         assert 0.75 < changed.mean() < 1
         assert not np.array_equal(trained, layer(images, training=True))
 
-    @pytest.mark.parametrize("jit_compile", ["auto", True])
+    @pytest.mark.parametrize(
+        "jit_compile", ["auto", pytest.param(True, marks=pytest.mark.slow)]
+    )
     def test_inside_a_model_it_is_seen_by_the_loss(
         self, images, jit_compile, score_through
     ):
@@ -214,7 +216,9 @@ def array_to_img(x):
 
 
 class TestStretch:
-    @pytest.mark.parametrize("jit_compile", [False, True])
+    @pytest.mark.parametrize(
+        "jit_compile", [False, pytest.param(True, marks=pytest.mark.slow)]
+    )
     def test_every_range_of_grey_values(self, jit_compile):
         # Lowest and highest value, and all between.
         ends = np.array([(a, b) for a in range(256) for b in range(a, 256)])[::5]

@@ -148,7 +148,9 @@ class TestRandomWarp:
         assert (distances + np.eye(16) > 0.01).all()
         np.testing.assert_array_equal(again(same, training=True), one)
 
-    @pytest.mark.parametrize("jit_compile", ["auto", True])
+    @pytest.mark.parametrize(
+        "jit_compile", ["auto", pytest.param(True, marks=pytest.mark.slow)]
+    )
     def test_inside_a_model_it_is_seen_by_the_loss(
         self, colour, jit_compile, score_through
     ):
@@ -161,7 +163,7 @@ class TestRandomWarp:
         assert tested == pytest.approx(0, abs=1e-9)
 
     def test_saved_and_loaded(self, colour, tmp_path):
-        layer = RandomWarp(5, 0.1, 0.3, 0.4, flip=False, off_centre=True, seed=9)
+        layer = RandomWarp(5, 0.1, 0.3, 0.4, off_centre=True, seed=9)
         model = keras.Sequential([keras.Input((10, 14, 3)), layer])
         model.save(tmp_path / "model.keras")
         loaded = keras.saving.load_model(tmp_path / "model.keras").layers[0]

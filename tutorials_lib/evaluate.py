@@ -26,13 +26,12 @@ from tutorials_lib.support.checks import (
 
 
 def score_model(
-    model: keras.Model, batch_size: int = 1000, **splits: tuple[ArrayLike, ArrayLike]
+    model: keras.Model, **splits: tuple[ArrayLike, ArrayLike]
 ) -> dict[str, float]:
     """Evaluates a compiled model on several sets.
 
     Args:
         model: A compiled `keras.Model`.
-        batch_size: Images evaluated at once; it does not change the scores.
         **splits: (images, labels) by name, for instance `test=(x_test, y_test)`.
 
     Returns:
@@ -41,7 +40,7 @@ def score_model(
     """
     scores: dict[str, float] = {}
     for split, arrays in splits.items():
-        found = model.evaluate(*arrays, batch_size, verbose=0, return_dict=True)
+        found = model.evaluate(*arrays, 1000, verbose=0, return_dict=True)
         scores |= {f"{split}_{name}": value for name, value in found.items()}
     return scores
 
@@ -53,17 +52,14 @@ class ScoreEpochs(keras.callbacks.Callback):
     takes what `score_model` takes.
     """
 
-    def __init__(
-        self, batch_size: int = 1000, **splits: tuple[ArrayLike, ArrayLike]
-    ) -> None:
+    def __init__(self, **splits: tuple[ArrayLike, ArrayLike]) -> None:
         super().__init__()
-        self.batch_size = batch_size
         self.splits = splits
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Adds the scores to the epoch's logs."""
         if logs is not None:
-            logs |= score_model(self.model, self.batch_size, **self.splits)
+            logs |= score_model(self.model, **self.splits)
 
 
 def predict_draws(
@@ -145,20 +141,17 @@ def _find_right(rows, labels):
     return rows.argmax(axis=1) == labels.argmax(axis=1)
 
 
-def count_confidence(
-    rows: ArrayLike, labels: ArrayLike, bins: int = 10
-) -> dict[str, np.ndarray]:
+def count_confidence(rows: ArrayLike, labels: ArrayLike) -> dict[str, np.ndarray]:
     """Counts how many images are how confident, and how many of those are right.
 
     Args:
         rows: Array (n, classes) of probabilities.
         labels: Array (n, classes) of one-hot labels.
-        bins: Number of equal parts of the way from 0 to 1; a confidence on the border
-            of two belongs to the upper one.
 
     Returns:
-        Dict of arrays (bins,): `images`, how many there are, `confidence`, the sum of
-        theirs, and `right`, how many of them are answered right.
+        Dict of arrays (10,), for tenths of the way from 0 to 1: `images`, how many
+        there are, `confidence`, the sum of theirs, and `right`, how many of them are
+        answered right. A confidence on the border of two belongs to the upper one.
     """
     right = _find_right(rows, labels)
     confidence = np.max(rows, axis=1).astype("float64")
@@ -168,11 +161,11 @@ def count_confidence(
             f"rows must be probabilities, from 0 to 1; got {np.min(rows)} to "
             f"{np.max(rows)}."
         )
-    places = np.minimum((bins * confidence).astype(int), bins - 1)
+    places = np.minimum((10 * confidence).astype(int), 9)
     return {
-        "images": np.bincount(places, minlength=bins),
-        "confidence": np.bincount(places, confidence, minlength=bins),
-        "right": np.bincount(places, right, minlength=bins).astype(int),
+        "images": np.bincount(places, minlength=10),
+        "confidence": np.bincount(places, confidence, minlength=10),
+        "right": np.bincount(places, right, minlength=10).astype(int),
     }
 
 
@@ -199,17 +192,14 @@ CORRUPTIONS = {
 }
 
 
-def corrupt_images(
-    images: ArrayLike, corruption: str, strength: int, seed: int = 0
-) -> np.ndarray:
-    """Corrupts images.
+def corrupt_images(images: ArrayLike, corruption: str, strength: int) -> np.ndarray:
+    """Corrupts images; noise is the same each time.
 
     Args:
         images: uint8 array (n, height, width, 3).
         corruption: One of `CORRUPTIONS`; records of `noisy_student` hold scores under
             each and their mean.
         strength: 1 to 5.
-        seed: Whole number, for the noise.
 
     Returns:
         uint8 array of the same shape.
@@ -225,7 +215,7 @@ def corrupt_images(
         return np.stack([np.asarray(image) for image in changed])
     values = images.astype("float32") / 255
     if corruption == "noise":
-        rng = np.random.default_rng(seed)
+        rng = np.random.default_rng(0)
         values += rng.normal(0, amount, size=images.shape)
     elif corruption == "contrast":
         means = values.mean(axis=(1, 2), keepdims=True)

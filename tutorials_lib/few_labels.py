@@ -40,17 +40,6 @@ def choose_labelled(labels: np.ndarray, n: int, seed: int) -> np.ndarray:
     return np.sort(np.concatenate(chosen))
 
 
-def hide_labels(labels: np.ndarray, n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Chooses n images whose labels are hidden, as `choose_labelled` chooses.
-
-    Returns:
-        Integer arrays, ascending: places of the images that keep their label, and of
-        the n that do not.
-    """
-    hidden = choose_labelled(labels, n, seed)
-    return np.setdiff1d(np.arange(len(labels)), hidden), hidden
-
-
 def keep_confident(probabilities: np.ndarray, threshold: float) -> np.ndarray:
     """Finds the images of which the teacher is sure.
 

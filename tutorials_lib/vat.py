@@ -97,7 +97,6 @@ def find_perturbation(
     through_normalisation: bool = True,
     from_logits: bool = False,
     start: ArrayLike | None = None,
-    seed: int = 0,
 ) -> np.ndarray:
     """Finds the virtual adversarial perturbation of each image, without dropout.
 
@@ -114,8 +113,8 @@ def find_perturbation(
         iterations: Steps of the power iteration, at least 1.
         through_normalisation: See `iterate_power`.
         from_logits: Whether the network returns logits.
-        start: Directions to start from, shaped as images; None draws them.
-        seed: Whole number, for the draw from a normal distribution.
+        start: Directions to start from, shaped as images; None draws them from a
+            normal distribution, the same each time.
 
     Returns:
         float32 array shaped as images; every sample has length eps.
@@ -125,7 +124,7 @@ def find_perturbation(
     check_network(network, from_logits)
     check_floats("images", images)
     if start is None:
-        start = np.random.default_rng(seed).normal(size=images.shape)
+        start = np.random.default_rng(0).normal(size=images.shape)
     x, d = (ops.convert_to_tensor(each, "float32") for each in (images, start))
     p = network(x, training=False)
 
@@ -153,7 +152,6 @@ class VatModel(keras.Model):
         eps: Length of the perturbation, above 0.
         xi: Length at which gradients are taken, see `find_perturbation`.
         iterations: Steps of the power iteration, at least 1.
-        weight: Factor of the term, above 0.
         constant_clean: Whether p(x) is a constant in the term, as in the paper. In
             the article the gradient runs through both predictions.
         through_normalisation: See `iterate_power`.
@@ -175,7 +173,6 @@ class VatModel(keras.Model):
         eps: float = 1.0,
         xi: float = 10.0,
         iterations: int = 1,
-        weight: float = 1.0,
         constant_clean: bool = False,
         through_normalisation: bool = True,
         same_dropout: bool = False,
@@ -189,7 +186,6 @@ class VatModel(keras.Model):
         self.eps = check_positive("eps", eps)
         self.xi = check_positive("xi", xi)
         self.iterations = check_whole("iterations", iterations, 1)
-        self.weight = check_positive("weight", weight)
         self.constant_clean = constant_clean
         self.through_normalisation = through_normalisation
         self.same_dropout = same_dropout
@@ -221,7 +217,7 @@ class VatModel(keras.Model):
         sample_weight: Tensor = None,
         training: bool = True,
     ) -> Tensor:
-        """Adds weight * the mean of KL(p(x) || p(x + r)) to the loss, in training."""
+        """Adds the mean of KL(p(x) || p(x + r)) to the loss, in training."""
         loss = super().compute_loss(x, y, y_pred, sample_weight, training)
         if not training:
             return loss
@@ -238,7 +234,7 @@ class VatModel(keras.Model):
         r = ops.stop_gradient(self.eps * normalise(d))
         q = self._predict_again(x + r, last_seeds)
         p = p if self.constant_clean else y_pred
-        return loss + self.weight * ops.mean(kl_divergence(p, q, self.from_logits))
+        return loss + ops.mean(kl_divergence(p, q, self.from_logits))
 
     def _predict_again(self, images, seeds):
         """Predicts with given masks of dropout, and changes nothing in the network.
@@ -271,7 +267,7 @@ class VatModel(keras.Model):
 
     def get_config(self) -> dict[str, Any]:
         """Returns what `from_config` needs."""
-        names = ["eps", "xi", "iterations", "weight", "constant_clean"]
+        names = ["eps", "xi", "iterations", "constant_clean"]
         names += ["through_normalisation", "same_dropout", "from_logits", "seed"]
         own = {name: getattr(self, name) for name in names}
         network = keras.saving.serialize_keras_object(self.network)

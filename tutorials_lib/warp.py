@@ -126,9 +126,9 @@ def shift_channels(images: Tensor, amounts: Tensor) -> Tensor:
 class RandomWarp(keras.layers.Layer):
     """Rotates, shifts, zooms, flips and shifts the channels of images, in training.
 
-    Every image has parameters of its own, drawn uniformly. What lies beyond the
-    border takes the nearest pixel. The layer runs inside jit on TensorFlow and JAX.
-    The defaults are those of "CIFAR-10 to 95%".
+    Every image has parameters of its own, drawn uniformly; half are mirrored. What lies
+    beyond the border takes the nearest pixel. The layer runs inside jit on TensorFlow
+    and JAX. The defaults are those of "CIFAR-10 to 95%".
 
     Args:
         rotation: Largest angle, in degrees, to either side.
@@ -136,7 +136,6 @@ class RandomWarp(keras.layers.Layer):
         zoom: Rows and columns are each scaled by 1 - zoom to 1 + zoom; below 1.
         channel_shift: Largest amount, in the units of the pixels, that is added to
             all pixels of an image; see `shift_channels`.
-        flip: Whether to mirror half of the images left and right.
         off_centre: See `make_matrices`.
         seed: Whole number, or None for what `keras.utils.set_random_seed` set.
         **kwargs: Of `keras.layers.Layer`.
@@ -151,7 +150,6 @@ class RandomWarp(keras.layers.Layer):
         shift: float = 0.2,
         zoom: float = 0.2,
         channel_shift: float = 0.2,
-        flip: bool = True,
         off_centre: bool = False,
         seed: int | None = None,
         **kwargs: Any,
@@ -161,7 +159,7 @@ class RandomWarp(keras.layers.Layer):
         self.shift = check_range("shift", shift, 0, 1)
         self.zoom = check_range("zoom", zoom, 0, 0.99)
         self.channel_shift = check_range("channel_shift", channel_shift, 0, 255)
-        self.flip, self.off_centre = flip, off_centre
+        self.off_centre = off_centre
         self.seed_generator = keras.random.SeedGenerator(seed)
         self.fused = fuse(self._apply)
 
@@ -176,13 +174,8 @@ class RandomWarp(keras.layers.Layer):
             "zoom_rows": 1 + self.zoom * spread[3],
             "zoom_columns": 1 + self.zoom * spread[4],
             "channel_shift": self.channel_shift * spread[5],
-            "flip": self._draw_flips(n),
+            "flip": keras.random.uniform((n,), seed=self.seed_generator) < 0.5,
         }
-
-    def _draw_flips(self, n):
-        if not self.flip:
-            return ops.zeros((n,), dtype="bool")
-        return keras.random.uniform((n,), seed=self.seed_generator) < 0.5
 
     def apply(self, images: Tensor, parameters: Mapping[str, Tensor]) -> Tensor:
         """Warps images (n, height, width, channels) by what `draw` drew."""

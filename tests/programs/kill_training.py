@@ -47,7 +47,7 @@ rng = np.random.default_rng(0)
 pixels = rng.integers(0, 256, (40, 32, 32, 3), "uint8")
 classes = np.arange(40) % 10
 names = tuple("0123456789")
-data = Dataset("cifar10", "folder", "stand-in", names, *[pixels, classes] * 2)
+data = Dataset("cifar10", "folder", names, *[pixels, classes] * 2)
 x = pixels.astype("float32") / 255
 y = np.eye(10, dtype="float32")[classes]
 

@@ -11,9 +11,8 @@ from tutorials_lib.support.data import Dataset
 
 images = np.zeros((4, 28, 28, 1), "uint8")
 labels = np.arange(4)
-data = Dataset(
-    "mnist", "folder", "stand-in", tuple("0123456789"), images, labels, images, labels
-)
+names = tuple("0123456789")
+data = Dataset("mnist", "folder", names, images, labels, images, labels)
 
 
 def train(seed, fit, size=40, slow=0, wait=False):

@@ -19,17 +19,14 @@ BOOK = pathlib.Path(__file__).resolve().parents[2] / "book"
         (["run", "mixup_mnist", "-p", "epoch", "1"], "got 'epoch'"),
         (["run", "mixup_mnist", "-p", "alphas", "[0.1, -1]"], "above 0; got -1"),
         (["run", "mixup_mnist", "--in-place", "-p", "epochs", "1"], "no parameters"),
-        (["run", "mixup_mnist", "--in-place", "--records", "x"], "no parameters"),
         (["run", "mixup_mnist", "--profile", ""], "got ''"),
-        (["run", "mixup_mnist", "--records", ""], "records must name a folder"),
-        (["run", "mixup_mnist", "--cell-timeout", "-5"], "cell-timeout must be"),
         (["run", "mixup_mnist", "--output", "/dev/null"], "ends in .ipynb"),
         (["run", "mixup_mnist", "--output", str(BOOK)], "ends in .ipynb"),
         (["run", "mixup_mnist", "--output", f"{BOOK}/x.ipynb"], "outside the book"),
         (["run", "--all", "--output", "x.ipynb"], "go with one chapter"),
         (["run", "--all", "--only", "a, seed 0"], "go with one chapter"),
         (["run", "mixup_mnist", "--script", "--output", "x.ipynb"], "no notebook"),
-        (["run", "mixup_mnist", "--only", "a", "--cell-timeout", "5"], "no notebook"),
+        (["run", "mixup_mnist", "--only", "a", "--scheduler", "x"], "makes one run"),
         (["run", "mixup_mnist", "--minutes", "-1"], "max_minutes must be"),
         (["check", "mixup"], "got 'mixup'"),
         (["build", "--profile", "fast"], "got 'fast'"),
@@ -127,4 +124,4 @@ def test_doctor(tmp_path, monkeypatch, capsys):
         assert said in shown
     monkeypatch.setenv("TUTORIALS_DATA", str(tmp_path / "no"))
     assert main(["doctor"]) == 1
-    assert "MISSING: MNIST could not be loaded" in capsys.readouterr().out
+    assert "MISSING: TUTORIALS_DATA must name a folder" in capsys.readouterr().out

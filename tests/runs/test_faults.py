@@ -94,17 +94,22 @@ def test_a_disk_that_fills_up_in_training_loses_no_run(
 def test_no_run_is_begun_on_a_full_disk(stand_in, small_disk, monkeypatch, capsys):
     monkeypatch.setenv("TUTORIALS_RECORDS", str(small_disk / "records"))
     fill(small_disk)
-    with pytest.raises(OSError, match="records cannot be written to") as caught:
+    with pytest.raises(OSError, match="cannot be written to") as caught:
         stand_in["make_runs"]([0])
     check_sentence(str(caught.value), small_disk / "records" / "mixup_mnist")
     assert "started" not in capsys.readouterr().out
 
 
 def test_full_disk_under_an_executed_notebook(small_disk, tmp_path):
-    source = make_notebook(tmp_path / "a.ipynb", "print('all of', epochs)")
+    filled = (
+        f"import os\nleft = os.statvfs({str(small_disk)!r})\n"
+        f"with open({str(small_disk / 'ballast')!r}, 'wb') as file:\n"
+        f"    file.write(bytes(left.f_bavail * left.f_frsize))\n"
+        f"print('all of', epochs)"
+    )
+    source = make_notebook(tmp_path / "a.ipynb", filled)
     target = small_disk / "out.ipynb"
     target.write_text("the old output")
-    fill(small_disk)
     with pytest.raises(ChapterError) as caught:
         run_notebook(source, target, {"epochs": 1})
     kept = runs_folder() / "failed" / "a.ipynb"
@@ -157,24 +162,22 @@ def run_closed(prefix, tmp_path, *arguments, **environment):
     )
 
 
-COMMAND = ("-m", "tutorials_lib.runs.cli")
-
-
 def test_read_only_folder_for_the_notebook_or_the_pages(read_only, tmp_path):
     folder, prefix = read_only
-    for arguments in (
-        ("run", "mixup_mnist", "--output", folder / "old.ipynb"),
-        ("run", "mixup_mnist", "--output", folder / "new" / "a.ipynb"),
-        ("build", "--output", folder / "html"),
-    ):
-        done = run_closed(prefix, tmp_path, *COMMAND, *arguments)
-        assert done.returncode == 1, done.stdout
-        assert "cannot be written to" in done.stderr
-        assert "Permission denied" in done.stderr
-        assert str(folder) in done.stderr
-        assert "Traceback" not in done.stderr
-        # Refused before anything long is begun.
-        assert "Running Jupyter-Book" not in done.stdout
+    refused = [
+        ["run", "mixup_mnist", "--output", str(folder / "old.ipynb")],
+        ["run", "mixup_mnist", "--output", str(folder / "new" / "a.ipynb")],
+        ["build", "--output", str(folder / "html")],
+    ]
+    code = f"from tutorials_lib.runs import cli\nprint(*map(cli.main, {refused}))"
+    done = run_closed(prefix, tmp_path, "-c", code)
+    # Refused before anything long is begun.
+    assert done.stdout.split()[-3:] == ["1", "1", "1"], done.stderr
+    assert "Running Jupyter-Book" not in done.stdout
+    assert done.stderr.count(f"{folder}") >= 3
+    for said in ("cannot be written to", "Permission denied"):
+        assert done.stderr.count(said) == 3, done.stderr
+    assert "Traceback" not in done.stderr
     assert list_names(folder) == ["old.ipynb"]
     assert (folder / "old.ipynb").read_text() == "the old output"
 
@@ -188,7 +191,7 @@ def test_read_only_folder_for_records(read_only, tmp_path):
     for more in (("--script",), ("--output", tmp_path / "out.ipynb")):
         done = run_closed(prefix, tmp_path, *command, *more, **records)
         assert done.returncode == 1, done.stdout
-        assert f"records cannot be written to {folder}" in done.stderr
+        assert f"{folder}/mixup_mnist cannot be written to" in done.stderr
         assert "TUTORIALS_RECORDS" in done.stderr
         assert "Traceback" not in done.stderr
         assert "started" not in done.stdout

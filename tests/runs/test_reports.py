@@ -173,7 +173,7 @@ REPORTS = [
     lambda x: figures.show_spread(x, ACCURACY),
     lambda x: figures.show_epochs(x, "loss", ["none"], levels={"floor": 1}),
     lambda x: figures.show_growth(x, {"a": ("a", "loss")}, "members"),
-    lambda x: figures.show_strengths(x, ["blur"], ["none"]),
+    lambda x: figures.show_strengths(x, ["blur"], {"none": ("baseline", "-")}),
     lambda x: figures.show_reliability(x, ["none"]),
     lambda x: figures.show_counts(x, "none", {"kept": "loss"}, []),
 ]
@@ -256,7 +256,7 @@ def test_strengths_confidence_and_counts(figure):
         "bin_right": [7, 0],
         "kept": [3, 1],
     }
-    figures.show_strengths(records, ["blur", "noise"], ["none"])
+    figures.show_strengths(records, ["blur", "noise"], {"none": ("baseline", "-")})
     np.testing.assert_allclose(find_lines(figure)["none"], [[0, 90], [1, 70], [3, 50]])
     figures.show_reliability(records, ["none"])
     assert figure[1].axes[0].lines[0].get_xydata().tolist() == [[0.8, 0.7]]

@@ -50,7 +50,6 @@ class TestParameters:
     @pytest.mark.parametrize(
         ("names", "said"),
         [
-            ({"epoch": 3}, "got 'epoch'"),
             # Papermill's, where Jupyter keeps the cells that were run.
             ({"epoch": 1, "In": ["profile = 1", "# Parameters\nepoch = 1"]}, "'epoch'"),
             ({"retrain": "yes"}, "retrain must be True or False; got 'yes'"),

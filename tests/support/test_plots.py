@@ -6,7 +6,6 @@ import pytest
 from scipy import optimize
 
 from tutorials_lib.support.plots import (
-    draw_flow,
     show_bars,
     show_curves,
     show_images,
@@ -123,16 +122,6 @@ def test_bars_side_by_side(figure):
     assert [label.get_text() for label in axis.get_xticklabels()] == ["cat", "dog"]
     names = [text.get_text() for text in axis.get_legend().get_texts()]
     assert names == ["kept", "balanced"]
-
-
-def test_flow_has_its_boxes_and_arrows(figure):
-    draw_flow({"a": (0, 0), "b": (1, 0)}, [("a", "b", "train"), ("b", "a", "")])
-    (axis,) = figure[0].axes
-    texts = [text.get_text() for text in axis.texts if text.get_text()]
-    assert sorted(texts) == ["a", "b", "train"]
-    arrows = [text for text in axis.texts if getattr(text, "arrow_patch", None)]
-    ends = [(arrow.xyann, arrow.xy) for arrow in arrows]
-    assert ends == [((0, 0), (1, 0)), ((1, 0), (0, 0))]
 
 
 def test_intervals_are_drawn_as_given(figure):

@@ -138,10 +138,7 @@ def shift_images(
 
 
 def predict_views(
-    model: keras.Model,
-    images: ArrayLike,
-    views: str = "plain",
-    batch_size: int = 1000,
+    model: keras.Model, images: ArrayLike, views: str = "plain"
 ) -> np.ndarray:
     """Predicts the mean of the logits over views of each image.
 
@@ -151,7 +148,6 @@ def predict_views(
         views: `"plain"`: the image; `"mirror"`: it and its mirror image;
             `"multi-crop"`: half the weight on these, half on both of them shifted by
             a pixel up and left, and down and right.
-        batch_size: Images predicted at once.
 
     Returns:
         float32 array (n, classes).
@@ -164,6 +160,6 @@ def predict_views(
     for shift, weight in VIEWS[views]:
         for mirrored in turns:
             view = shift_images(images, shift, shift, mirrored)
-            logits = model.predict(view, batch_size=batch_size, verbose=0)
+            logits = model.predict(view, batch_size=1000, verbose=0)
             total += weight / len(turns) * logits
     return total

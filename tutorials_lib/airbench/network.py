@@ -17,14 +17,11 @@ from tutorials_lib.support.checks import (
     check_finite,
     check_images,
     check_positive,
-    check_whole,
 )
 
 
-def whiten_patches(
-    images: ArrayLike, size: int = 2, epsilon: float = 5e-4
-) -> np.ndarray:
-    """Computes the kernel of a convolution that whitens small patches of images.
+def whiten_patches(images: ArrayLike, epsilon: float = 5e-4) -> np.ndarray:
+    """Computes the kernel of a convolution that whitens 2x2 patches of images.
 
     A filter is an eigenvector of the patches' second-moment matrix over the root of
     (its eigenvalue + epsilon), so that the outputs are uncorrelated and of equal size.
@@ -33,12 +30,11 @@ def whiten_patches(
 
     Args:
         images: float array (n, height, width, channels), normalised.
-        size: Height and width of a patch.
         epsilon: Keeps faint directions, mostly noise, from being blown up.
 
     Returns:
-        float32 array (size, size, channels, 2 * size * size * channels), the filter
-        of the largest eigenvalue first, all negatives last.
+        float32 array (2, 2, channels, 8 * channels), the filter of the largest
+        eigenvalue first, all negatives last.
 
     Raises:
         ValueError: images that are not finite floats of that shape, or fewer patches
@@ -47,13 +43,12 @@ def whiten_patches(
     images = np.asarray(images)
     check_images("images", images)
     check_finite("images", images)
-    size = check_whole("size", size, 1, min(images.shape[1:3]))
-    length = size * size * images.shape[-1]
+    length = 4 * images.shape[-1]
     moment, patches = np.zeros((length, length)), 0
     # Some images at a time: their patches take up eight times the memory.
     for first in range(0, len(images), 500):
         few = images[first : first + 500].astype("float64")
-        windows = np.lib.stride_tricks.sliding_window_view(few, (size, size), (1, 2))
+        windows = np.lib.stride_tricks.sliding_window_view(few, (2, 2), (1, 2))
         rows = windows.transpose(0, 1, 2, 4, 5, 3).reshape(-1, length)
         moment, patches = moment + rows.T @ rows, patches + len(rows)
     if patches < length:
@@ -64,7 +59,7 @@ def whiten_patches(
     values, vectors = np.linalg.eigh(moment / patches)
     filters = (vectors / np.sqrt(values + epsilon))[:, ::-1]
     filters = np.concatenate([filters, -filters], axis=1)
-    return filters.reshape(size, size, -1, 2 * length).astype("float32")
+    return filters.reshape(2, 2, -1, 2 * length).astype("float32")
 
 
 def _torch_default(seed=None):

@@ -9,7 +9,9 @@ import numpy as np
 from keras import ops
 
 from tutorials_lib.support.backend import Tensor
-from tutorials_lib.support.checks import check_positive, check_range, check_whole
+from tutorials_lib.support.checks import check_range
+
+MOMENTUM = 0.85
 
 
 @keras.saving.register_keras_serializable("tutorials_lib")
@@ -32,10 +34,8 @@ class Triangle(keras.optimizers.schedules.LearningRateSchedule):
         end: float = 0.07,
         peak_at: float = 0.23,
     ) -> None:
-        self.peak = check_positive("peak", peak)
-        self.steps = check_whole("steps", steps, 1)
-        self.start, self.end = start, end
-        self.peak_at = check_range("peak_at", peak_at, 0, 1)
+        self.peak, self.steps = peak, steps
+        self.start, self.end, self.peak_at = start, end, peak_at
 
     def __call__(self, step: Tensor) -> Tensor:
         """Returns the rate of a step, counted from 0; a float32 scalar."""
@@ -50,34 +50,31 @@ class Triangle(keras.optimizers.schedules.LearningRateSchedule):
         return {name: getattr(self, name) for name in names}
 
 
-def convert_rates(
-    rate: float, decay: float, momentum: float = 0.85
-) -> tuple[float, float]:
+def convert_rates(rate: float, decay: float) -> tuple[float, float]:
     """Converts the published rate and weight decay to those of `AirbenchSGD`.
 
     The published ones are for the sum of the loss over 1,024 images, and the rate is
-    that of the whole step, 1 + 1 / (1 - momentum) times the plain one where the
+    that of the whole step, 1 + 1 / (1 - MOMENTUM) times the plain one where the
     gradient stays the same. airbench94 has (11.5, 0.0153), which makes (1.5, 0.00133),
     airbench95 (10, 0.0153), airbench96 (9, 0.012).
 
     Returns:
         Learning rate and L2 coefficient, for the mean of the loss.
     """
-    return rate / (1 + 1 / (1 - momentum)), decay / rate
+    return rate / (1 + 1 / (1 - MOMENTUM)), decay / rate
 
 
 @keras.saving.register_keras_serializable("tutorials_lib")
 class AirbenchSGD(keras.optimizers.SGD):
     """SGD with Nesterov momentum and an L2 penalty, as PyTorch computes it.
 
-    With g the gradient plus `l2` times the variable: m <- momentum * m + g, variable
-    <- variable - rate * (g + momentum * m). Keras' own SGD has the rate inside m, which
+    With g the gradient plus `l2` times the variable: m <- 0.85 * m + g, variable
+    <- variable - rate * (g + 0.85 * m). Keras' own SGD has the rate inside m, which
     differs while the rate changes, and its weight decay stays out of the momentum. The
     loss reported is without the penalty.
 
     Args:
         learning_rate: Number or schedule.
-        momentum: From 0 to 1.
         l2: Coefficient of the penalty's gradient, at least 0.
         frozen_after: Name of a layer or variable -> steps after which it stops
             learning, momentum and penalty included.
@@ -91,12 +88,11 @@ class AirbenchSGD(keras.optimizers.SGD):
     def __init__(
         self,
         learning_rate: Any = 1.5,
-        momentum: float = 0.85,
         l2: float = 0.0,
         frozen_after: Mapping[str, int] | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(learning_rate, momentum, nesterov=True, **kwargs)
+        super().__init__(learning_rate, MOMENTUM, nesterov=True, **kwargs)
         self.l2 = check_range("l2", l2, 0, math.inf)
         self.frozen_after = dict(frozen_after or {})
 
@@ -121,42 +117,35 @@ class AirbenchSGD(keras.optimizers.SGD):
         if last is not None:
             # At a rate of 0 the variable stays; its momentum no longer matters.
             rate = ops.where(self.iterations < last, rate, 0)
-        step = gradient
-        if self.momentum:
-            velocity = self.momentum * self.momentums[index] + gradient
-            self.assign(self.momentums[index], velocity)
-            step = gradient + self.momentum * velocity
-        self.assign_sub(variable, rate * step)
+        velocity = self.momentum * self.momentums[index] + gradient
+        self.assign(self.momentums[index], velocity)
+        self.assign_sub(variable, rate * (gradient + self.momentum * velocity))
 
     def get_config(self) -> dict[str, Any]:
         """Returns what `from_config` needs."""
         config = super().get_config()
-        del config["nesterov"]
+        del config["nesterov"], config["momentum"]
         return {**config, "l2": self.l2, "frozen_after": self.frozen_after}
 
 
 class Lookahead(keras.callbacks.Callback):
-    """Pulls the weights back to slowly moving ones every few steps.
+    """Pulls the weights back to slowly moving ones every five steps.
 
-    Every `every` steps: slow <- slow + (1 - decay) * (fast - slow), fast <- slow, with
-    decay = strength * (step / steps)^3, and after the last step fast <- slow. As in the
+    Every five steps: slow <- slow + (1 - decay) * (fast - slow), fast <- slow, with
+    decay = 0.95^5 * (step / steps)^3, and after the last step fast <- slow. As in the
     published code, these are all weights, the batch norms' moving statistics too.
 
     Args:
         steps: Training steps T.
-        every: Steps between two pulls.
-        strength: Decay at step T, from 0 to 1.
 
     Attributes:
         slow: Slow weights, in the order of `model.weights`; empty before training.
         step: Training steps done. To go on from a checkpoint, set both.
     """
 
-    def __init__(self, steps: int, every: int = 5, strength: float = 0.95**5) -> None:
+    def __init__(self, steps: int) -> None:
         super().__init__()
-        self.steps = check_whole("steps", steps, 1)
-        self.every = check_whole("every", every, 1)
-        self.strength = check_range("strength", strength, 0, 1)
+        self.steps = steps
         self.step = 0
         self.slow: list[np.ndarray] = []
 
@@ -169,8 +158,8 @@ class Lookahead(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Counts the step, and pulls where it is time."""
         self.step += 1
-        if self.step % self.every == 0 and self.step <= self.steps:
-            self._pull(self.strength * (self.step / self.steps) ** 3)
+        if self.step % 5 == 0 and self.step <= self.steps:
+            self._pull(0.95**5 * (self.step / self.steps) ** 3)
         if self.step == self.steps:
             self._pull(1.0)
 
@@ -196,7 +185,7 @@ class StopAfter(keras.callbacks.Callback):
 
     def __init__(self, steps: int) -> None:
         super().__init__()
-        self.steps = check_whole("steps", steps, 1)
+        self.steps = steps
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Counts the steps of the epochs before."""

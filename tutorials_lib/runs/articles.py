@@ -23,7 +23,6 @@ MEMBERS = (
 
 ARTICLES: dict[str, dict[str, Any]] = {
     "mixup_mnist": {
-        "title": "mixup on MNIST (a blog, 2017)",
         "source": Source(
             author="not known",
             title="not known",
@@ -49,7 +48,6 @@ ARTICLES: dict[str, dict[str, Any]] = {
         },
     },
     "mixup_fashion_mnist": {
-        "title": "MixUp augmentation for image classification (Keras documentation)",
         "source": Source(
             author="Sayak Paul",
             title="MixUp augmentation for image classification",
@@ -66,7 +64,6 @@ ARTICLES: dict[str, dict[str, Any]] = {
         "published": {"alpha 0.2": (0.8582,), "none": (0.8692,)},
     },
     "vat_mnist": {
-        "title": "VAT on MNIST, with and without dropout (a blog, Keras 1)",
         "source": Source(
             author="mokemokechicken",
             title="Trying VAT (virtual adversarial training) on MNIST with Keras",
@@ -90,7 +87,6 @@ ARTICLES: dict[str, dict[str, Any]] = {
         },
     },
     "cifar10_95": {
-        "title": "CIFAR-10 to 95% (a blog, Keras 2)",
         "source": Source(
             author="yy1003",
             title="Reaching 95% on CIFAR-10 with a CNN",
@@ -129,7 +125,6 @@ ARTICLES: dict[str, dict[str, Any]] = {
         },
     },
     "noisy_student": {
-        "title": "Noisy Student on CIFAR-10 (a blog, 2020, Keras 2)",
         "source": Source(
             author="rabbitcaptain",
             title="Trying Noisy Student in Keras",
@@ -161,7 +156,6 @@ ARTICLES: dict[str, dict[str, Any]] = {
         },
     },
     "cifar10_fast": {
-        "title": "94% of CIFAR-10 in few operations (a paper and its code, 2024)",
         "source": Source(
             author="Keller Jordan",
             title="94% on CIFAR-10 in 3.29 Seconds on a Single GPU",

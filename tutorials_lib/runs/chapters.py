@@ -9,7 +9,6 @@ import os
 import pathlib
 import traceback
 import warnings
-import zipfile
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,7 +17,7 @@ from tutorials_lib.runs.profiles import CHAPTERS
 from tutorials_lib.runs.settings import read_parameters
 from tutorials_lib.runs.storage import find_checkout, runs_folder
 from tutorials_lib.support.checks import check_choice
-from tutorials_lib.support.data import DataError
+from tutorials_lib.support.data import check_data
 
 # Errors of this package whose message says all: no traceback is shown with them.
 SPOKEN = ("ChapterError", "DataError", "RecordError", "WriteError")
@@ -136,29 +135,6 @@ def check_run(
     if settings.source == "real":
         check_data(ARTICLES[chapter]["dataset"])
     return path
-
-
-def check_data(name: str) -> None:
-    """Raises DataError where TUTORIALS_DATA is set and does not hold a data set.
-
-    The file is looked at and not loaded.
-    """
-    folder = os.environ.get("TUTORIALS_DATA")
-    if not folder:
-        return
-    path = pathlib.Path(folder) / f"{name}.npz"
-    if not pathlib.Path(folder).is_dir():
-        wrong = f"{folder} is not a folder"
-    elif not path.is_file():
-        wrong = f"{path} is not there"
-    elif not zipfile.is_zipfile(path):
-        wrong = f"{path} is no .npz file, or is damaged"
-    else:
-        return
-    raise DataError(
-        f"TUTORIALS_DATA must name a folder that holds {name}.npz; {wrong}. Without "
-        f"TUTORIALS_DATA, Keras downloads the data."
-    )
 
 
 def run_as_script(chapter: str, profile: str, parameters: Mapping[str, Any]) -> None:

@@ -34,14 +34,8 @@ def make_parser() -> argparse.ArgumentParser:
         add[name] = commands.add_parser(
             name, help=said.splitlines()[0], description=said, **layout
         ).add_argument
-    seconds: dict[str, Any] = {
-        "type": int,
-        "metavar": "SECONDS",
-        "help": "limit for each cell",
-    }
     for name in ("run", "check"):
         add[name]("chapters", nargs="*", metavar="CHAPTER")
-        add[name]("--cell-timeout", **seconds)
     _add_run_options(add["run"])
     add["list"]("chapter", nargs="?", help="say what its parameters are")
     add["build"]("--profile", help="show the chapters as last run at this profile")
@@ -63,8 +57,6 @@ def _add_run_options(add):
         help="a chapter's parameter; VALUE is a literal: 3, batch, '[0.1, 1]'",
     )
     add("--output", help="path of the executed notebook (one chapter)")
-    said = "folder for published records in place of book/records"
-    add("--records", metavar="DIR", help=f"{said}; in an empty one all is run anew")
     said = "start no new run after that time; what is done stays done"
     add("--minutes", type=float, dest="max_minutes", help=said)
     said = "name the chapter's runs and say which are recorded; run none"
@@ -73,8 +65,6 @@ def _add_run_options(add):
     add("--only", metavar="NAME", help=said)
     said = "folder for the chapter's records, in place of the usual ones"
     add("--into", metavar="DIR", help=said)
-    said = "train anew what published records hold; they stay as they are"
-    add("--retrain", **switch, help=said)
     said = "hand the runs to a Dask cluster, such as tcp://host:8786"
     add("--scheduler", metavar="ADDRESS", help=said)
     said = "run the code cells in this process, where there is no Jupyter: records "
@@ -181,49 +171,37 @@ def _run(options):
         # Needs Jupyter, which a script does without.
         from tutorials_lib.runs.notebooks import refresh_chapter, run_chapter
 
-        seconds = options.cell_timeout
         if options.in_place:
-            done = refresh_chapter(chapter, seconds)
+            done = refresh_chapter(chapter)
         else:
-            done = run_chapter(chapter, profile, parameters, options.output, seconds)
+            done = run_chapter(chapter, profile, parameters, options.output)
         print(f"wrote {done}")
     return 0
 
 
 def _read_run_options(options, chapters):
     """Refuses what does not go together; returns what the chapters are given."""
-    from tutorials_lib.support.checks import check_whole
-
     given = {name for name, value in vars(options).items() if value is not None}
     alone = given & {"script", "only", "list"}
     if chapters > 1 and given & {"output", "only", "into"}:
         raise ValueError("--output, --only and --into go with one chapter.")
-    if options.in_place and given - {
-        *("command", "chapters", "all", "in_place", "cell_timeout")
-    }:
+    if options.in_place and given - {"command", "chapters", "all", "in_place"}:
         raise ValueError("--in-place takes the notebook as it stands, no parameters.")
-    if alone and given & {"output", "cell_timeout"}:
-        raise ValueError(
-            "--script, --only and --list write no notebook and set no limit for a cell."
-        )
+    if alone and "output" in given:
+        raise ValueError("--script, --only and --list write no notebook.")
+    if {"only", "scheduler"} <= given:
+        raise ValueError("--only makes one run here; --scheduler makes them all.")
     if options.output is not None:
         from tutorials_lib.runs.notebooks import check_output
 
         check_output(options.output)
-    if options.cell_timeout is not None:
-        check_whole("cell-timeout", options.cell_timeout, 1)
     if options.scheduler is not None:
         import distributed  # noqa: F401
     if options.into is not None:
         # A notebook runs elsewhere than where the command was given.
         options.into = os.path.abspath(options.into)
-    if options.records is not None:
-        if not options.records:
-            raise ValueError("records must name a folder; got ''.")
-        os.makedirs(options.records, exist_ok=True)
-        os.environ["TUTORIALS_RECORDS"] = os.path.abspath(options.records)
     parameters = {name: _parse(text) for name, text in options.parameter or ()}
-    names = ("max_minutes", "only", "retrain", "scheduler", "into")
+    names = ("max_minutes", "only", "scheduler", "into")
     return parameters | {
         name: getattr(options, name) for name in names if name in given
     }
@@ -231,10 +209,12 @@ def _read_run_options(options, chapters):
 
 def _check(options):
     """Run chapters at smoke and compare outputs with the stored ones."""
-    from tutorials_lib.runs.notebooks import check_chapters
+    from tutorials_lib.runs.chapters import check_run
+    from tutorials_lib.runs.notebooks import check_notebooks
     from tutorials_lib.runs.profiles import CHAPTERS
 
-    return check_chapters(options.chapters or CHAPTERS, options.cell_timeout)
+    chapters = options.chapters or CHAPTERS
+    return check_notebooks(check_run(chapter, "smoke", {}) for chapter in chapters)
 
 
 def _build(options):
@@ -262,9 +242,7 @@ def _scoreboard(options):
     """Write the pages that are made of records."""
     from tutorials_lib.runs.scoreboard import write_pages
 
-    changed = write_pages()
-    print(f"changed: {', '.join(map(str, changed)) or 'none'}")
-    return 0
+    return _tell_changed(write_pages())
 
 
 def _widgets(options):
@@ -274,8 +252,7 @@ def _widgets(options):
     """
     from tutorials_lib.runs.widgets import write_widgets
 
-    print(f"changed: {', '.join(map(str, write_widgets())) or 'none'}")
-    return 0
+    return _tell_changed(write_widgets())
 
 
 def _doctor(options):
@@ -293,8 +270,11 @@ def _address(options):
     """Copy the repository's address from _config.yml into the chapters."""
     from tutorials_lib.runs.site import stamp_address
 
-    changed = stamp_address()
-    print(f"changed: {', '.join(changed) or 'none'}")
+    return _tell_changed(stamp_address())
+
+
+def _tell_changed(names):
+    print(f"changed: {', '.join(map(str, names)) or 'none'}")
     return 0
 
 

@@ -143,11 +143,6 @@ def tabulate(records: Records) -> pd.DataFrame:
     return frame.sort_values("seed", kind="stable")
 
 
-def list_variants(records: Records) -> list[str]:
-    """Lists the variants of records, in order of appearance."""
-    return list(dict.fromkeys(tabulate(records)["variant"]))
-
-
 def read_scores(records: Records, metric: str, variant: str) -> pd.Series:
     """Returns one metric of a variant's runs, by seed; empty where there are none."""
     frame = tabulate(records)
@@ -241,9 +236,7 @@ def ratio(
     return Estimate(mean_interval(first[seeds] / second[seeds]), 1, 2, "times")
 
 
-def bootstrap_gain(
-    right: ArrayLike, baseline_right: ArrayLike, seed: int = 0
-) -> Estimate:
+def bootstrap_gain(right: ArrayLike, baseline_right: ArrayLike) -> Estimate:
     """Estimates by how much one classifier beats others on the same test images.
 
     For what there is one of, such as an ensemble: the interval says how far the gain
@@ -253,7 +246,7 @@ def bootstrap_gain(
     """
     base = np.atleast_2d(np.asarray(baseline_right, dtype="float64")).mean(axis=0)
     differences = np.asarray(right, dtype="float64") - base
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     means = [rng.choice(differences, len(differences)).mean() for _ in range(2000)]
     low, high = np.quantile(means, [0.025, 0.975])
     interval = Interval(differences.mean(), (high - low) / 2, len(differences))

@@ -82,7 +82,7 @@ def show_epochs(
     records: Records,
     key: str | Mapping[str, str],
     variants: Iterable[str] | Mapping[str, str],
-    ylabel: str | None = None,
+    ylabel: str = "",
     error: bool = False,
     levels: Mapping[str, float] | None = None,
     **options: Any,
@@ -128,10 +128,7 @@ def show_epochs(
     elif isinstance(key, Mapping):
         show_panels(panels, "epoch")
     else:
-        label = key.removeprefix("val_").replace("_", " ")
-        if key.endswith("accuracy"):
-            label = "error, %" if error else f"{label}, %"
-        show_curves(panels[""], "epoch", ylabel or label, **options)
+        show_curves(panels[""], "epoch", ylabel, **options)
 
 
 def show_growth(
@@ -180,7 +177,7 @@ def show_growth(
 def show_strengths(
     records: Records,
     kinds: Sequence[str],
-    variants: Iterable[str] | Mapping[str, tuple[str, str]],
+    variants: Mapping[str, tuple[str, str]],
     **options: Any,
 ) -> None:
     """Draws accuracy against the strength of corruptions, 0 for the clean images.
@@ -192,12 +189,10 @@ def show_strengths(
     Args:
         records: Records of one profile.
         kinds: Names of the corruptions whose mean is drawn.
-        variants: Names of variants; or a dict of name to (colour, style).
+        variants: Dict of a variant's name to (colour, style).
         **options: Passed on to `plots.show_curves`.
     """
     frame, curves = tabulate(records), {}
-    if not isinstance(variants, Mapping):
-        variants = {name: (c, "-") for name, c in zip(variants, COLOURS, strict=False)}
     for variant, (colour, style) in variants.items():
         clean = estimate(frame, "test_accuracy", variant)
         means = [read_curve(frame, variant, f"{kind}_accuracies") for kind in kinds]

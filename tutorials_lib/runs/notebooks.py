@@ -28,7 +28,12 @@ from tutorials_lib.runs.engine import COLOUR_CODES, KERNEL_ENVIRONMENT, CellOutp
 from tutorials_lib.runs.environment import describe_commit, describe_versions
 from tutorials_lib.runs.profiles import PUBLISHED
 from tutorials_lib.runs.scoreboard import write_pages
-from tutorials_lib.runs.storage import WriteError, runs_folder, write_text
+from tutorials_lib.runs.storage import (
+    WriteError,
+    check_writable,
+    runs_folder,
+    write_text,
+)
 
 # Time limit of a cell in seconds; a full grid takes what it takes.
 CELL_TIMEOUTS = {"smoke": 600, "quick": 1800, "laptop": None, "full": None}
@@ -82,14 +87,9 @@ def run_notebook(
     """
     source, target = pathlib.Path(source), pathlib.Path(target)
     failed = runs_folder() / "failed" / source.name
-    try:
-        for folder in (target.parent, failed.parent):
-            folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=folder):
-                pass
-        failed.unlink(missing_ok=True)
-    except OSError as error:
-        raise ChapterError(f"{folder} cannot be written to ({error}).") from error
+    for folder in (target.parent, failed.parent):
+        check_writable(folder)
+    failed.unlink(missing_ok=True)
     with tempfile.TemporaryDirectory(prefix="tutorials-run-") as scratch:
         executed = pathlib.Path(scratch) / source.name
         try:
@@ -212,7 +212,6 @@ def run_chapter(
     profile: str,
     parameters: Mapping[str, Any],
     output: str | pathlib.Path | None = None,
-    cell_timeout: int | None = None,
 ) -> pathlib.Path:
     """Runs a chapter at a profile; returns the path of the executed notebook.
 
@@ -222,22 +221,17 @@ def run_chapter(
         parameters: As for `chapters.check_run`.
         output: Path of the executed notebook; None puts it in the runs folder, apart
             from that of the profile as it is where parameters are given.
-        cell_timeout: Seconds a cell may take; None takes the profile's limit.
     """
     source = check_run(chapter, profile, parameters)
     target = (
         check_output(output) if output else executed_path(chapter, profile, parameters)
     )
-    run_notebook(
-        source,
-        target,
-        {"profile": profile, **parameters},
-        cell_timeout or CELL_TIMEOUTS[profile],
-    )
+    given = {"profile": profile, **parameters}
+    run_notebook(source, target, given, CELL_TIMEOUTS[profile])
     return target
 
 
-def refresh_chapter(chapter: str, cell_timeout: int | None = None) -> pathlib.Path:
+def refresh_chapter(chapter: str) -> pathlib.Path:
     """Runs a chapter as it stands, at the profile of its own parameters cell.
 
     At a published profile nothing is trained: the page shows the records there are. The
@@ -248,7 +242,7 @@ def refresh_chapter(chapter: str, cell_timeout: int | None = None) -> pathlib.Pa
     # A page at a published profile is made from records: what has none is left out, not
     # trained for hours.
     given = {"max_minutes": 0} if profile in PUBLISHED else {}
-    run_notebook(source, source, given, cell_timeout or CELL_TIMEOUTS[profile])
+    run_notebook(source, source, given, CELL_TIMEOUTS[profile])
     notebook = read_notebook(source)
     notebook.cells = [
         cell
@@ -262,29 +256,20 @@ def refresh_chapter(chapter: str, cell_timeout: int | None = None) -> pathlib.Pa
     return source
 
 
-def check_chapters(chapters: Iterable[str], cell_timeout: int | None = None) -> int:
-    """Runs chapters at profile `smoke` and compares each output with the stored one.
-
-    Returns:
-        The exit status: 0 where every output came out as stored.
-    """
-    sources = [check_run(chapter, "smoke", {}) for chapter in chapters]
-    return check_notebooks(sources, cell_timeout)
-
-
 # From the first line of a drawing to its last.
 DRAWING = r"(?s)<\?xml.*</svg>\s*"
 
 
-def check_notebooks(
-    sources: Iterable[str | pathlib.Path], cell_timeout: int | None = None
-) -> int:
-    """Does for notebooks anywhere what `check_chapters` does for the book's.
+def check_notebooks(sources: Iterable[str | pathlib.Path]) -> int:
+    """Runs notebooks at profile `smoke` and compares each output with the stored one.
 
     Each is copied with the smoke parameters and the stored outputs, and strict nbval
     runs the copy; cells tagged `nbval-ignore-output` run without being compared.
     Pictures differ between machines, so that each stored one is compared with the hash
     that was noted when it was drawn.
+
+    Returns:
+        The exit status: 0 where every output came out as stored.
     """
     altered = 0
     with tempfile.TemporaryDirectory(prefix="tutorials-check-") as folder:
@@ -302,7 +287,7 @@ def check_notebooks(
             )
             copies.append(copy)
         command = [sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env"]
-        command += [f"--nbval-cell-timeout={cell_timeout or CELL_TIMEOUTS['smoke']}"]
+        command += [f"--nbval-cell-timeout={CELL_TIMEOUTS['smoke']}"]
         # The project's own pytest settings are for its tests, not for these copies.
         command += ["-c", os.devnull, "--rootdir", folder, "-p", "no:cacheprovider"]
         sanitize = pathlib.Path(folder) / "sanitize.cfg"

@@ -13,8 +13,13 @@ FAITHFUL = ("cifar10_fast",)
 # The article has seven; the first stands for its limit without mixing.
 MNIST_ALPHAS = (1e-6, 0.1, 0.2, 0.3, 0.4, 0.5, 1.0, 2.0)
 FASHION_ALPHAS = (0.001, 0.1, 0.2, 0.4, 1.0)
-# Half of the students, for a minute's sake: one of each kind.
+# For a minute's sake one of each kind.
 SMOKE_STUDENTS = ("teacher", "noised teacher", "student of the noised", "second round")
+SMOKE_VAT = (
+    *("swapped: dropout", "corrected: VAT", "corrected: VAT, recommended"),
+    *("corrected: none, logits", "100 labels: none", "100 labels: VAT on all"),
+    *("study: none", "study: eps 0.5"),
+)
 # Of cifar10_fast.
 RECIPES = ("94%", "95%", "96%")
 TRICKS = (
@@ -81,6 +86,7 @@ TABLE: dict[str, dict[str, dict[str, Any]]] = {
         validation_images=(200,      2000,            10_000),
         study_images=     (256,      2000,            10_000),
         epochs=           (1,        3,               12),
+        variants=         (SMOKE_VAT, None,           None),
         seeds=            (1,        1,               3),
         labels=           ((100,),   (100, 1000),     (100, 1000)),
         eps_values=       ((0.5,),   (0.5, 1.0, 2.0), (0.25, 0.5, 1.0, 2.0, 4.0)),
@@ -100,7 +106,7 @@ TABLE: dict[str, dict[str, dict[str, Any]]] = {
         # Test images are scored every so many epochs, and after the last five.
         score_every=      (1,         1,         5,         1),
         seeds=            (1,         1,         3,         3),
-        members=          (2,         2,         3,         5),
+        members=          (1,         2,         3,         5),
         draws=            (2,         10,        50,        50),
         width=            (4,         8,         24,        64),
         # Half of it where the device has it; `laptop` is the same on every machine.

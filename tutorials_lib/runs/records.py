@@ -30,19 +30,6 @@ from tutorials_lib.runs.storage import (
 if TYPE_CHECKING:
     import pandas
 
-# What a table of records has beside the metrics.
-COLUMNS = (
-    "variant",
-    "seed",
-    "profile",
-    "parameters",
-    "settings",
-    "timing",
-    "environment",
-    "git",
-    "date",
-)
-
 
 def name_record(
     chapter: str, variant: str, seed: int, parameters: Mapping[str, Any], sha256: str
@@ -241,10 +228,13 @@ def load_records(chapter: str, profile: str | None = None) -> "pandas.DataFrame"
     """
     import pandas
 
-    runs = pandas.json_normalize(
+    left_out = ("schema", "chapter", "data", "metrics", "history", "arrays")
+    return pandas.json_normalize(
         [
-            {**record["metrics"], **{name: record[name] for name in COLUMNS}}
+            {
+                **{name: x for name, x in record.items() if name not in left_out},
+                **record["metrics"],
+            }
             for record in published_records(chapter, profile)
         ]
     )
-    return runs[sorted(runs, key=lambda name: name not in COLUMNS)]

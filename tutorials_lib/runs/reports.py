@@ -19,7 +19,6 @@ from tutorials_lib.runs.estimates import (
     count_pairs,
     estimate,
     expect_range,
-    list_variants,
     name_metric,
     paired,
     read_scores,
@@ -42,7 +41,7 @@ MANY = 5
 
 def list_rows(rows: Rows | None, metric: str, records: Records) -> list[tuple]:
     """Returns a list of (title, variant, metric) for each row that was asked for."""
-    rows = list_variants(records) if rows is None else rows
+    rows = tabulate(records)["variant"].unique() if rows is None else rows
     named = rows.items() if isinstance(rows, Mapping) else ((row, row) for row in rows)
     return [
         (title, what, metric) if isinstance(what, str) else (title, *what)

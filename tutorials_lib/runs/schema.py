@@ -102,12 +102,7 @@ def _upgrade(record):
     except (KeyError, TypeError, ValueError):
         # Damaged: what is wrong with it is said by the checks.
         settings, timing = {}, record.get("timing")
-    upgraded = {}
-    for name, value in {**record, "schema": SCHEMA, "timing": timing}.items():
-        upgraded[name] = value
-        if name == "profile":
-            upgraded["settings"] = settings
-    return upgraded
+    return {**record, "schema": SCHEMA, "settings": settings, "timing": timing}
 
 
 def _check_number(value, name):

@@ -253,23 +253,14 @@ def _list_runs(records):
 
 
 def _write_csv(records):
+    left_out = ("schema", "settings", "history", "metrics", "arrays")
     lines = [
         {
-            **{name: record[name] for name in ("chapter", "variant", "seed")},
-            **{name: record[name] for name in ("profile", "date")},
+            **{name: x for name, x in record.items() if name not in left_out},
             **record["metrics"],
-            **record["timing"],
-            **{
-                name: record["environment"][name]
-                for name in ("device", "cores", "backend")
-            },
-            **record["environment"]["versions"],
-            "commit": record["git"]["commit"],
-            "images": record["data"]["name"],
-            "sha256": record["data"]["sha256"],
             "parameters": json.dumps(record["parameters"]),
         }
         for group in records.values()
         for record in group
     ]
-    return pd.DataFrame(lines, dtype=object).to_csv(index=False, lineterminator="\n")
+    return pd.json_normalize(lines).to_csv(index=False, lineterminator="\n")

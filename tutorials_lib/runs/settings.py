@@ -35,29 +35,6 @@ from tutorials_lib.support.data import SOURCES
 
 # Of noisy_student: ours, twice as long, and the 300 epochs of its article.
 SCHEDULES = ("short", "twice", "article")
-STUDENTS = (
-    "teacher",
-    "noised teacher",
-    "shifted teacher",
-    "noised teacher, other noise",
-    "noised teacher, other stretch",
-    "student",
-    "student of the noised",
-    "student of the shifted",
-    "student without noise",
-    "all labels",
-    "control of the student",
-    "control of the student of the noised",
-    "hard labels",
-    "other threshold",
-    "second round",
-    "second round, wider",
-    "teacher, twice as long",
-    "noised teacher, twice as long",
-    "student, twice as long",
-    "student of the noised, twice as long",
-    "all labels, twice as long",
-)
 
 # Settings that choose which runs there are and leave each run as it is.
 CHOOSING = (
@@ -90,7 +67,6 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "watch": ("held out", "test"),
     "empty": ("stop", "skip"),
     "schedules": SCHEDULES,
-    "variants": STUDENTS,
     "recipes": RECIPES,
     "without": TRICKS,
 }
@@ -145,9 +121,10 @@ def _check_item(name, value, example):
     if name in SEEDS:
         # Chapters add thousands to a seed, and layers take any below 2**31.
         return check_whole(name, value, 0, MOST)
-    if name == "leave_out":
+    # Patterns of file names, and names that only the chapter knows.
+    if name in ("leave_out", "variants"):
         if not isinstance(value, str):
-            raise ValueError(f"{name} must hold patterns of file names; got {value!r}.")
+            raise ValueError(f"{name} must hold text; got {value!r}.")
         return value
     if isinstance(example, bool):
         return check_flag(name, value)

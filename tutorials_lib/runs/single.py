@@ -9,7 +9,7 @@ from typing import Any
 
 from tutorials_lib.runs.chapters import ChapterError
 from tutorials_lib.runs.records import name_run, read_record
-from tutorials_lib.runs.settings import Settings, choose_settings
+from tutorials_lib.runs.settings import Settings
 from tutorials_lib.runs.storage import scratch_folder, write_bytes
 
 # Seconds to wait for a scheduler to answer.
@@ -32,7 +32,7 @@ def run_one(
     Args:
         chapter: Name of a chapter.
         profile: Name of a profile.
-        settings: Values by name; those that are not the profile's own are handed on.
+        settings: Values by name; None keeps the profile's own.
         name: The run's name.
         beside: Dict of file name to bytes: records, and arrays, that it may build on.
         backend: Keras' backend, where KERAS_BACKEND does not name one.
@@ -40,12 +40,6 @@ def run_one(
     Returns:
         Dict of file name to bytes: the record and the arrays that it left.
     """
-    own = choose_settings(chapter, profile).record()
-    changed = {
-        key: value
-        for key, value in settings.items()
-        if value is not None and own.get(key) != value
-    }
     environment = {"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ}
     if backend:
         environment.setdefault("KERAS_BACKEND", backend)
@@ -54,8 +48,9 @@ def run_one(
             write_bytes(folder / file, content)
         command = [sys.executable, "-m", "tutorials_lib.runs.cli", "run", chapter]
         command += ["--profile", profile, "--only", name, "--into", str(folder)]
-        for key, value in changed.items():
-            command += ["--parameter", key, repr(value)]
+        for key, value in settings.items():
+            if value is not None:
+                command += ["--parameter", key, repr(value)]
         done = subprocess.run(
             command, env=environment, capture_output=True, text=True, check=False
         )

@@ -12,7 +12,7 @@ import tempfile
 from tutorials_lib import __version__
 from tutorials_lib.runs.chapters import ChapterError, book_folder, executed_path
 from tutorials_lib.runs.profiles import CHAPTERS, PROFILES
-from tutorials_lib.runs.storage import write_changed, write_text
+from tutorials_lib.runs.storage import check_writable, write_changed, write_text
 from tutorials_lib.runs.widgets import NETWORK, write_network
 from tutorials_lib.support.checks import check_choice
 
@@ -46,10 +46,7 @@ def build_site(
     root = book.parent
     target = pathlib.Path(output or root / "_build" / "html").resolve()
     _check_target(target)
-    with _explain_writing(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=target.parent):
-            pass
+    check_writable(target.parent)
     # The command of this very environment, whether or not it is activated.
     program = pathlib.Path(sys.executable).with_name("jupyter-book")
     if not program.is_file():

@@ -112,16 +112,15 @@ def remove_partials(path: pathlib.Path) -> None:
 
 
 def check_writable(folder: pathlib.Path) -> None:
-    """Makes a folder for records and tries it, before any work is done."""
+    """Makes a folder and tries it, before any work is done."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(bytes(ROOM))
     except OSError as error:
         raise WriteError(
-            f"records cannot be written to {folder} ({error}). Set TUTORIALS_RECORDS "
-            f"(published records) or TUTORIALS_RUNS (other runs) to a folder that can "
-            f"be."
+            f"{folder} cannot be written to ({error}). Published records go to "
+            f"TUTORIALS_RECORDS, what other runs leave to TUTORIALS_RUNS."
         ) from error
 
 

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from tutorials_lib.evaluate import score_model
-from tutorials_lib.runs.chapters import check_data, read_literals
+from tutorials_lib.runs.chapters import read_literals
 from tutorials_lib.runs.environment import (
     choose_precision,
     describe_device,
@@ -103,8 +103,6 @@ class Study:
         Returns:
             (images, labels) for training, and for testing.
         """
-        if self.settings.source == "real":
-            check_data(name)
         values = self.settings.values
         data = load_dataset(name, self.settings.source)
         data = data.take(values.get("train_images"), values.get("test_images"))
@@ -124,6 +122,9 @@ class Study:
         score: Mapping[str, Split] | None = None,
     ) -> list[Record]:
         """Runs every variant with every seed, or reads the records that are there.
+
+        Where the setting `variants` names some, the others are left out; what follows
+        ", article's" in a name does not count.
 
         The parameters of a run, which tell it from all others, are those of its
         variant, and the settings that all runs of the chapter share
@@ -155,6 +156,9 @@ class Study:
         seeds = self.settings.seeds if seeds is None else seeds
         if not isinstance(seeds, Mapping):
             seeds = dict.fromkeys(variants, tuple(seeds))
+        if wanted := self.settings.values.get("variants"):
+            kept = [name for name in variants if name.split(", article's")[0] in wanted]
+            variants = {name: variants[name] for name in kept}
         order = dict.fromkeys(seed for each in seeds.values() for seed in each)
         runs = [
             Run(name, seed, _complete(variant, seed, common))
@@ -248,23 +252,13 @@ def _read_cell(names, chapter):
     """The variables of the parameters cell, and of the one that papermill adds.
 
     Jupyter keeps the cells that were run in `In`, unless it runs without a history, as
-    nbval does: then these are the variables that are named like settings. In a plain
-    program all that holds a literal so far is a parameter, names in capitals and with
-    an underscore aside.
+    nbval does: then these are the variables that are named like settings.
     """
     if cells := _find_cells(names.get("In")):
         return {name: names[name] for cell in cells for name in cell if name in names}
-    literals = (type(None), bool, int, float, str, list, tuple, dict)
-    found = {
-        name: value
-        for name, value in names.items()
-        if isinstance(value, literals) and name[0].islower()
-    }
-    if "In" in names:
-        known = {"profile", *list_defaults(chapter, "smoke")}
-        known |= {field.name for field in dataclasses.fields(Options)}
-        found = {name: value for name, value in found.items() if name in known}
-    return found
+    known = {"profile", *list_defaults(chapter, "smoke")}
+    known |= {field.name for field in dataclasses.fields(Options)}
+    return {name: value for name, value in names.items() if name in known}
 
 
 def _find_cells(history):

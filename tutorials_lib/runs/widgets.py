@@ -55,11 +55,6 @@ def write_call(chapter: str, data: Data | None) -> str:
     return f"bookData({json.dumps(chapter)}, {json.dumps(data)});\n"
 
 
-def read_call(text: str) -> Data | None:
-    """Reads what `write_call` wrote."""
-    return json.loads(text[text.index(",") + 1 : text.rindex(")")])
-
-
 def write_network() -> str:
     """Writes the script with the weights of the network that `cifar10_fast` keeps.
 

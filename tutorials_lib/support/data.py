@@ -5,6 +5,7 @@ import functools
 import hashlib
 import os
 import pathlib
+import zipfile
 from typing import Self
 
 import numpy as np
@@ -83,7 +84,6 @@ class Dataset:
     Attributes:
         name: `"mnist"`, `"fashion_mnist"` or `"cifar10"`: the set asked for.
         origin: `"folder"`, `"download"` or `"sample"`.
-        title: What the images are, for captions.
         class_names: Ten names, in the order of the labels.
         x_train, x_test: uint8 arrays (n, height, width, channels), 0 to 255.
         y_train, y_test: int64 arrays (n,), 0 to 9.
@@ -91,7 +91,6 @@ class Dataset:
 
     name: str
     origin: str
-    title: str
     class_names: tuple[str, ...]
     x_train: np.ndarray
     y_train: np.ndarray
@@ -113,14 +112,14 @@ class Dataset:
             f"{len(self.x_train):,} training and {len(self.x_test):,} test images "
             f"of {size}"
         )
+        title = SPECIFICATIONS[self.name].title
         if self.origin == "sample":
-            asked = SPECIFICATIONS[self.name].title
             return (
-                f"SAMPLE IMAGES, NOT {asked}: {counts}, drawn by tutorials_lib. "
-                f"No score below says anything about {asked}."
+                f"SAMPLE IMAGES, NOT {title}: {counts}, drawn by tutorials_lib. "
+                f"No score below says anything about {title}."
             )
         places = {"folder": "the folder TUTORIALS_DATA", "download": "keras.datasets"}
-        return f"{self.title}: {counts}, from {places[self.origin]}."
+        return f"{title}: {counts}, from {places[self.origin]}."
 
     def take(
         self, train_images: int | None = None, test_images: int | None = None
@@ -137,6 +136,30 @@ class Dataset:
             x_test=self.x_test[:test_images],
             y_test=self.y_test[:test_images],
         )
+
+
+def check_data(name: str) -> None:
+    """Raises DataError where TUTORIALS_DATA is set and does not hold a data set.
+
+    The file is looked at and not loaded.
+    """
+    folder = os.environ.get("TUTORIALS_DATA")
+    if not folder:
+        return
+    path = pathlib.Path(folder) / f"{name}.npz"
+    if not pathlib.Path(folder).is_dir():
+        wrong = f"{folder} is not a folder"
+    elif not path.is_file():
+        wrong = f"{path} is not there"
+    elif not zipfile.is_zipfile(path):
+        wrong = f"{path} is no .npz file, or is damaged"
+    else:
+        return
+    raise DataError(
+        f"TUTORIALS_DATA must name a folder that holds {name}.npz; {wrong}. Without "
+        f"TUTORIALS_DATA, Keras downloads the data; source='sample' takes images that "
+        f"the package draws."
+    )
 
 
 def load_dataset(name: str, source: str = "real") -> Dataset:
@@ -156,6 +179,7 @@ def load_dataset(name: str, source: str = "real") -> Dataset:
     check_choice("source", source, SOURCES)
     if source == "sample":
         return _draw(name)
+    check_data(name)
     folder = os.environ.get("TUTORIALS_DATA")
     place = "the download by keras.datasets"
     try:
@@ -197,8 +221,7 @@ def _identify(name, origin, arrays):
     if "-".join(prints) != specification.fingerprint:
         raise ValueError(f"the labelled images are others; found {found}.")
     train, test = ((images[i], labels[i].astype("int64")) for i in (0, 1))
-    specified = specification.title, specification.classes
-    return Dataset(name, origin, *specified, *train, *test)
+    return Dataset(name, origin, specification.classes, *train, *test)
 
 
 def fingerprint_images(images: np.ndarray, labels: np.ndarray) -> str:
@@ -226,8 +249,7 @@ def _draw(name):
     for array in (*train, *test):
         # The cache hands the same arrays to every caller.
         array.setflags(write=False)
-    title = f"sample images (not {specification.title})"
-    return Dataset(name, "sample", title, SAMPLE_CLASSES, *train, *test)
+    return Dataset(name, "sample", SAMPLE_CLASSES, *train, *test)
 
 
 def scale_images(images: np.ndarray, low: float = 0.0, high: float = 1.0) -> np.ndarray:

@@ -15,23 +15,20 @@ LARGEST = 50_000_000
 
 
 def read_folder(
-    folder: str | pathlib.Path,
-    size: tuple[int, int] = (32, 32),
-    leave_out: Sequence[str] = (),
+    folder: str | pathlib.Path, leave_out: Sequence[str] = ()
 ) -> tuple[np.ndarray, dict[str, int]]:
-    """Reads every image below a folder, cropped to its middle and resized.
+    """Reads every image below a folder, cropped to its middle, as 32x32 pixels.
 
     Files are read in order of their path. Grey images become colour, what is
     transparent becomes white, and the orientation that a camera noted is applied.
 
     Args:
         folder: Path of the folder.
-        size: (height, width) of the result.
         leave_out: Patterns of file names to leave out, for instance `"cifar10-*"` for
             the part of CINIC-10 that is CIFAR-10.
 
     Returns:
-        uint8 array (n, height, width, 3), and a dict of counts: `read`, `left out`,
+        uint8 array (n, 32, 32, 3), and a dict of counts: `read`, `left out`,
         `no image`, `damaged` and `too large`.
     """
     counts = dict.fromkeys(("read", "left out", "no image", "damaged", "too large"), 0)
@@ -43,7 +40,7 @@ def read_folder(
             counts["left out"] += 1
             continue
         try:
-            images.append(_read_image(path, size))
+            images.append(_read_image(path))
             counts["read"] += 1
         except Image.UnidentifiedImageError:
             counts["no image"] += 1
@@ -57,14 +54,14 @@ def read_folder(
     return np.stack(images), counts
 
 
-def _read_image(path, size):
+def _read_image(path):
     with Image.open(path, formats=FORMATS) as file:
         if file.width * file.height > LARGEST:
             raise Image.DecompressionBombError
         image = ImageOps.exif_transpose(file).convert("RGBA")
     white = Image.new("RGBA", image.size, "white")
     image = Image.alpha_composite(white, image).convert("RGB")
-    return np.asarray(ImageOps.fit(image, size[::-1], Image.Resampling.LANCZOS))
+    return np.asarray(ImageOps.fit(image, (32, 32), Image.Resampling.LANCZOS))
 
 
 def hash_images(images: np.ndarray) -> str:

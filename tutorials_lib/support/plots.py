@@ -135,38 +135,6 @@ def show_bars(
     _finish(figure, axis, "", ylabel)
 
 
-def draw_flow(
-    boxes: Mapping[str, tuple[float, float]],
-    arrows: Sequence[tuple[str, str, str]],
-) -> None:
-    """Draws boxes and arrows between them.
-
-    Args:
-        boxes: Dict of text to (x, y), in steps of one box.
-        arrows: Sequence of (text of one box, text of another, label).
-    """
-    figure, axis = plt.subplots(figsize=(7.0, 2.8))
-    style = {"boxstyle": "round,pad=0.5", "facecolor": "white"}
-    drawn = {
-        text: axis.text(x, y, text, ha="center", va="center", fontsize=9, bbox=style)
-        for text, (x, y) in boxes.items()
-    }
-    for one, other, label in arrows:
-        ends = {"patchA": drawn[one].get_bbox_patch()}
-        ends["patchB"] = drawn[other].get_bbox_patch()
-        arrow = {"arrowstyle": "->", "shrinkA": 2, "shrinkB": 2, **ends}
-        axis.annotate("", boxes[other], boxes[one], arrowprops=arrow)
-        x, y = np.add(boxes[one], boxes[other]) / 2
-        background = {"facecolor": "white", "edgecolor": "none", "pad": 1}
-        if label:
-            axis.text(x, y, label, ha="center", fontsize=8, bbox=background)
-    columns, rows = zip(*boxes.values(), strict=True)
-    axis.set_xlim(min(columns) - 0.5, max(columns) + 0.5)
-    axis.set_ylim(min(rows) - 0.4, max(rows) + 0.4)
-    axis.axis("off")
-    _show_drawing(figure)
-
-
 def show_intervals(
     rows: Mapping[str, tuple[Sequence[float], Interval]],
     xlabel: str,

@@ -19,18 +19,16 @@ class Source:
         return f"```python\n{self.code}\n```"
 
 
-def show_source(*objects: Callable | type, docstring: bool = True) -> Source:
+def show_source(*objects: Callable | type) -> Source:
     """Shows the source of functions, methods or classes, one below the other.
 
-    Indentation that all lines of one share is taken off, docstrings on demand.
+    Docstrings are taken out, and indentation that all lines of one share.
 
     Returns:
         A `Source`, which a notebook displays where it ends a cell.
     """
     codes = [textwrap.dedent(inspect.getsource(each)).rstrip() for each in objects]
-    if not docstring:
-        codes = [_strip_docstrings(code) for code in codes]
-    return Source("\n\n\n".join(codes))
+    return Source("\n\n\n".join(map(_strip_docstrings, codes)))
 
 
 def _strip_docstrings(code):

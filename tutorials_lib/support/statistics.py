@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from tutorials_lib.support.checks import check_finite, check_range
+from tutorials_lib.support.checks import check_finite
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,13 +48,6 @@ class Interval:
             return self
         wider = self.half_width * math.sqrt(self.n + 1)
         return dataclasses.replace(self, half_width=wider)
-
-    def format(self, scale: float = 100, digits: int = 2) -> str:
-        """Writes mean, half-width and number, by default in percent."""
-        said = f"{scale * self.mean:.{digits}f}"
-        if self.half_width is not None:
-            said += f" ± {scale * self.half_width:.{digits}f}"
-        return f"{said} (n = {self.n})"
 
 
 def mean_interval(values: ArrayLike) -> Interval:
@@ -105,5 +98,4 @@ def paired_difference(
 
 def binomial_error(accuracy: float, n: int) -> float:
     """Computes the standard error of an accuracy, 0 to 1, measured on n samples."""
-    accuracy = check_range("accuracy", accuracy, 0, 1)
     return math.sqrt(accuracy * (1 - accuracy) / n)
