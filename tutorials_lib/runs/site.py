@@ -12,16 +12,9 @@ import tempfile
 from tutorials_lib import __version__
 from tutorials_lib.runs.chapters import ChapterError, book_folder, executed_path
 from tutorials_lib.runs.profiles import CHAPTERS, PROFILES
-from tutorials_lib.runs.storage import check_writable, write_changed, write_text
+from tutorials_lib.runs.storage import check_writable, write_changed
 from tutorials_lib.runs.widgets import NETWORK, write_network
 from tutorials_lib.support.checks import check_choice
-
-INSTALL_ADDRESS = re.compile(r'"(git\+https://[^"]*)"')
-RELEASE = re.compile(r'"v\d[^"]*"')
-COLAB_ADDRESS = re.compile(
-    r"(colab\.research\.google\.com/github/)[^/\s]+/[^/\s]+/blob"
-)
-PAGES_ADDRESS = re.compile(r"https://[\w-]+\.github\.io/[\w.-]+")
 
 
 def build_site(
@@ -152,42 +145,26 @@ def read_address() -> str:
     return address
 
 
-def stamp_address() -> list[str]:
+def stamp_address() -> list[pathlib.Path]:
     """Copies the repository's address into README.md and every chapter's first cell.
 
     The first cell also names the version whose tag it tries to install first.
 
     Returns:
-        Names of the chapters that changed, and `"README"` if it did.
-
-    Raises:
-        ChapterError: a chapter's first code cell holds no address to replace.
+        Paths of the files that changed.
     """
-    import nbformat
-
-    from tutorials_lib.runs.notebooks import read_notebook
-
-    address, changed = read_address(), []
+    address = read_address()
     owner, name = address.split("/")[-2:]
-    readme = book_folder().parent / "README.md"
-    text = readme.read_text("utf-8")
-    stamped = COLAB_ADDRESS.sub(rf"\g<1>{owner}/{name}/blob", text)
-    stamped = PAGES_ADDRESS.sub(f"https://{owner}.github.io/{name}", stamped)
-    if stamped != text:
-        write_text(readme, stamped)
-        changed.append("README")
-    for chapter in CHAPTERS:
-        path = book_folder() / f"{chapter}.ipynb"
-        notebook = read_notebook(path)
-        cell = next(cell for cell in notebook.cells if cell.cell_type == "code")
-        stamped, found = INSTALL_ADDRESS.subn(f'"git+{address}"', cell.source)
-        stamped, tags = RELEASE.subn(f'"v{__version__}"', stamped)
-        if (found, tags) != (1, 1):
-            raise ChapterError(
-                f"{path}: the first code cell must hold one address and one version."
-            )
-        if stamped != cell.source:
-            cell.source = stamped
-            write_text(path, nbformat.writes(notebook) + "\n")
-            changed.append(chapter)
-    return changed
+    stamps = {
+        r'git\+https://[^"\\]*(?=\\")': f"git+{address}",
+        r'(?<=release = \\"v)[^"\\]*': __version__,
+        r"(?<=colab\.research\.google\.com/github/)[^/\s]+/[^/\s]+": f"{owner}/{name}",
+        r"https://[\w-]+\.github\.io/[\w.-]+": f"https://{owner}.github.io/{name}",
+    }
+    book, texts = book_folder(), {}
+    chapters = (book / f"{chapter}.ipynb" for chapter in CHAPTERS)
+    for path in (book.parent / "README.md", *chapters):
+        texts[path] = path.read_text(encoding="utf-8")
+        for found, stamp in stamps.items():
+            texts[path] = re.sub(found, stamp, texts[path])
+    return write_changed(texts)
