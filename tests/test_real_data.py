@@ -35,7 +35,8 @@ SHORT = ("mixup_mnist", "mixup_fashion_mnist")
 LEFT_OUT = ["whitening", "alternating flip"]
 STUDENTS = ["teacher", "noised teacher", "student of the noised", "second round"]
 KNOBS = {
-    "mixup_mnist": ("-p", "alphas", "[1e-6, 0.1, 0.5, 2.0]"),
+    "mixup_mnist": ("-p", "alphas", "[1e-6, 0.1, 2.0]"),
+    "mixup_fashion_mnist": ("-p", "seeds", "1"),
     "vat_mnist": ("-p", "labels", "[1000]", "-p", "eps_values", "[1.0]"),
     "cifar10_95": ("-p", "draws", "5"),
     "noisy_student": ("-p", "variants", str(STUDENTS)),
