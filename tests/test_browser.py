@@ -31,6 +31,8 @@ AROUND = (
     "architecture",
 )
 PAGES = ("index", *CHAPTERS, *AROUND, "glossary", "references", "search")
+# One page of each kind: all have the same dark colours.
+DARK = ("index", "vat_mnist", "scoreboard", "how_to_run")
 WIDE, NARROW = 1280, 360
 MEGABYTE = 1024 * 1024
 
@@ -87,8 +89,9 @@ def test_a_page_wide_and_narrow_light_and_dark(visit, name):
     assert wrong == []
     keep_picture(page, name, "dark", NARROW)
     page.set_viewport_size({"width": WIDE, "height": 900})
-    assert find_faults(page, rules=["color-contrast"]) == []
     keep_picture(page, name, "dark", WIDE)
+    if name in DARK:
+        assert find_faults(page, rules=["color-contrast"]) == []
 
 
 def test_drawings_turn_dark_and_images_do_not(visit):
