@@ -85,6 +85,24 @@ def test_how_a_number_is_written(part, text):
     assert format(gain, part) == text
 
 
+@pytest.mark.parametrize(
+    ("scores", "said"),
+    [
+        ((0.991, 0.993, 0.995), "which may be chance"),
+        ((0.995, 0.996, 0.997), "a gain"),
+        ((0.985, 0.9861, 0.987), "a loss"),
+        ((0.999,), "a single pair and so no verdict"),
+    ],
+)
+def test_what_the_interval_of_a_gain_says(scores, said):
+    records = make_records({**SCORES, "other": scores})
+    gain = paired(records, "test_accuracy", "other", "none")
+    assert f"{gain:judged}" == f"{gain}, {said}"
+    assert gain.values == pytest.approx(
+        np.subtract(scores, SCORES["none"][: len(scores)])
+    )
+
+
 def test_one_seed_and_no_seed():
     records = make_records({"none": (0.99,)})
     assert str(estimate(records, "test_accuracy", "none")) == "99.00% (1 seed)"

@@ -168,6 +168,14 @@ class TestRun:
         assert len(train.calls) == 2
         assert "2 of 2 runs are recorded already" in capsys.readouterr().out
 
+    def test_own_runs_are_shown_beside_them(self, full, train):
+        published, shown = full(seeds=1).run(train, MIXED), []
+        study = full(seeds=2)
+        study.show_own(published, shown.append)
+        study.run(train, MIXED)
+        study.show_own(published, shown.append)
+        assert shown == [[run for run in study.records if run["seed"] == 1]]
+
     def test_retrain_leaves_what_is_published(self, full, train, tmp_path):
         full(seeds=1).run(train, MIXED)
         files = sorted((tmp_path / "records").rglob("*.*"))

@@ -35,7 +35,8 @@ class Estimate:
     In a text, `f"{gain}"` gives `+3.12 ± 0.40 points (3 seeds)`. A format picks a part:
     `{gain:short}` `+3.12 ± 0.40`, `{gain:mean}` `+3.12`, `{gain:size}` `3.12`,
     `{gain:range}` `+2.72 to +3.52`, `{gain:n}` `3 seeds`, and `{gain:cell}`
-    `+3.12 ± 0.40 (3)`.
+    `+3.12 ± 0.40 (3)`. `{gain:judged}` adds to the first what the interval says:
+    `a gain`, `a loss`, `which may be chance`, or of one pair no verdict.
 
     Attributes:
         interval: Mean, half-width and number of values, as they were measured.
@@ -45,6 +46,7 @@ class Estimate:
         signed: Whether a plus sign is written.
         p_value: Of the paired t-test of no difference; None where there is none.
         counted: What there are n of, in the singular.
+        values: What the mean is of, where that is known: a score or a difference each.
     """
 
     interval: Interval
@@ -54,6 +56,7 @@ class Estimate:
     signed: bool = False
     p_value: float | None = None
     counted: str = "seed"
+    values: tuple[float, ...] = ()
 
     @property
     def mean(self) -> float:
@@ -85,6 +88,12 @@ class Estimate:
             "n": count,
             "cell": f"{short} ({interval.n:,})",
         }
+        verdict = "a gain" if interval.mean > 0 else "a loss"
+        if half is None:
+            verdict = "a single pair and so no verdict"
+        elif interval.holds(0):
+            verdict = "which may be chance"
+        parts["judged"] = f"{parts['']}, {verdict}"
         if part not in parts:
             raise ValueError(
                 f"format must be one of {', '.join(map(repr, parts))}; got {part!r}."
@@ -156,7 +165,8 @@ def estimate(records: Records, metric: str, variant: str) -> Estimate | None:
     scores = read_scores(records, metric, variant)
     if scores.empty:
         return None
-    return Estimate(mean_interval(scores), *describe_metric(metric))
+    interval, values = mean_interval(scores), tuple(scores)
+    return Estimate(interval, *describe_metric(metric), values=values)
 
 
 def paired(
@@ -183,7 +193,8 @@ def paired(
     interval, p_value = paired_difference(first[seeds], second[seeds])
     scale, digits, unit = describe_metric(metric)
     unit = "points" if unit == "%" else unit
-    return Estimate(interval, scale, digits, unit, True, p_value)
+    values = tuple(first[seeds] - second[seeds])
+    return Estimate(interval, scale, digits, unit, True, p_value, values=values)
 
 
 def measure_pace(records: Sequence[Record]) -> tuple[float | None, str]:

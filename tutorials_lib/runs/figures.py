@@ -4,6 +4,7 @@ Curves are means over seeds where all seeds have as many values, else the first 
 A figure of which there is no record becomes one line that says so.
 """
 
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -12,11 +13,10 @@ import numpy as np
 from tutorials_lib.runs.articles import find_published
 from tutorials_lib.runs.estimates import (
     NO_RUNS,
+    Estimate,
     Records,
-    describe_metric,
     estimate,
     name_metric,
-    read_scores,
     show_text,
     tabulate,
 )
@@ -28,7 +28,6 @@ from tutorials_lib.support.plots import (
     show_intervals,
     show_panels,
 )
-from tutorials_lib.support.statistics import mean_interval
 
 # What the lines of a figure are drawn in, in order.
 CYCLE = tuple(COLOURS.values())
@@ -48,20 +47,43 @@ def show_spread(records: Records, metric: str, rows: Rows | None = None) -> None
     """
     frame = tabulate(records)
     beside = stand_beside(frame)
-    shown, theirs = {}, {}
-    scale = describe_metric(metric)[0]
+    ours, theirs = {}, {}
     for title, variant, name in list_rows(rows, metric, frame):
-        values = [scale * value for value in read_scores(frame, name, variant)]
-        if not values:
+        ours[title] = estimate(frame, name, variant)
+        chapter = frame["chapter"].iloc[0] if beside else ""
+        theirs[title] = find_published(chapter, variant, name) if beside else None
+    show_estimates(ours, theirs, name_metric(metric))
+
+
+def show_estimates(
+    ours: Mapping[str, Estimate | None],
+    published: Mapping[str, float | None],
+    label: str = "gain in test accuracy, points",
+) -> None:
+    """Draws means with their intervals, what they are of, and the article's numbers.
+
+    Args:
+        ours: Dict of title to a mean or a gain, from top to bottom; None is left out.
+        published: Dict of title to the article's number, before it is scaled.
+        label: Label of the axis.
+    """
+    shown, theirs = {}, {}
+    for title, found in ours.items():
+        if found is None:
             continue
-        shown[title] = values, mean_interval(values)
-        chapter = frame["chapter"].iloc[0]
-        if beside and (number := find_published(chapter, variant, name)) is not None:
+        half, scale = found.interval.half_width, found.scale
+        interval = dataclasses.replace(
+            found.interval,
+            mean=scale * found.mean,
+            half_width=None if half is None else scale * half,
+        )
+        shown[title] = [scale * value for value in found.values], interval
+        if (number := published.get(title)) is not None:
             theirs[title] = scale * number
-    if not shown:
+    if shown:
+        show_intervals(shown, label, theirs)
+    else:
         show_text(NO_RUNS)
-        return
-    show_intervals(shown, name_metric(metric), theirs)
 
 
 def read_curve(records: Records, variant: str, key: str) -> np.ndarray | None:

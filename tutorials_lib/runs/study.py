@@ -17,6 +17,7 @@ from tutorials_lib.runs.environment import (
     has_accelerator,
     show_environment,
 )
+from tutorials_lib.runs.estimates import show_text
 from tutorials_lib.runs.grid import Grid, NotDoneError, Parameters, Run
 from tutorials_lib.runs.profiles import BY_DEVICE, SHARED, TABLE
 from tutorials_lib.runs.records import name_run, read_arrays
@@ -220,6 +221,17 @@ class Study:
                 fits = "every profile fits"
             device += f"; no GPU: {fits}"
         return f"{self.settings.describe()}\n{self.data.describe()}\n{device}"
+
+    def show_own(
+        self, published: Iterable[Record], show: Callable[[list[Record]], None]
+    ) -> None:
+        """Shows by `show` those records of this study that are not published."""
+        show_text(f"**Your own run**, {self.settings.describe()}:")
+        published = list(published)
+        if own := [record for record in self.records if record not in published]:
+            show(own)
+        else:
+            show_text("nothing was trained; the tables show the published runs.")
 
     def show_environment(self) -> None:
         """Prints what this study ran on: profile, data, device, versions, time."""
