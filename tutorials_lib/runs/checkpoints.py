@@ -70,7 +70,7 @@ class ResumableFit:
         self,
         model: keras.Model,
         x: Any,
-        *args: Any,
+        y: Any = None,
         epochs: int = 1,
         initial_epoch: int = 0,
         callbacks: Sequence[keras.callbacks.Callback] = (),
@@ -101,9 +101,10 @@ class ResumableFit:
         self.histories.append({})
         several = [*self.callbacks, *callbacks]
         keeper = _Keeper(self, x, several, saved)
+        _make_variables(model, *(x[0][:2] if y is None else (x, y)))
         model.fit(
             x,
-            *args,
+            y,
             epochs=epochs,
             initial_epoch=initial_epoch,
             callbacks=[*several, keeper],
@@ -170,9 +171,6 @@ class _Keeper(keras.callbacks.Callback):
             return
         state, arrays = self.saved
         self.history.update(state["histories"][-1])
-        # Keras builds it at the first step, when its moments could not be restored.
-        if not self.model.optimizer.built:
-            self.model.optimizer.build(self.model.trainable_variables)
         variables = _list_variables(self.model)
         kept = sum(name.startswith("variable ") for name in arrays)
         if kept != len(variables):
@@ -219,6 +217,18 @@ class _Keeper(keras.callbacks.Callback):
                 f"Training goes on.",
                 file=sys.stderr,
             )
+
+
+def _make_variables(model, images, labels):
+    """Those of metrics and optimiser, which Keras makes in the first step.
+
+    TensorFlow traces a step that makes variables twice, and moments that are not there
+    cannot be restored.
+    """
+    answers = model(images[:1])
+    model.optimizer.build(model.trainable_variables)
+    model.compute_metrics(images[:1], labels[:1], answers)
+    model.reset_metrics()
 
 
 def _count_images(x):
