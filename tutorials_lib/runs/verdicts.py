@@ -1,7 +1,6 @@
 """The rules of verdicts: does a number of ours agree, is a claim seen in our runs?"""
 
 import dataclasses
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
@@ -21,16 +20,16 @@ from tutorials_lib.runs.estimates import (
 )
 from tutorials_lib.runs.profiles import is_comparable
 from tutorials_lib.runs.records import Record, RecordError, read_arrays
-from tutorials_lib.support.data import SPECIFICATIONS
-from tutorials_lib.support.statistics import Interval, binomial_error, mean_interval
+from tutorials_lib.support.statistics import Interval, mean_interval
 
 VERDICTS = ("agrees", "differs", "not judged", "not run")
 CLAIM_VERDICTS = (
     *("seen", "smaller", "not seen", "undecided", "opposite"),
     "not run",
 )
-# Of a normal distribution, 95% lie within so many standard errors.
-WIDE = 1.96
+# Fewer runs, or pairs of them, get no verdict: two that happen to be alike would have
+# an interval far too narrow.
+FEWEST = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,15 +54,17 @@ class Number:
 
     @property
     def tolerance(self) -> float | None:
-        """How far the two may lie apart, see `find_tolerance`."""
+        """How far the two may lie apart: the article's is one more run, or a mean.
+
+        None for seconds, and where our seeds are too few for a verdict.
+        """
         if self.ours is None or self.metric.startswith("seconds"):
             return None
-        n = None
-        if self.metric.endswith("accuracy"):
-            specification = SPECIFICATIONS[ARTICLES[self.chapter]["dataset"]]
-            part = self.metric.startswith("train")
-            n = specification.train_images if part else specification.test_images
-        return find_tolerance(self.published, self.ours.interval, n)
+        if self.ours.interval.n < FEWEST:
+            return None
+        interval = self.ours.interval
+        mean = "runs" in ARTICLES[self.chapter]
+        return (interval if mean else interval.predict_one_more()).half_width
 
     @property
     def verdict(self) -> str:
@@ -84,33 +85,6 @@ class Number:
         """Writes a number of this metric; None as a dash."""
         written = Estimate(mean_interval([0]), *describe_metric(self.metric))
         return "-" if value is None else written.write(value, sign)
-
-
-def find_tolerance(
-    published: float, ours: Interval, n: int | None = None
-) -> float | None:
-    """Says how far apart the article's number and the mean of ours may lie.
-
-    An accuracy is a share of n images: half our 95% interval and 1.96 of the published
-    number's binomial standard errors are combined, as the root of the sum of their
-    squares. With one seed our own binomial error takes the interval's place. Where our
-    interval is more than twice as wide as the article's error, it would let nearly
-    everything pass, and there is no verdict. A loss, of which n is None, has no such
-    error: the article's is one more run, see `Interval.predict_one_more`; that takes
-    three seeds.
-
-    Returns:
-        A number; None where our seeds are too few for a verdict.
-    """
-    if n is None:
-        return ours.predict_one_more().half_width if ours.n >= 3 else None
-    half = ours.half_width
-    theirs = WIDE * binomial_error(published, n)
-    if half is None:
-        half = WIDE * binomial_error(ours.mean, n)
-    elif half > 2 * theirs:
-        return None
-    return math.hypot(half, theirs)
 
 
 def list_numbers(records: Mapping[str, Records]) -> list[Number]:
@@ -194,10 +168,12 @@ def judge_effect(
 
     Above no effect and reaching the article's: *seen*; above no effect and below the
     article's: *smaller*; holds no effect and not the article's: *not seen*; holds both,
-    as where one seed gives no interval: *undecided*; below no effect: *opposite*. Where
-    the claim is that there is no difference: within the margin *seen*, beyond it
+    or of fewer than three pairs: *undecided*; below no effect: *opposite*. Where the
+    claim is that there is no difference: within the margin *seen*, beyond it
     *opposite*, else *undecided*. No effect is 0 of a difference, 1 of a ratio.
     """
+    if ours.n < FEWEST:
+        return "undecided"
     if margin is not None:
         if -margin <= ours.low and ours.high <= margin:
             return "seen"
@@ -249,6 +225,8 @@ def measure_effect(frame: pd.DataFrame, claim: Claim) -> Estimate | None:
     if claim.kind == "ensemble":
         return _measure_ensemble(frame, claim)
     pairs = [(claim.variant, claim.baseline)]
+    if claim.laptop and set(frame["profile"]) == {"laptop"}:
+        pairs = [claim.laptop]
     # Where the full profile has the article's schedule too, beside a shorter one.
     ours = ARTICLES[claim.chapter].get("ours", {})
     if set(pairs[0]) <= set(ours):
