@@ -155,11 +155,13 @@ def test_several_metrics(rows):
 def test_provenance_names_every_difference(rows):
     records = make_records()
     records[0]["environment"]["backend"] = "tensorflow"
+    records[0]["note"] = records[1]["note"] = "made in a train"
     reports.show_provenance(records)
     found = dict(rows()[1:])
     assert found["runs"] == "6"
     assert found["seeds"] == "0, 1, 2"
     assert found["backend"] == "jax, tensorflow"
+    assert found["of 2 runs"] == "made in a train"
 
 
 REPORTS = [

@@ -130,6 +130,18 @@ def describe_environment() -> dict[str, Any]:
     }
 
 
+def describe_products() -> dict[str, str]:
+    """Returns the record's `note` on how a GPU multiplies float32; none on a CPU."""
+    import keras
+
+    if keras.backend.backend() != "jax" or not has_accelerator():
+        return {}
+    import jax
+
+    precision = jax.config.jax_default_matmul_precision or "default"
+    return {"note": f"JAX's precision of products of float32: {precision}."}
+
+
 def describe_commit() -> dict[str, Any]:
     """Returns the record's `git`: the commit of this package and whether it is clean.
 

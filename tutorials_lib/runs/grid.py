@@ -16,6 +16,7 @@ from tutorials_lib.runs.checkpoints import ResumableFit, WatchEpochs
 from tutorials_lib.runs.environment import (
     describe_commit,
     describe_environment,
+    describe_products,
     describe_versions,
 )
 from tutorials_lib.runs.profiles import PUBLISHED
@@ -310,6 +311,7 @@ class Grid:
             "environment": describe_environment(),
             "git": self.commit,
             "date": date,
+            **describe_products(),
         }
         return record, result.get("arrays")
 

@@ -331,4 +331,7 @@ def show_provenance(records: Records) -> None:
         versions = (each["environment"]["versions"] for each in frame["record"])
         if found := sorted({each[name] for each in versions if name in each}):
             rows.append([name, ", ".join(found)])
+    notes = [each["note"] for each in frame["record"] if "note" in each]
+    for note in dict.fromkeys(notes):
+        rows.append([f"of {notes.count(note)} runs", note])
     show_table(["published runs", "on record"], rows)

@@ -43,6 +43,8 @@ FIELDS: dict[str, Any] = {
 }
 # Of a run that left arrays.
 ARRAYS = {"arrays.file": str, "arrays.sha256": str}
+# What else is to be known of a run; most have none.
+NOTE = {"note": str}
 
 
 class RecordError(RuntimeError):
@@ -64,7 +66,9 @@ def check_record(record: Any, origin: str = "record") -> Record:
             f"{origin}: schema {schema!r}, and this version of tutorials_lib reads "
             f"schema {SCHEMA}. Use the version that wrote it, or run it again."
         )
-    _check_fields(record, FIELDS | ARRAYS if "arrays" in record else FIELDS, origin)
+    expected = FIELDS | (ARRAYS if "arrays" in record else {})
+    expected |= NOTE if "note" in record else {}
+    _check_fields(record, expected, origin)
     file = record.get("arrays", {}).get("file", "a.npz")
     if pathlib.PurePath(file).name != file or not file.endswith(".npz"):
         raise RecordError(
