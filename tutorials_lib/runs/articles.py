@@ -62,6 +62,10 @@ ARTICLES: dict[str, dict[str, Any]] = {
         "headline": "cost of mixup",
         "metrics": ("test_accuracy",),
         "published": {"alpha 0.2": (0.8582,), "none": (0.8692,)},
+        # The article shuffles so.
+        "ours": {
+            name: [(f"{name}, window 6,400", None)] for name in ("alpha 0.2", "none")
+        },
     },
     "vat_mnist": {
         "source": Source(
@@ -252,11 +256,11 @@ CLAIMS = (
           "Mixup costs a point of accuracy.",
           "test_accuracy", "none", "alpha 0.2"),
     Claim("vat_mnist", "VAT",
-          "VAT beats the plain network on one loss; the article's numbers are of two.",
+          "VAT beats the plain network on one loss (the article's are of two).",
           "test_accuracy", "corrected: VAT", "corrected: none",
           published=("corrected: VAT", "swapped: none")),
     Claim("vat_mnist", "VAT over dropout",
-          "VAT beats dropout on one loss; the article's numbers are of two.",
+          "VAT beats dropout on one loss (the article's are of two).",
           "test_accuracy", "corrected: VAT", "corrected: dropout",
           published=("corrected: VAT", "swapped: dropout")),
     Claim("vat_mnist", "VAT over dropout, as run",

@@ -124,9 +124,9 @@ def describe_chapter(
     head = next(each for each in mine if each.claim.name == article["headline"])
     if not head.ours:
         head = next((each for each in mine if each.ours), head)
-    result = f"Claim: {head.claim.text} The article has {head.article}"
+    result = f"Claim: {head.claim.text} Its effect in the article: {head.article}"
     if head.ours:
-        result += f", we have **{head.effect}** ({head.protocol}): *{head.verdict}*."
+        result += f", in ours: **{head.effect}** ({head.protocol}), *{head.verdict}*."
     else:
         result += "; our runs are still to be made."
     rows = [number for number in numbers if number.chapter == chapter]

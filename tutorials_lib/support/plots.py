@@ -155,9 +155,10 @@ def show_intervals(
             values,
             [place] * len(values),
             "o",
-            color=ours,
-            alpha=0.35,
+            color="0.25",
+            alpha=0.6,
             markersize=4,
+            zorder=3,
             label="one seed",
         )
         axis.errorbar(
