@@ -260,6 +260,7 @@ def test_images_that_would_be_corrupted_in_silence(smooth):
         ({"corruption": "snow"}, "corruption"),
         ({"strength": 0}, "strength"),
         ({"images": smooth / 255}, "images"),
+        ({"images": smooth[0]}, "images"),
     ):
         sound = {"images": smooth, "corruption": "blur", "strength": 1}
         with pytest.raises(ValueError, match=named):

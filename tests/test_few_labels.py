@@ -60,6 +60,8 @@ class TestBalanceClasses:
         with pytest.raises(ValueError, match="labels"):
             balance_classes(labels, 4)
         assert balance_classes(labels, 4, empty="skip").tolist() == [0, 1, 2, 2]
+        with pytest.raises(ValueError, match="at least one image"):
+            balance_classes(labels[:0], 4, empty="skip")
 
 
 def test_soft_labels_stay_and_hard_ones_are_one_hot():

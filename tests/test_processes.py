@@ -1,16 +1,13 @@
 """Dead kernels, killed commands, two runs at once, Ctrl-C: nothing half done stays."""
 
-import concurrent.futures
 import os
 import pathlib
-import re
 import signal
 import subprocess
 import sys
 import time
 
 import nbformat
-import numpy as np
 import pytest
 from stand_ins import (
     GRID_CELL,
@@ -105,45 +102,6 @@ def test_a_killed_command_leaves_the_old_notebook(tmp_path):
     check_all_gone(tmp_path)
     assert target.read_text() == "the old output"
     assert list_names(target.parent) == ["a.ipynb"]
-
-
-def read_output(path):
-    outputs = nbformat.read(path, as_version=4).cells[-1].outputs
-    return "".join(output.text for output in outputs)
-
-
-@pytest.mark.slow
-def test_one_chapter_run_twice_at_once(tmp_path):
-    """To one output, on one grid: a reader never finds half a notebook."""
-    source = make_notebook(tmp_path / "a.ipynb", GRID_CELL)
-    target = tmp_path / "out" / "a.ipynb"
-    target.parent.mkdir()
-    nbformat.write(nbformat.v4.new_notebook(), target)
-    records = {"TUTORIALS_RECORDS": str(tmp_path / "records")}
-    run = ("run", "mixup_mnist", "--output", target, "-p", "epochs", "1")
-    processes = [start(tmp_path, source, *run, **records) for _ in range(2)]
-    reads = 0
-    with concurrent.futures.ThreadPoolExecutor() as pool:
-        ends = [pool.submit(process.communicate) for process in processes]
-        while not all(end.done() for end in ends):
-            nbformat.validate(nbformat.reads(target.read_text(), as_version=4))
-            reads += 1
-            time.sleep(0.002)
-    said = [end.result() for end in ends]
-    assert [process.returncode for process in processes] == [0, 0], said
-    assert reads > 100
-    printed = [out for out, _ in said]
-    # Each run was made once; each notebook shows all of them, from the records.
-    assert sum(out.count("started") for out in printed) == 4
-    shown = [re.findall(r"score (\d) (\S+)", out) for out in printed]
-    expected = [
-        (str(seed), str(np.random.default_rng(seed).uniform())) for seed in range(4)
-    ]
-    assert shown == [expected, expected]
-    assert re.findall(r"score (\d) (\S+)", read_output(target)) == expected
-    assert list_names(target.parent) == ["a.ipynb"]
-    assert not list((tmp_path / "records").rglob("*.claim"))
-    assert not list((tmp_path / "records").rglob(".partial-*"))
 
 
 def press_ctrl_c(process):

@@ -201,8 +201,9 @@ class TestLayer:
         for options in ({"policy": "auto"}, {"operations": 0}, {"level": 10}):
             with pytest.raises(ValueError, match=next(iter(options))):
                 RandAugment(**options)
-        with pytest.raises(ValueError, match="images"):
-            RandAugment()(np.zeros((4, 8, 8, 3), "uint8"), training=True)
+        for images in (np.zeros((4, 8, 8, 3), "uint8"), np.zeros((4, 8, 8, 1))):
+            with pytest.raises(ValueError, match="images"):
+                RandAugment()(images, training=True)
 
 
 def array_to_img(x):

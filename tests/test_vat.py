@@ -330,6 +330,8 @@ def test_images_that_are_not_scaled_are_refused():
     network, whole = make_small(), np.zeros((4, 20), "uint8")
     with pytest.raises(ValueError, match="images"):
         find_perturbation(network, whole)
+    with pytest.raises(ValueError, match="start must be shaped as images"):
+        find_perturbation(network, whole / 255, start=np.ones(20))
     model = compile_model(VatModel(network))
     with pytest.raises(ValueError, match="images"):
         model.fit(whole, make_labels(4), verbose=0)

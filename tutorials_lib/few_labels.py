@@ -73,6 +73,8 @@ def balance_classes(
     counts = np.bincount(labels, minlength=classes)
     if empty != "skip" and not counts.all():
         raise ValueError(f"labels must hold every class; counted {counts.tolist()}.")
+    if not counts.any():
+        raise ValueError("labels must hold at least one image; got none.")
     repeated = [
         np.resize(np.flatnonzero(labels == each), counts.max())
         for each in np.flatnonzero(counts)

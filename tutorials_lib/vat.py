@@ -125,6 +125,11 @@ def find_perturbation(
     check_floats("images", images)
     if start is None:
         start = np.random.default_rng(0).normal(size=images.shape)
+    if np.shape(start) != tuple(images.shape):
+        raise ValueError(
+            f"start must be shaped as images, {tuple(images.shape)}; "
+            f"got {np.shape(start)}."
+        )
     x, d = (ops.convert_to_tensor(each, "float32") for each in (images, start))
     p = network(x, training=False)
 

@@ -27,6 +27,7 @@ BOOK = pathlib.Path(__file__).resolve().parents[2] / "book"
         (["run", "--all", "--only", "a, seed 0"], "go with one chapter"),
         (["run", "mixup_mnist", "--script", "--output", "x.ipynb"], "no notebook"),
         (["run", "mixup_mnist", "--only", "a", "--scheduler", "x"], "makes one run"),
+        (["run", "mixup_mnist", "-p", "profile", "full"], "give profile as --profile"),
         (["run", "mixup_mnist", "--minutes", "-1"], "max_minutes must be"),
         (["check", "mixup"], "got 'mixup'"),
         (["build", "--profile", "fast"], "got 'fast'"),

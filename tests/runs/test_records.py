@@ -134,6 +134,9 @@ def test_records_as_a_table(tmp_path, monkeypatch):
     assert runs.loc[0, "environment.versions.keras"] == "3.15.1"
     assert runs["timing.wall_seconds"].sum() == 25
     assert load_records("mixup_mnist", "laptop").empty
+    for wrong in (("mixup_mnst",), ("mixup_mnist", "smoke")):
+        with pytest.raises(ValueError, match=rf"must be one of .* got '{wrong[-1]}'"):
+            load_records(*wrong)
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)

@@ -6,7 +6,7 @@ import pytest
 
 from tutorials_lib.runs import study as module
 from tutorials_lib.runs.chapters import OnlyDone
-from tutorials_lib.runs.records import read_records
+from tutorials_lib.runs.records import RecordError, read_records
 from tutorials_lib.runs.study import Study
 
 
@@ -36,6 +36,9 @@ def train(stand_in):
 
 
 MIXED = {"none": {"alpha": None, "pairing": None}, "alpha 1": {"alpha": 1.0}}
+
+
+MIXED_SIMPLY = {"none": {"alpha": None}, "alpha 1": {"alpha": 1.0}}
 
 
 class TestParameters:
@@ -184,6 +187,16 @@ class TestRun:
         assert len(train.calls) == 4
         assert [path.read_bytes() for path in files] == before
         assert sorted((tmp_path / "records").rglob("*.*")) == files
+
+    def test_a_run_that_diverges_leaves_the_others_alone(self, full, train):
+        def train_all(seed, fit, alpha):
+            result = train(seed, fit, alpha)
+            return {**result, "metrics": {"loss": np.nan}} if alpha is None else result
+
+        study = full(seeds=1)
+        with pytest.raises(RecordError, match="none, seed 0: training diverged, loss"):
+            study.run(train_all, MIXED_SIMPLY)
+        assert study.planned == {"none, seed 0": False, "alpha 1, seed 0": True}
 
 
 class TestRunsThatBuildOnOthers:

@@ -156,7 +156,12 @@ def test_windowed_batches():
 
 
 def test_bad_arguments():
-    for name, value in (("labels", LABELS[:39]), ("seed", -1), ("window", 0)):
+    for name, value in (
+        ("labels", LABELS[:39]),
+        ("seed", -1),
+        ("window", 0),
+        ("batch_size", 0),
+    ):
         sound = {"images": IMAGES, "labels": LABELS, "batch_size": 8, "seed": 0}
         with pytest.raises(ValueError, match=name):
             ArrayBatches(**{**sound, name: value})

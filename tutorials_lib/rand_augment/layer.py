@@ -43,7 +43,7 @@ from tutorials_lib.rand_augment.values import (
     solarize,
 )
 from tutorials_lib.support.backend import Tensor, fuse
-from tutorials_lib.support.checks import check_choice, check_floats, check_whole
+from tutorials_lib.support.checks import check_choice, check_images, check_whole
 
 WARPS = ("rotate", "shear_x", "shear_y", "translate_x", "translate_y")
 BLENDS = ("color", "sharpness")
@@ -136,7 +136,7 @@ class RandAugment(keras.layers.Layer):
 
     def call(self, images: Tensor, training: bool = False) -> Tensor:
         """Augments images while training; returns them as they are otherwise."""
-        check_floats("images", images)
+        check_images("images", images, 3)
         if not training:
             return images
         if self.stretch:

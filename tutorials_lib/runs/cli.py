@@ -201,6 +201,8 @@ def _read_run_options(options, chapters):
         # A notebook runs elsewhere than where the command was given.
         options.into = os.path.abspath(options.into)
     parameters = {name: _parse(text) for name, text in options.parameter or ()}
+    for name in parameters.keys() & {"profile", "only", "scheduler", "into"}:
+        raise ValueError(f"-p takes settings; give {name} as --{name}.")
     names = ("max_minutes", "only", "scheduler", "into")
     return parameters | {
         name: getattr(options, name) for name in names if name in given

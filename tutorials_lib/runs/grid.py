@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 
 from tutorials_lib.runs.chapters import OnlyDone
 from tutorials_lib.runs.checkpoints import ResumableFit, WatchEpochs
@@ -46,6 +47,10 @@ Parameters = Mapping[str, Any]
 
 class NotDoneError(LookupError):
     """A run that another one builds on has no record yet."""
+
+
+class DivergedError(RuntimeError):
+    """Training ended in numbers that are none."""
 
 
 @dataclasses.dataclass
@@ -131,6 +136,7 @@ class Grid:
         # Whether a run that has its record is read.
         self.resumes = lasting or bool(self.options.only or self.options.listing)
         self.commit = describe_commit()
+        self.diverged: list[DivergedError] = []
 
     def run(self, runs: Sequence[Run], train: Train) -> list[Record]:
         """Makes every run that is not done yet.
@@ -163,6 +169,8 @@ class Grid:
             if elsewhere and len(pending) == before:
                 time.sleep(PAUSE)
         self._tell_what_is_missing(pending)
+        if self.diverged:
+            raise RecordError("; ".join(map(str, self.diverged)))
         only = [run for run in runs if run.name == self.options.only]
         if only and (done := self._gather(only)):
             raise OnlyDone(_summarise(done[0]))
@@ -196,7 +204,14 @@ class Grid:
             if self.settings.is_late:
                 return 0
             with contextlib.suppress(NotDoneError):
-                record = self._make(run, train)
+                try:
+                    record = self._make(run, train)
+                except DivergedError as error:
+                    # The others are worth having all the same.
+                    print(error, flush=True)
+                    self.diverged.append(error)
+                    del pending[name]
+                    continue
                 if record is None:
                     elsewhere += 1
                     continue
@@ -280,6 +295,9 @@ class Grid:
         wall = fit.seconds + time.perf_counter() - start
         if result["images"] and not watch.seconds:
             raise ValueError("train must train by fit(model, ...); no epoch was seen.")
+        for name, value in result["metrics"].items():
+            if not np.isfinite(value):
+                raise DivergedError(f"{run.name}: training diverged, {name} is {value}")
         history = {
             name: [float(value) for value in values]
             for name, values in result["history"].items()

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tutorials_lib.runs.profiles import PUBLISHED
+from tutorials_lib.runs.profiles import CHAPTERS, PUBLISHED
 from tutorials_lib.runs.schema import Record, RecordError, check_record
 from tutorials_lib.runs.storage import (
     WriteError,
@@ -26,6 +26,7 @@ from tutorials_lib.runs.storage import (
     write_bytes,
     write_text,
 )
+from tutorials_lib.support.checks import check_choice
 
 if TYPE_CHECKING:
     import pandas
@@ -184,6 +185,8 @@ def published_records(chapter: str, profile: str | None = None) -> list[Record]:
         RecordError: one of them is damaged, or no such run of this chapter on real
             data; or TUTORIALS_RECORDS names no folder.
     """
+    check_choice("chapter", chapter, CHAPTERS)
+    check_choice("profile", profile, (None, *PUBLISHED))
     home = published_folder()
     if os.environ.get("TUTORIALS_RECORDS") and not home.is_dir():
         raise RecordError(f"TUTORIALS_RECORDS must name a folder; {home} is none.")

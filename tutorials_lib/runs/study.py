@@ -165,7 +165,7 @@ class Study:
             Run(name, seed, _complete(variant, seed, common))
             for seed in order
             for name, variant in variants.items()
-            if seed in seeds.get(name, ())
+            if seed in seeds[name]
         ]
         for run in runs:
             if not callable(run.parameters):

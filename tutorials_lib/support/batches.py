@@ -92,7 +92,8 @@ class ArrayBatches(SeededBatches):
                 f"labels must be one for each of {len(images)} images; got "
                 f"{len(labels)}."
             )
-        self.images, self.labels, self.batch_size = images, labels, batch_size
+        self.images, self.labels = images, labels
+        self.batch_size = check_whole("batch_size", batch_size, 1)
         super().__init__(seed, len(images), window=window)
 
     def __len__(self) -> int:
