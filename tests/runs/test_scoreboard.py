@@ -200,9 +200,6 @@ class TestClaims:
             "right": rng.random(5000) < 0.95,
             "members_right": rng.random((6, 5000)) < 0.94,
         }
-        # Without who was right there is a gain, but no interval.
-        judged = judge([member, run], "ensemble")
-        assert (judged.effect, judged.verdict) == ("+2.00 points", "undecided")
         path = tmp_path / "cifar10_95" / "run.json"
         run["arrays"] = write_arrays(arrays, path)
         judged = judge([member, run], "ensemble")

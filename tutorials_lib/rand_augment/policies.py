@@ -1,25 +1,7 @@
 """What each operation of RandAugment does at each level, in the article and elsewhere.
 
-The paper gives no ranges, and its authors' code has two sets of them, by level 0 to 10
-of 10: for CIFAR-10 that of AutoAugment (github.com/tensorflow/models,
-research/autoaugment/augmentation_transforms.py), for ImageNet that of RandAugment
-(github.com/tensorflow/tpu, models/official/efficientnet/autoaugment.py, `level_to_arg`
-and `distort_image_with_randaugment`). Policy `"paper"` has neither to the letter:
-
-|                       | code for CIFAR-10  | code for ImageNet | "paper"        |
-|-----------------------|--------------------|-------------------|----------------|
-| rotate, shear         | 30 degrees, 0.3    | 30 degrees, 0.3   | the same       |
-| translate             | 10 / 32 = 0.31     | 100 / 224 = 0.45  | 0.33           |
-| posterize, bits kept  | 4 to 0             | 0 to 4            | 8 to 4         |
-| solarize, threshold   | 256 to 0           | 0 to 256          | 256 to 0       |
-| color, contrast, ...  | factor 0.1 to 1.9  | factor 0.1 to 1.9 | 1 to 0.1 or 1.9 |
-| reading, fill         | nearest, mean grey | nearest, 128      | bilinear, 128  |
-| strongest level       | 10                 | 10                | 9              |
-
-(Level 5 of 10 leaves colours, contrast, brightness and sharpness as they are in both
-codes. Bits kept from 8 to 4 are the range that AutoAugment's paper prints.) The paper's
-fourteenth operation does nothing; the code for ImageNet has invert, cutout and another
-solarize in its place.
+The paper gives no ranges, and its authors' code has two sets of them; the chapter
+noisy_student has both in a table. Policy `"paper"` has neither to the letter.
 """
 
 import numpy as np

@@ -1,6 +1,5 @@
 """What a run happened on, and what a machine lacks: versions, device, commit, data."""
 
-import datetime
 import importlib.metadata
 import importlib.util
 import json
@@ -8,14 +7,12 @@ import os
 import pathlib
 import platform
 import subprocess
-import time
 from typing import Any
 
 from tutorials_lib import __version__
 from tutorials_lib.runs.articles import ARTICLES
-from tutorials_lib.runs.settings import Settings
 from tutorials_lib.runs.storage import find_checkout, published_folder, runs_folder
-from tutorials_lib.support.data import DataError, Dataset, load_dataset
+from tutorials_lib.support.data import DataError, load_dataset
 from tutorials_lib.support.downloads import find_downloads
 
 VERSIONED = ("keras", "tensorflow", "jax", "numpy")
@@ -175,24 +172,6 @@ def _ask_git(folder, *words):
     except (OSError, subprocess.CalledProcessError):
         return None
     return done.stdout.strip()
-
-
-def show_environment(settings: Settings, data: Dataset) -> None:
-    """Prints what a notebook ran on: profile, data, device, versions, time."""
-    environment = describe_environment()
-    commit = describe_commit()
-    versions = ", ".join(map(" ".join, environment["versions"].items()))
-    state = {True: "", False: ", with changes", None: ""}[commit["clean"]]
-    print(f"run       {settings.describe()}")
-    print(f"images    {data.describe()}")
-    print(
-        f"device    {environment['device']}, {environment['cores']} cores, "
-        f"backend {environment['backend']}"
-    )
-    print(f"versions  {versions}")
-    print(f"commit    {commit['commit'] or 'unknown'}{state}")
-    print(f"date      {datetime.date.today().isoformat()}")
-    print(f"time      {(time.monotonic() - settings.started) / 60:.1f} minutes")
 
 
 def examine() -> tuple[list[str], list[str]]:

@@ -26,7 +26,6 @@ from tutorials_lib.support.checks import (
     MOST,
     PRECISIONS,
     check_choice,
-    check_flag,
     check_positive,
     check_range,
     check_whole,
@@ -127,7 +126,7 @@ def _check_item(name, value, example):
             raise ValueError(f"{name} must hold text; got {value!r}.")
         return value
     if isinstance(example, bool):
-        return check_flag(name, value)
+        return check_choice(name, value, (True, False))
     if isinstance(example, int):
         return check_whole(name, value, *BOUNDS.get(name, (1,)))
     if name in BOUNDS:

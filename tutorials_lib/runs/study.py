@@ -1,7 +1,9 @@
 """What a chapter needs to run its experiment: settings, data, runs and records."""
 
 import dataclasses
+import datetime
 import inspect
+import time
 import types
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -13,9 +15,10 @@ from tutorials_lib.evaluate import score_model
 from tutorials_lib.runs.chapters import read_literals
 from tutorials_lib.runs.environment import (
     choose_precision,
+    describe_commit,
     describe_device,
+    describe_environment,
     has_accelerator,
-    show_environment,
 )
 from tutorials_lib.runs.estimates import show_text
 from tutorials_lib.runs.grid import Grid, NotDoneError, Parameters, Run
@@ -235,7 +238,19 @@ class Study:
 
     def show_environment(self) -> None:
         """Prints what this study ran on: profile, data, device, versions, time."""
-        show_environment(self.settings, self.data)
+        environment, commit = describe_environment(), describe_commit()
+        state = {True: "", False: ", with changes", None: ""}[commit["clean"]]
+        minutes = (time.monotonic() - self.settings.started) / 60
+        print(f"run       {self.settings.describe()}")
+        print(f"images    {self.data.describe()}")
+        print(
+            f"device    {environment['device']}, {environment['cores']} cores, "
+            f"backend {environment['backend']}"
+        )
+        print("versions ", ", ".join(map(" ".join, environment["versions"].items())))
+        print(f"commit    {commit['commit'] or 'unknown'}{state}")
+        print(f"date      {datetime.date.today().isoformat()}")
+        print(f"time      {minutes:.1f} minutes")
 
 
 def _complete(variant, seed, common):

@@ -19,7 +19,7 @@ from tutorials_lib.runs.estimates import (
     tabulate,
 )
 from tutorials_lib.runs.profiles import is_comparable
-from tutorials_lib.runs.records import Record, RecordError, read_arrays
+from tutorials_lib.runs.records import Record, read_arrays
 from tutorials_lib.support.statistics import Interval, mean_interval
 
 VERDICTS = ("agrees", "differs", "not judged", "not run")
@@ -244,28 +244,14 @@ def measure_effect(frame: pd.DataFrame, claim: Claim) -> Estimate | None:
 def _measure_ensemble(frame, claim):
     """By bootstrap over test images, for which the run keeps who was right.
 
-    Its arrays are `right` and `members_right`, (images) and (members, images); a run
-    without them gives its gain without an interval.
+    Its arrays are `right` and `members_right`, (images) and (members, images).
     """
     runs = frame[frame["variant"].str.startswith(f"{claim.variant} of")]
     if runs.empty:
         return None
     record = max(runs["record"], key=lambda each: int(each["variant"].split()[-1]))
-    try:
-        arrays = read_arrays(record)
-        return bootstrap_gain(arrays["right"], arrays["members_right"])
-    except (RecordError, KeyError):
-        pass
-    hashes = record["parameters"].get("answers", ())
-    members = [
-        each["metrics"][claim.metric]
-        for each in frame["record"]
-        if each.get("arrays", {}).get("sha256") in hashes
-    ]
-    if not members:
-        return None
-    gain = record["metrics"][claim.metric] - sum(members) / len(members)
-    return Estimate(mean_interval([gain]), 100, 2, "points", True, None, "ensemble")
+    arrays = read_arrays(record)
+    return bootstrap_gain(arrays["right"], arrays["members_right"])
 
 
 def show_claims(records: Records) -> None:

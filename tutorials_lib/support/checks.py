@@ -55,11 +55,6 @@ def check_whole(name: str, value: Any, low: int, high: int | None = None) -> int
     return int(value)
 
 
-def check_flag(name: str, value: Any) -> bool:
-    """Returns `value`; raises ValueError unless it is True or False."""
-    return check_choice(name, value, (True, False))
-
-
 def check_finite(name: str, values: np.ndarray) -> np.ndarray:
     """Returns `values`; raises ValueError if an array holds NaN or infinity."""
     # The extremes show both, without an array of flags beside a large one.
