@@ -52,7 +52,6 @@ def sample_weights(
         float64 (n, images_per_mix), rows with sum 1. In float32 so many weights near 1
         would round to 1 that the law at small alpha would change.
     """
-    check_choice("method", method, ("beta", "gamma"))
     if method == "gamma":
         gammas = rng.gamma(alpha, size=(n, images_per_mix))
         while (underflow := gammas.sum(axis=1) == 0).any():
