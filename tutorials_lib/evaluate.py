@@ -20,6 +20,7 @@ from tutorials_lib.support.checks import (
     check_choice,
     check_finite,
     check_floats,
+    check_image_shape,
     check_label_rows,
     check_whole,
 )
@@ -208,8 +209,7 @@ def corrupt_images(images: ArrayLike, corruption: str, strength: int) -> np.ndar
     check_whole("strength", strength, 1, 5)
     images = np.asarray(images)
     check_choice("the dtype of images", str(images.dtype), ("uint8",))
-    if images.ndim != 4:
-        raise ValueError(f"images must be (n, height, width, 3); got {images.shape}.")
+    check_image_shape("images", images, 3)
     amount = CORRUPTIONS[corruption][strength - 1]
     if corruption in ("blur", "pixelate", "jpeg"):
         change = {"blur": _blur, "pixelate": _pixelate, "jpeg": _compress}[corruption]

@@ -38,9 +38,6 @@ def train(stand_in):
 MIXED = {"none": {"alpha": None, "pairing": None}, "alpha 1": {"alpha": 1.0}}
 
 
-MIXED_SIMPLY = {"none": {"alpha": None}, "alpha 1": {"alpha": 1.0}}
-
-
 class TestParameters:
     def test_settings_are_attributes(self):
         names = {"profile": "smoke", "epochs": 3, "alphas": None, "np": np}
@@ -189,13 +186,13 @@ class TestRun:
         assert sorted((tmp_path / "records").rglob("*.*")) == files
 
     def test_a_run_that_diverges_leaves_the_others_alone(self, full, train):
-        def train_all(seed, fit, alpha):
-            result = train(seed, fit, alpha)
+        def train_all(seed, fit, alpha, pairing):
+            result = train(seed, fit, alpha, pairing)
             return {**result, "metrics": {"loss": np.nan}} if alpha is None else result
 
         study = full(seeds=1)
         with pytest.raises(RecordError, match="none, seed 0: training diverged, loss"):
-            study.run(train_all, MIXED_SIMPLY)
+            study.run(train_all, MIXED)
         assert study.planned == {"none, seed 0": False, "alpha 1, seed 0": True}
 
 

@@ -47,10 +47,10 @@ def show_spread(records: Records, metric: str, rows: Rows | None = None) -> None
     """
     frame = tabulate(records)
     beside = stand_beside(frame)
+    chapter = frame["chapter"].iloc[0] if beside else ""
     ours, theirs = {}, {}
     for title, variant, name in list_rows(rows, metric, frame):
         ours[title] = estimate(frame, name, variant)
-        chapter = frame["chapter"].iloc[0] if beside else ""
         theirs[title] = find_published(chapter, variant, name) if beside else None
     show_estimates(ours, theirs, name_metric(metric))
 

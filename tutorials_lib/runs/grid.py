@@ -203,21 +203,22 @@ class Grid:
                 continue
             if self.settings.is_late:
                 return 0
-            with contextlib.suppress(NotDoneError):
-                try:
-                    record = self._make(run, train)
-                except DivergedError as error:
-                    # The others are worth having all the same.
-                    print(error, flush=True)
-                    self.diverged.append(error)
-                    del pending[name]
-                    continue
-                if record is None:
-                    elsewhere += 1
-                    continue
+            try:
+                record = self._make(run, train)
+            except NotDoneError:
+                continue
+            except DivergedError as error:
+                # The others are worth having all the same.
+                print(error, flush=True)
+                self.diverged.append(error)
                 del pending[name]
-                self.planned[name] = True
-                _tell(total - len(pending), total, record)
+                continue
+            if record is None:
+                elsewhere += 1
+                continue
+            del pending[name]
+            self.planned[name] = True
+            _tell(total - len(pending), total, record)
         return elsewhere
 
     def _make(self, run, train):
@@ -295,9 +296,11 @@ class Grid:
         wall = fit.seconds + time.perf_counter() - start
         if result["images"] and not watch.seconds:
             raise ValueError("train must train by fit(model, ...); no epoch was seen.")
-        for name, value in result["metrics"].items():
-            if not np.isfinite(value):
-                raise DivergedError(f"{run.name}: training diverged, {name} is {value}")
+        for name, values in {**result["history"], **result["metrics"]}.items():
+            if not np.isfinite(values).all():
+                raise DivergedError(
+                    f"{run.name}: training diverged, {name} is {values}"
+                )
         history = {
             name: [float(value) for value in values]
             for name, values in result["history"].items()
