@@ -201,7 +201,8 @@ def measure_pace(records: Sequence[Record]) -> tuple[float | None, str]:
     """Measures how many minutes a PFLOP of training takes, and on what.
 
     Of a run it takes the median epoch times the number of epochs: an epoch that was
-    interrupted, or that had to share the processor, says nothing of the pace.
+    interrupted says nothing of the pace. Only the runs that had most cores count, for
+    one that had fewer shared its machine.
 
     Args:
         records: Runs with the metric `pflop`, made on one kind of machine.
@@ -210,6 +211,8 @@ def measure_pace(records: Sequence[Record]) -> tuple[float | None, str]:
         Minutes for a PFLOP, mean over the runs, and "NAME, 2 cores"; None and "" where
         there are none.
     """
+    most = max((run["environment"]["cores"] for run in records), default=0)
+    records = [run for run in records if run["environment"]["cores"] == most]
     paces = [
         np.median(run["history"]["seconds"])
         * len(run["history"]["seconds"])
