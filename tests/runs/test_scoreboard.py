@@ -164,6 +164,21 @@ class TestClaims:
         assert judge(both).protocol == "1 seed, full"
         assert judge(make_steps(1.0, 1.1)).protocol == "2 seeds, laptop"
 
+    def test_of_two_faithful_profiles_that_with_more_runs_counts(self):
+        def run(seed, profile):
+            scores = {"test_accuracy": 0.93, "tta_accuracy": 0.94}
+            made = make_record("cifar10_fast", "94% recipe", seed, **scores)
+            return made | {"profile": profile}
+
+        runs = [run(0, "full"), run(0, "laptop")]
+        assert judge(runs, "six views", "cifar10_fast").protocol == "1 seed, full"
+        runs.append(run(1, "laptop"))
+        assert judge(runs, "six views", "cifar10_fast").protocol == "2 seeds, laptop"
+        number = find_number(
+            {**NONE, "cifar10_fast": runs}, "94% recipe", "tta_accuracy"
+        )
+        assert number.ours.interval.n == 2
+
     def test_at_laptop_noise_is_told_from_flips_and_shifts(self):
         records = [
             make_record("noisy_student", variant, seed, test_accuracy=value)

@@ -91,7 +91,7 @@ def list_numbers(records: Mapping[str, Records]) -> list[Number]:
     """Lists all published numbers, in the order of the chapters.
 
     Records of profile `full` count, or of `laptop` where that is the article's
-    protocol too.
+    protocol too and has more of them.
     """
     numbers = []
     for chapter, article in ARTICLES.items():
@@ -102,8 +102,9 @@ def list_numbers(records: Mapping[str, Records]) -> list[Number]:
                 if number is None:
                     continue
                 runs = find_runs(full, chapter, variant, metric)
-                if runs.empty and is_comparable(chapter, "laptop"):
-                    runs = find_runs(laptop, chapter, variant, metric)
+                if is_comparable(chapter, "laptop"):
+                    others = find_runs(laptop, chapter, variant, metric)
+                    runs = max(runs, others, key=len)
                 ours = None
                 if len(runs):
                     scores = mean_interval(runs[metric])
@@ -210,14 +211,17 @@ def find_effect(
 ) -> tuple[Estimate | None, str | None]:
     """Measures an effect at profile `full`, or at `laptop` where there is none.
 
+    Where `laptop` is the article's protocol too, at the one that has more runs.
+
     Returns:
         The effect and its profile; None and None where there are no runs.
     """
-    for profile in ("full", "laptop"):
-        ours = measure(frame[frame["profile"] == profile])
-        if ours is not None:
-            return ours, profile
-    return None, None
+    full, laptop = (measure(frame[frame["profile"] == x]) for x in ("full", "laptop"))
+    if laptop is not None:
+        both = is_comparable(frame["chapter"].iloc[0], "laptop")
+        if full is None or (both and laptop.interval.n > full.interval.n):
+            return laptop, "laptop"
+    return full, None if full is None else "full"
 
 
 def measure_effect(frame: pd.DataFrame, claim: Claim) -> Estimate | None:
