@@ -15,10 +15,9 @@ from stand_ins import (
     RUN_NOTEBOOK,
     list_names,
     make_notebook,
-    make_pages,
 )
 
-from tutorials_lib.runs import cli, site
+from tutorials_lib.runs import cli
 from tutorials_lib.runs.chapters import ChapterError
 from tutorials_lib.runs.notebooks import run_notebook
 from tutorials_lib.runs.storage import runs_folder
@@ -141,26 +140,6 @@ def test_ctrl_c_in_a_run(tmp_path):
     assert out.count("started") == 4 - len(kept)
     assert {path: path.read_bytes() for path in kept} == kept
     assert len(list(folder.glob("*.json"))) == 4
-
-
-def test_ctrl_c_as_new_pages_take_the_place_of_old(
-    tmp_path, jupyter_book, monkeypatch, capsys
-):
-    """Between the two moves: the old pages are back where they were."""
-    make_pages(tmp_path / "html")
-    move, moves = os.replace, []
-
-    def interrupt(source, target):
-        moves.append(target)
-        if len(moves) == 2:
-            raise KeyboardInterrupt
-        move(source, target)
-
-    monkeypatch.setattr(site.os, "replace", interrupt)
-    assert cli.main(["build", "--output", str(tmp_path / "html")]) == 130
-    assert capsys.readouterr().err == "stopped; full runs go on where they were.\n"
-    assert (tmp_path / "html" / "index.html").read_text() == "the old page"
-    assert not list(tmp_path.glob(".partial-*"))
 
 
 def test_ctrl_c_in_the_first_imports(monkeypatch, capsys):

@@ -20,15 +20,10 @@ from tutorials_lib.support.checks import check_choice
 def build_site(
     profile: str | None = None, output: str | pathlib.Path | None = None
 ) -> pathlib.Path:
-    """Builds the pages; warnings are errors.
+    """Builds the pages, warnings being errors; returns the path of the first one.
 
-    Args:
-        profile: Shows each chapter as last executed at this profile; None shows the
-            chapters as they are stored.
-        output: Folder for the pages; None is `_build/html` in the checkout.
-
-    Returns:
-        Path of the first page.
+    It shows each chapter as last executed at a profile; None shows them as they are
+    stored. `output` is a folder for the pages; None is `_build/html` in the checkout.
 
     Raises:
         ValueError: unknown profile, or a folder that holds other things.
@@ -100,18 +95,12 @@ def _check_target(target):
 
 
 def _replace_folder(source, target):
-    """Puts a folder in the place of another, which goes only once the new is there."""
+    """Puts a folder in the place of another, which goes once the new is there."""
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".partial-") as folder:
-        new, old = pathlib.Path(folder) / "new", pathlib.Path(folder) / "old"
-        shutil.copytree(source, new)
-        try:
-            if target.exists():
-                os.replace(target, old)
-            os.replace(new, target)
-        finally:
-            # Stopped between the two: the old pages must not go with this folder.
-            if old.exists() and not target.exists():
-                os.replace(old, target)
+        new = shutil.copytree(source, pathlib.Path(folder) / "new")
+        if target.exists():
+            os.replace(target, pathlib.Path(folder) / "old")
+        os.replace(new, target)
 
 
 @contextlib.contextmanager
@@ -128,11 +117,7 @@ def _explain_writing(folder):
 
 
 def read_address() -> str:
-    """Reads the repository's address from `_config.yml`, where alone it stands.
-
-    Raises:
-        ChapterError: there is none, or it is not an https address.
-    """
+    """Reads the repository's address from `_config.yml`, where alone it stands."""
     import yaml
 
     text = (book_folder().parent / "_config.yml").read_text(encoding="utf-8")
@@ -148,10 +133,8 @@ def read_address() -> str:
 def stamp_address() -> list[pathlib.Path]:
     """Copies the repository's address into README.md and every chapter's first cell.
 
-    The first cell also names the version whose tag it tries to install first.
-
-    Returns:
-        Paths of the files that changed.
+    The first cell also names the version whose tag it tries to install first. Returns
+    the paths of the files that changed.
     """
     address = read_address()
     owner, name = address.split("/")[-2:]
