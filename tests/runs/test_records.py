@@ -67,19 +67,6 @@ def test_refused_on_write_and_on_read(tmp_path, path, value, said):
         read_record(tmp_path / "one.json")
 
 
-def test_a_record_of_schema_1(tmp_path):
-    """What it lacks: the settings, its profile's own but for a seed, and sessions."""
-    timing = {"wall_seconds": 1.0, "images_per_second": 2.0}
-    old = {**RECORD, "schema": 1, "seed": 9, "timing": timing}
-    del old["settings"]
-    (tmp_path / "one.json").write_text(json.dumps(old))
-    (record,) = read_records(tmp_path)
-    assert record["schema"] == SCHEMA
-    assert record["settings"]["epochs"] == 30
-    assert record["settings"]["seeds"] == [0, 1, 2, 9]
-    assert record["timing"] == {**timing, "sessions": 1}
-
-
 @pytest.mark.parametrize("file", ["/etc/passwd", "../rows.npz", "rows.json", ""])
 def test_arrays_lie_beside_their_record(file):
     """A record from elsewhere must not have other files read or written."""

@@ -21,8 +21,6 @@ from tutorials_lib.support.data import check_data
 
 # Errors of this package whose message says all: no traceback is shown with them.
 SPOKEN = ("ChapterError", "DataError", "RecordError", "WriteError")
-
-
 # What a cell holds that plans runs.
 PLANS = "study.run("
 
@@ -117,10 +115,7 @@ def check_run(
 ) -> pathlib.Path:
     """Refuses what a run would stumble over; returns the chapter's path.
 
-    Args:
-        chapter: Name of a chapter.
-        profile: Name of a profile.
-        parameters: Settings, laid over the profile's own, and `settings.Options`.
+    `parameters` are settings, laid over the profile's own, and `settings.Options`.
 
     Raises:
         ValueError: unknown chapter, profile or parameter, or a value out of range.
@@ -146,13 +141,13 @@ def run_as_script(chapter: str, profile: str, parameters: Mapping[str, Any]) -> 
     Args and errors are those of `check_run`. With `only` among the parameters, the
     program ends when that run is done; a `ChapterError` says that none is planned.
     """
-    path = check_run(chapter, profile, parameters)
     only = parameters.get("only")
     if only is None:
+        path = check_run(chapter, profile, parameters)
         run_cells(path, {"profile": profile, **parameters})
         return
     try:
-        planned = _list_planned(path, {"profile": profile, **parameters})
+        planned = list_runs(chapter, profile, parameters)
     except OnlyDone as done:
         print(done)
         return
@@ -169,19 +164,15 @@ def list_runs(
 ) -> dict[str, bool]:
     """Names the runs that a chapter plans: dict of name to whether it is recorded.
 
-    The chapter's code is run, with its runs left out; what it prints is not shown.
+    The chapter's code is run, and prints nothing; with `listing` among the parameters
+    none of its runs is made.
     """
-    path = check_run(chapter, profile, parameters)
-    return _list_planned(path, {"profile": profile, **parameters, "listing": True})
-
-
-def _list_planned(path, parameters):
-    """Runs a chapter quietly; returns the runs that its studies planned."""
     # Not at the top: it imports Keras.
     from tutorials_lib.runs.study import Study
 
+    path = check_run(chapter, profile, parameters)
     with contextlib.redirect_stdout(io.StringIO()):
-        names = run_cells(path, parameters, until=PLANS)
+        names = run_cells(path, {"profile": profile, **parameters}, until=PLANS)
     studies = [value for value in names.values() if isinstance(value, Study)]
     return {name: done for study in studies for name, done in study.planned.items()}
 
@@ -191,10 +182,8 @@ def run_cells(
 ) -> dict[str, Any]:
     """Runs the code cells of a notebook anywhere; returns the variables they leave.
 
-    Args:
-        path: Path of the notebook.
-        parameters: Values by name for a cell after the `parameters` cell.
-        until: Text in the last cell to run; what comes after it is left out.
+    `parameters` go into a cell after the `parameters` cell. What comes after the last
+    cell that holds the text `until` is left out.
     """
     path = pathlib.Path(path)
     code = read_code(path)

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import datetime
 import json
+import os
 import pathlib
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -32,7 +33,7 @@ from tutorials_lib.runs.settings import Options, Settings
 from tutorials_lib.runs.storage import (
     check_writable,
     claim_run,
-    may_publish,
+    find_checkout,
     published_folder,
     remove_partials,
     runs_folder,
@@ -96,11 +97,6 @@ class Grid:
     each claims a run before it starts it. Other runs are always made anew, in the runs
     folder.
 
-    Args:
-        settings: The chapter's `Settings`.
-        data: The `Dataset` that the runs use.
-        options: How to run it.
-
     Attributes:
         finished: Dict of (variant, seed) to record, of all that was run or read.
         planned: Dict of the name of each run to whether it is done.
@@ -129,7 +125,8 @@ class Grid:
         elif lasting and not own:
             self.folder = runs_folder() / settings.protocol / chapter
         elif lasting and not self.options.retrain:
-            if may_publish():
+            # Elsewhere the published ones are the copy inside the package.
+            if os.environ.get("TUTORIALS_RECORDS") or find_checkout():
                 self.folder = published
             else:
                 self.others = [published]
@@ -139,17 +136,12 @@ class Grid:
         self.diverged: list[DivergedError] = []
 
     def run(self, runs: Sequence[Run], train: Train) -> list[Record]:
-        """Makes every run that is not done yet.
+        """Makes every run that is not done yet; returns the records of all.
 
-        Args:
-            runs: Planned runs, in the order to make them.
-            train: See `Train`. It returns a dict with `metrics` (name to number),
-                `history` (name to list), `images` (how many images training has seen;
-                0 for a run that trains nothing, as an ensemble) and, as wanted,
-                `arrays` (name to array).
-
-        Returns:
-            Records, in the order of the runs; runs not done are left out.
+        `train` returns a dict with `metrics` (name to number), `history` (name to
+        list), `images` (how many images training has seen; 0 for a run that trains
+        nothing, as an ensemble) and, as wanted, `arrays` (name to array). A
+        run that could not be made is left out.
         """
         names = [run.name for run in runs]
         if twice := sorted({name for name in names if names.count(name) > 1}):

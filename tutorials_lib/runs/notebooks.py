@@ -32,12 +32,11 @@ from tutorials_lib.runs.storage import (
     WriteError,
     check_writable,
     runs_folder,
-    write_text,
+    write_bytes,
 )
 
 # Time limit of a cell in seconds; a full grid takes what it takes.
 CELL_TIMEOUTS = {"smoke": 600, "quick": 1800, "laptop": None, "full": None}
-
 # Of papermill's own notes, what holds on another machine too.
 KEPT_NOTES = ("duration", "end_time", "parameters", "version")
 
@@ -51,6 +50,10 @@ def read_notebook(path: str | pathlib.Path) -> nbformat.NotebookNode:
         raise ChapterError(
             f"{path} is no readable notebook ({type(error).__name__}: {error})."
         ) from error
+
+
+def _write_notebook(path, notebook):
+    write_bytes(path, (nbformat.writes(notebook) + "\n").encode())
 
 
 def check_output(path: str | pathlib.Path) -> pathlib.Path:
@@ -75,15 +78,9 @@ def run_notebook(
 ) -> None:
     """Executes a notebook and writes the result, whole or not at all.
 
-    Args:
-        source: Path of the notebook.
-        target: Path of the executed notebook; an old one stays until the new one
-            is complete.
-        parameters: Values by name for the cell after the `parameters` cell.
-        cell_timeout: Seconds a cell may take; None sets no limit.
-
-    Raises:
-        ChapterError: it says where and why; what had run stands in the runs folder.
+    `parameters` go into a cell after the `parameters` cell. Each cell may take
+    `cell_timeout` seconds; None sets no limit. A `ChapterError` says where and why it
+    failed; what had run then stands in the runs folder.
     """
     source, target = pathlib.Path(source), pathlib.Path(target)
     failed = runs_folder() / "failed" / source.name
@@ -106,7 +103,7 @@ def run_notebook(
             )
             notebook = read_notebook(executed)
             _check_complete(notebook)
-            write_text(target, nbformat.writes(clean_notebook(notebook)) + "\n")
+            _write_notebook(target, clean_notebook(notebook))
         except Exception as error:
             raise ChapterError(
                 f"{source.name} {_explain_failure(error, executed)}\n"
@@ -117,7 +114,7 @@ def run_notebook(
 def _keep_what_ran(executed, failed):
     """Copies a notebook that failed, if whole; says where to, or why not."""
     try:
-        write_text(failed, nbformat.writes(read_notebook(executed)) + "\n")
+        _write_notebook(failed, read_notebook(executed))
     except (ChapterError, WriteError) as error:
         return f"What had run is lost: {error}"
     return f"What had run: {failed}"
@@ -215,12 +212,8 @@ def run_chapter(
 ) -> pathlib.Path:
     """Runs a chapter at a profile; returns the path of the executed notebook.
 
-    Args:
-        chapter: Name of a chapter.
-        profile: Name of a profile.
-        parameters: As for `chapters.check_run`.
-        output: Path of the executed notebook; None puts it in the runs folder, apart
-            from that of the profile as it is where parameters are given.
+    `parameters` are those of `chapters.check_run`. Without `output` the notebook goes
+    to the runs folder, see `executed_path`.
     """
     source = check_run(chapter, profile, parameters)
     target = (
@@ -250,7 +243,7 @@ def refresh_chapter(chapter: str) -> pathlib.Path:
         if "injected-parameters" not in cell.metadata.get("tags", ())
     ]
     notebook.metadata["papermill"]["parameters"] = {}
-    write_text(source, nbformat.writes(notebook) + "\n")
+    _write_notebook(source, notebook)
     # The status page says when each chapter was last run.
     write_pages()
     return source
@@ -266,16 +259,21 @@ def check_notebooks(sources: Iterable[str | pathlib.Path]) -> int:
     Each is copied with the smoke parameters and the stored outputs, and strict nbval
     runs the copy; cells tagged `nbval-ignore-output` run without being compared.
     Pictures differ between machines, so that each stored one is compared with the hash
-    that was noted when it was drawn.
-
-    Returns:
-        The exit status: 0 where every output came out as stored.
+    that was noted when it was drawn. Returns the exit status, 0 where all is as stored.
     """
-    altered = 0
+    altered = False
     with tempfile.TemporaryDirectory(prefix="tutorials-check-") as folder:
         copies = []
         for source in map(pathlib.Path, sources):
-            altered += _count_altered(source)
+            for cell in read_notebook(source).cells:
+                noted = cell.metadata.get("pictures")
+                if noted and hash_pictures(cell) != noted:
+                    altered = True
+                    print(
+                        f"{source.name}: a stored picture is not the one that this "
+                        f"cell drew; `tutorials run --in-place` draws it anew:\n"
+                        f"{quote_start(cell.source)}"
+                    )
             copy = pathlib.Path(folder) / source.name
             papermill.execute_notebook(
                 str(source),
@@ -299,18 +297,4 @@ def check_notebooks(sources: Iterable[str | pathlib.Path]) -> int:
             "TUTORIALS_RUNS": str(pathlib.Path(folder) / "runs"),
         }
         status = subprocess.run(command, env=environment, check=False).returncode
-    return status or int(altered > 0)
-
-
-def _count_altered(source):
-    """Counts the cells whose pictures are not those that were noted; names them."""
-    altered = 0
-    for cell in read_notebook(source).cells:
-        noted = cell.metadata.get("pictures")
-        if noted and hash_pictures(cell) != noted:
-            altered += 1
-            print(
-                f"{source.name}: a stored picture is not the one that this cell drew; "
-                f"`tutorials run --in-place` draws it anew:\n{quote_start(cell.source)}"
-            )
-    return altered
+    return status or int(altered)

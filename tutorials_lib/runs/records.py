@@ -24,7 +24,6 @@ from tutorials_lib.runs.storage import (
     published_folder,
     runs_folder,
     write_bytes,
-    write_text,
 )
 from tutorials_lib.support.checks import check_choice
 
@@ -68,14 +67,10 @@ def write_record(record: Record, path: str | pathlib.Path) -> None:
     """Checks a record and writes it atomically."""
     check_record(record, str(path))
     text = json.dumps(record, indent=1, allow_nan=False) + "\n"
-    write_text(path, _join_number_lists(text))
-
-
-def _join_number_lists(text):
-    """Puts each list of numbers on one line, so that a diff shows runs, not epochs."""
-    return re.sub(
-        r"\[[-+0-9.e,\s]*\]", lambda found: " ".join(found.group().split()), text
-    )
+    # Each list of numbers on one line, so that a diff shows runs, not epochs.
+    lists = r"\[[-+0-9.e,\s]*\]"
+    text = re.sub(lists, lambda found: " ".join(found.group().split()), text)
+    write_bytes(path, text.encode())
 
 
 def write_arrays(
@@ -128,12 +123,8 @@ def read_arrays(
 ) -> dict[str, np.ndarray]:
     """Reads the arrays that a run left: dict of name to array.
 
-    Args:
-        record: A record, from `Study.run` or `published_records`.
-        folder: Where to look first, before the usual folders.
-
-    Raises:
-        RecordError: the run left none, or their file is missing or another one.
+    It looks in `folder` before the usual ones. A `RecordError` says that the run left
+    none, or that their file is missing or another one.
     """
     name = name_run(record["variant"], record["seed"])
     if "arrays" not in record:
@@ -177,13 +168,9 @@ def read_records(folder: str | pathlib.Path) -> list[Record]:
 def published_records(chapter: str, profile: str | None = None) -> list[Record]:
     """Reads the published records of a chapter.
 
-    Args:
-        chapter: Name of the chapter.
-        profile: `"laptop"` or `"full"`; None takes the one that has more records.
-
-    Raises:
-        RecordError: one of them is damaged, or no such run of this chapter on real
-            data; or TUTORIALS_RECORDS names no folder.
+    Those of a profile, `"laptop"` or `"full"`; None takes the one that has more. A
+    `RecordError` says that one is damaged, or no such run of this chapter on real data,
+    or that TUTORIALS_RECORDS names no folder.
     """
     check_choice("chapter", chapter, CHAPTERS)
     check_choice("profile", profile, (None, *PUBLISHED))
@@ -192,52 +179,41 @@ def published_records(chapter: str, profile: str | None = None) -> list[Record]:
         raise RecordError(f"TUTORIALS_RECORDS must name a folder; {home} is none.")
     records = read_records(home / chapter)
     for record in records:
-        real = record["data"]["origin"] != "sample"
-        if (
-            record["chapter"] != chapter
-            or record["profile"] not in PUBLISHED
-            or not real
-        ):
+        ours = record["chapter"] == chapter and record["profile"] in PUBLISHED
+        if not ours or record["data"]["origin"] == "sample":
             raise RecordError(
                 f"{home / chapter}: the record of "
                 f"{name_run(record['variant'], record['seed'])} is no run of {chapter} "
                 f"at {' or '.join(PUBLISHED)} on real data."
             )
-    groups = {
-        each: [record for record in records if record["profile"] == each]
-        for each in PUBLISHED
-    }
     if profile is None:
+        profiles = [record["profile"] for record in records]
         # Of two that have as many, the article's own.
-        return max(reversed(groups.values()), key=len)
-    return groups.get(profile, [])
+        profile = max(reversed(PUBLISHED), key=profiles.count)
+    return [record for record in records if record["profile"] == profile]
 
 
 def load_records(chapter: str, profile: str | None = None) -> "pandas.DataFrame":
     """Loads the published records of a chapter as a table to play with.
 
-    Args:
-        chapter: Name of the chapter.
-        profile: As for `published_records`.
-
-    Returns:
-        A `pandas.DataFrame` with a row for each run: `variant`, `seed`, `profile`,
-        `date`, each metric by its name, and `parameters.*`, `settings.*`, `timing.*`,
-        `environment.*` and `git.*`. What a run does not have is missing.
+    They are those of `published_records`. A row for each run has `variant`, `seed`,
+    `profile`, `date`, each metric by its name, and `parameters.*`, `settings.*`,
+    `timing.*`, `environment.*` and `git.*`. What a run does not have is missing.
 
     Example:
         >>> runs = load_records("mixup_mnist")  # doctest: +SKIP
         >>> runs.groupby("variant").test_accuracy.agg(["mean", "std", "count"])
     """
+    left_out = ("schema", "chapter", "data", "metrics", "history", "arrays")
+    return flatten(published_records(chapter, profile), left_out)
+
+
+def flatten(records: list[Record], left_out: tuple[str, ...]) -> "pandas.DataFrame":
+    """Makes a table with a row for each record and a column for each field in it."""
     import pandas
 
-    left_out = ("schema", "chapter", "data", "metrics", "history", "arrays")
-    return pandas.json_normalize(
-        [
-            {
-                **{name: x for name, x in record.items() if name not in left_out},
-                **record["metrics"],
-            }
-            for record in published_records(chapter, profile)
-        ]
-    )
+    rows = [{**record, **record["metrics"]} for record in records]
+    for row in rows:
+        for name in left_out:
+            row.pop(name, None)
+    return pandas.json_normalize(rows)

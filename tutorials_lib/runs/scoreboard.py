@@ -8,7 +8,6 @@ import json
 import pathlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -17,14 +16,19 @@ from tutorials_lib.runs.articles import ARTICLES
 from tutorials_lib.runs.chapters import book_folder, find_parameters
 from tutorials_lib.runs.estimates import paired, tabulate
 from tutorials_lib.runs.profiles import PUBLISHED
-from tutorials_lib.runs.records import Record, find_path, published_records, write_words
+from tutorials_lib.runs.records import (
+    Record,
+    find_path,
+    flatten,
+    published_records,
+    write_words,
+)
 from tutorials_lib.runs.storage import write_changed
 from tutorials_lib.runs.verdicts import (
     CLAIM_VERDICTS,
     VERDICTS,
     Judged,
     Number,
-    count_verdicts,
     find_effect,
     judge_claims,
     list_numbers,
@@ -71,15 +75,14 @@ def make_pages(records: Mapping[str, Sequence[Record]]) -> dict[str, str]:
     book = book_folder()
 
     def measure_gain(chapter, variant, baseline):
-        pair = {"variant": variant, "baseline": baseline}
-        measure = partial(paired, metric="test_accuracy", **pair)
-        return find_effect(frames[chapter], measure)[0]
+        return find_effect(
+            frames[chapter], lambda x: paired(x, "test_accuracy", variant, baseline)
+        )[0]
 
     context: dict[str, Any] = {
         "articles": ARTICLES,
         "cards": [describe_chapter(name, numbers, claims) for name in ARTICLES],
         "claims": claims,
-        "claim_verdicts": CLAIM_VERDICTS,
         "example": next((run["path"] for each in runs.values() for run in each), ""),
         "full": {chapter: _sum_up(frame) for chapter, frame in frames.items()},
         "gain": measure_gain,
@@ -97,19 +100,19 @@ def make_pages(records: Mapping[str, Sequence[Record]]) -> dict[str, str]:
     }
 
     def render(name):
-        return templates.get_template(name).render(context).rstrip()
+        return templates.get_template(name).render(context).rstrip() + "\n"
 
-    pages = {name: render(name) + "\n" for name in PAGES}
-    pages["cards.txt"] = render("cards.md") + "\n"
-    totals = context["totals"] + "\n"
+    pages = {name: render(name) for name in PAGES}
+    pages |= {"cards.txt": render("cards.md"), "totals.txt": context["totals"] + "\n"}
+    pages["_static/records.csv"] = _write_csv(records)
     readme = book.parent / "README.md"
     if readme.is_file():
         table = render("readme.md")
         pages["../README.md"] = README_TABLE.sub(
-            lambda marks: f"{marks[1]}\n{table}\n\n{marks[2]}",
+            lambda marks: f"{marks[1]}\n{table}\n{marks[2]}",
             readme.read_text("utf-8"),
         )
-    return {**pages, "totals.txt": totals, "_static/records.csv": _write_csv(records)}
+    return pages
 
 
 def describe_chapter(
@@ -157,24 +160,23 @@ def say_totals(
 
 
 def _say_counts(judged, verdicts, mark=""):
-    counts = count_verdicts(judged, verdicts)
+    """Says how many have each verdict, without those that none has."""
+    found = [each.verdict for each in judged]
+    counts = {name: found.count(name) for name in verdicts if name in found}
     plural = {"agrees": "agree", "differs": "differ"}
-    names = {
-        name: name if n == 1 else plural.get(name, name) for name, n in counts.items()
-    }
-    return ", ".join(f"{mark}{n}{mark} {names[name]}" for name, n in counts.items())
+    return ", ".join(
+        f"{mark}{n}{mark} {name if n == 1 else plural.get(name, name)}"
+        for name, n in counts.items()
+    )
 
 
 def read_run(path: str | pathlib.Path) -> dict[str, str]:
     """Reads when an executed notebook was run, for how long, and on what.
 
-    Returns:
-        Dict of `run`, `date`, `time`, `commit` and `versions` to text; "-" for what
-        the notebook does not say.
+    Returns `run`, `date`, `time`, `commit` and `versions` as text; "-" for what the
+    notebook does not say.
     """
-    metadata: dict[str, Any] = json.loads(pathlib.Path(path).read_text("utf-8"))[
-        "metadata"
-    ]
+    metadata = json.loads(pathlib.Path(path).read_text("utf-8"))["metadata"]
     found = dict.fromkeys(("run", "date", "time", "commit", "versions"), "-")
     timing = metadata.get("papermill")
     if timing:
@@ -253,14 +255,10 @@ def _list_runs(records):
 
 
 def _write_csv(records):
-    left_out = ("schema", "settings", "history", "metrics", "arrays")
-    lines = [
-        {
-            **{name: x for name, x in record.items() if name not in left_out},
-            **record["metrics"],
-            "parameters": json.dumps(record["parameters"]),
-        }
+    rows = [
+        {**record, "parameters": json.dumps(record["parameters"])}
         for group in records.values()
         for record in group
     ]
-    return pd.json_normalize(lines).to_csv(index=False, lineterminator="\n")
+    table = flatten(rows, ("schema", "settings", "history", "metrics", "arrays"))
+    return table.to_csv(index=False, lineterminator="\n")

@@ -4,13 +4,14 @@ import os
 import pathlib
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tutorials_lib.runs.chapters import ChapterError
 from tutorials_lib.runs.records import name_run, read_record
 from tutorials_lib.runs.settings import Settings
-from tutorials_lib.runs.storage import scratch_folder, write_bytes
+from tutorials_lib.runs.storage import write_bytes
 
 # Seconds to wait for a scheduler to answer.
 PATIENCE = 30
@@ -27,23 +28,16 @@ def run_one(
     """Makes one run by `tutorials run CHAPTER --only NAME`, in a process of its own.
 
     In this process it might not repeat: the threads of a cluster's worker, for
-    instance, draw from the random numbers that shuffle batches.
-
-    Args:
-        chapter: Name of a chapter.
-        profile: Name of a profile.
-        settings: Values by name; None keeps the profile's own.
-        name: The run's name.
-        beside: Dict of file name to bytes: records, and arrays, that it may build on.
-        backend: Keras' backend, where KERAS_BACKEND does not name one.
-
-    Returns:
-        Dict of file name to bytes: the record and the arrays that it left.
+    instance, draw from the random numbers that shuffle batches. Files are dicts of name
+    to bytes: `beside`, records and arrays that the run may build on, and what is
+    returned, the record and the arrays that it left. A setting of None keeps the
+    profile's own; KERAS_BACKEND comes before `backend`.
     """
     environment = {"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ}
     if backend:
         environment.setdefault("KERAS_BACKEND", backend)
-    with scratch_folder() as folder:
+    with tempfile.TemporaryDirectory(prefix="tutorials-run-") as home:
+        folder = pathlib.Path(home)
         for file, content in beside.items():
             write_bytes(folder / file, content)
         command = [sys.executable, "-m", "tutorials_lib.runs.cli", "run", chapter]
@@ -55,16 +49,13 @@ def run_one(
             command, env=environment, capture_output=True, text=True, check=False
         )
         if done.returncode:
-            raise ChapterError(_find_reason(done.stderr))
+            # Without what libraries log before.
+            reason = done.stderr.split("tutorials run: ")[-1]
+            raise ChapterError(reason.strip()[-2000:])
         made = [path for path in folder.iterdir() if path.suffix in (".json", ".npz")]
         return {
             path.name: path.read_bytes() for path in made if path.name not in beside
         }
-
-
-def _find_reason(said):
-    """What a command said of its failure, without what libraries log."""
-    return said.split("tutorials run: ")[-1].strip()[-2000:]
 
 
 def gather_beside(
@@ -87,15 +78,9 @@ def run_on_cluster(
 ) -> Iterator[pathlib.Path]:
     """Makes runs on the workers of a Dask cluster and keeps the records they leave.
 
-    Where a worker dies, the scheduler has another take over its run.
-
-    Args:
-        address: Of the scheduler, such as `tcp://host:8786`.
-        settings: The chapter's `Settings`.
-        missing: Dict of path of a run's record to its variant, seed and parameters.
-
-    Yields:
-        The path of each record, once it is written; runs that failed raise in the end.
+    Where a worker dies, the scheduler has another take over its run. `missing` has the
+    variant, seed and parameters of each run by the path of its record. Yields the path
+    of each record, once it is written; runs that failed raise in the end.
     """
     from distributed import Client, as_completed
 

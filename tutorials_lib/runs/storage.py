@@ -7,8 +7,6 @@ process works on is claimed by a lock, which the system lifts when the process e
 import contextlib
 import os
 import pathlib
-import secrets
-import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 
@@ -37,14 +35,6 @@ def published_folder() -> pathlib.Path:
     return pathlib.Path(__file__).resolve().parents[1] / "published_records"
 
 
-def may_publish() -> bool:
-    """Tells whether records may be added to the folder of published records.
-
-    They may where the user named that folder, and in a checkout.
-    """
-    return bool(os.environ.get("TUTORIALS_RECORDS")) or find_checkout() is not None
-
-
 def runs_folder() -> pathlib.Path:
     """Finds the folder for what a run leaves behind, apart from published records.
 
@@ -64,18 +54,13 @@ def find_checkout() -> pathlib.Path | None:
     return root if (root / "book" / "_toc.yml").is_file() else None
 
 
-def write_text(path: str | pathlib.Path, text: str) -> None:
-    """Writes a text file atomically."""
-    write_bytes(path, text.encode())
-
-
 def write_changed(texts: Mapping[pathlib.Path, str]) -> list[pathlib.Path]:
     """Writes those texts whose files are missing or differ; returns their paths."""
     changed = []
     for path, text in texts.items():
         if not path.is_file() or path.read_text(encoding="utf-8") != text:
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_text(path, text)
+            write_bytes(path, text.encode())
             changed.append(path)
     return changed
 
@@ -146,26 +131,3 @@ def claim_run(path: pathlib.Path) -> Iterator[bool]:
         lock.release()
         # Whoever takes it in this moment finds the record.
         path.with_suffix(".claim").unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def scratch_folder() -> Iterator[pathlib.Path]:
-    """Makes a folder in the runs folder, and removes it at the end.
-
-    What processes that were killed left of theirs is removed too.
-    """
-    home = runs_folder() / "scratch"
-    home.mkdir(parents=True, exist_ok=True)
-    for left in home.iterdir():
-        if left.is_dir():
-            with claim_run(left) as unused:
-                if unused:
-                    shutil.rmtree(left, ignore_errors=True)
-    folder = home / secrets.token_hex(8)
-    # Claimed before it is there, so that nobody takes it for one that was left.
-    with claim_run(folder):
-        folder.mkdir()
-        try:
-            yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)

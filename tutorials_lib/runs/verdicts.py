@@ -1,7 +1,7 @@
 """The rules of verdicts: does a number of ours agree, is a claim seen in our runs?"""
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
 import pandas as pd
@@ -23,10 +23,7 @@ from tutorials_lib.runs.records import Record, read_arrays
 from tutorials_lib.support.statistics import Interval, mean_interval
 
 VERDICTS = ("agrees", "differs", "not judged", "not run")
-CLAIM_VERDICTS = (
-    *("seen", "smaller", "not seen", "undecided", "opposite"),
-    "not run",
-)
+CLAIM_VERDICTS = ("seen", "smaller", "not seen", "undecided", "opposite", "not run")
 # Fewer runs, or pairs of them, get no verdict: two that happen to be alike would have
 # an interval far too narrow.
 FEWEST = 3
@@ -34,16 +31,7 @@ FEWEST = 3
 
 @dataclasses.dataclass(frozen=True)
 class Number:
-    """A published number and what stands beside it.
-
-    Attributes:
-        chapter: Name of the chapter.
-        variant: What the number is of, as `articles.ARTICLES` names it.
-        metric: Name of the metric.
-        published: The article's number.
-        records: Records of our full runs of it, by seed.
-        ours: Their mean; None where there are none.
-    """
+    """A published number of a variant, our records of it by seed, and their mean."""
 
     chapter: str
     variant: str
@@ -213,8 +201,7 @@ def find_effect(
 
     Where `laptop` is the article's protocol too, at the one that has more runs.
 
-    Returns:
-        The effect and its profile; None and None where there are no runs.
+    Returns the effect and its profile; None and None where there are no runs.
     """
     full, laptop = (measure(frame[frame["profile"] == x]) for x in ("full", "laptop"))
     if laptop is not None:
@@ -269,11 +256,3 @@ def show_claims(records: Records) -> None:
         if each.ours
     ]
     show_table(["claim", "article", "ours ± 95%", "from", "verdict"], rows)
-
-
-def count_verdicts(
-    judged: Iterable[Number | Judged], verdicts: Sequence[str]
-) -> dict[str, int]:
-    """Returns how many have each verdict, without those that none has."""
-    found = [each.verdict for each in judged]
-    return {name: found.count(name) for name in verdicts if name in found}
