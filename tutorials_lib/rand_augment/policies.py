@@ -9,20 +9,9 @@ import numpy as np
 from tutorials_lib.support.checks import check_choice
 
 OPERATIONS = (
-    "autocontrast",
-    "equalize",
-    "rotate",
-    "solarize",
-    "color",
-    "posterize",
-    "contrast",
-    "brightness",
-    "sharpness",
-    "shear_x",
-    "shear_y",
-    "translate_x",
-    "translate_y",
-)
+    "autocontrast", "equalize", "rotate", "solarize", "color", "posterize", "contrast",
+    "brightness", "sharpness", "shear_x", "shear_y", "translate_x", "translate_y",
+)  # fmt: skip
 POLICIES = ("article", "paper")
 LEVELS = 10
 

@@ -8,11 +8,11 @@ from typing import Any
 class Source:
     """Where an article is from; `paper` has its method, by arXiv's number."""
 
-    author: str
-    title: str
-    address: str
     date: str
     paper: str
+    author: str = "not known"
+    title: str = "not known"
+    address: str = "not known"
 
 
 # Accuracies of the ten members of the ensemble of cifar10_95.
@@ -24,13 +24,9 @@ MEMBERS = (
 ARTICLES: dict[str, dict[str, Any]] = {
     "mixup_mnist": {
         "source": Source(
-            author="not known",
-            title="not known",
-            address="not known",
             date="not known; days after the paper of October 2017",
             paper="arXiv:1710.09412",
         ),
-        "results": "Results",
         "dataset": "mnist",
         "question": "A blog tries seven values of mixup's parameter and sees little "
         "effect. What can a gain of 0.02 points mean?",
@@ -55,7 +51,6 @@ ARTICLES: dict[str, dict[str, Any]] = {
             date="2021-03-06, changed 2023-07-24",
             paper="arXiv:1710.09412",
         ),
-        "results": "Results",
         "dataset": "fashion_mnist",
         "question": "Keras' own example of mixup loses a point of accuracy. How much "
         "of that is chance?",
@@ -75,7 +70,6 @@ ARTICLES: dict[str, dict[str, Any]] = {
             date="not known; 2017 or shortly before",
             paper="arXiv:1507.00677",
         ),
-        "results": "Results",
         "dataset": "mnist",
         "question": "A blog finds virtual adversarial training better than dropout. "
         "Its two halves were trained on different losses: what is left of the claim?",
@@ -110,10 +104,7 @@ ARTICLES: dict[str, dict[str, Any]] = {
             "augmentation": (0.8742, None),
             "depth": (0.9004, None),
             "decay": (0.9250, 0.9431),
-            **{
-                f"member {number}": (None, accuracy)
-                for number, accuracy in enumerate(MEMBERS, start=1)
-            },
+            **{f"member {n}": (None, x) for n, x in enumerate(MEMBERS, start=1)},
             "mean of the members": (None, 0.9421),
             "ensemble": (None, 0.9507),
         },
@@ -121,10 +112,7 @@ ARTICLES: dict[str, dict[str, Any]] = {
         "ours": {
             **{f"member {seed + 1}": [("decay", (seed,))] for seed in range(5)},
             **{f"member {seed + 1}": [("strong", (seed,))] for seed in range(5, 10)},
-            "mean of the members": [
-                ("decay", tuple(range(5))),
-                ("strong", tuple(range(5, 10))),
-            ],
+            "mean of the members": [("decay", range(5)), ("strong", range(5, 10))],
             "ensemble": [("ensemble of 10", None)],
         },
     },
@@ -136,7 +124,6 @@ ARTICLES: dict[str, dict[str, Any]] = {
             date="2020-08-12",
             paper="arXiv:1911.04252",
         ),
-        "results": "Results",
         "dataset": "cifar10",
         "question": "A blog has a noised student beat its teacher with images that "
         "nobody labelled. How much of that is the labels, how much the noise?",
@@ -150,13 +137,8 @@ ARTICLES: dict[str, dict[str, Any]] = {
         },
         # The full profile's own schedule is a fifth as long.
         "ours": {
-            name: [(f"{name}, article's schedule", None)]
-            for name in (
-                "teacher",
-                "student",
-                "noised teacher",
-                "student of the noised",
-            )
+            x: [(f"{x}, article's schedule", None)]
+            for x in ("teacher", "student", "noised teacher", "student of the noised")
         },
     },
     "cifar10_fast": {
@@ -167,7 +149,6 @@ ARTICLES: dict[str, dict[str, Any]] = {
             date="2024-03-30",
             paper="arXiv:2404.00498",
         ),
-        "results": "Results",
         "dataset": "cifar10",
         "question": "A paper trains to 94% in four seconds of a GPU. Does Keras get "
         "there too, on a laptop's processor, and which trick is worth what?",
@@ -226,7 +207,7 @@ class Claim:
     @property
     def place(self) -> str:
         """Title of the section that shows the claim."""
-        return self.section or ARTICLES[self.chapter]["results"]
+        return self.section or ARTICLES[self.chapter].get("results", "Results")
 
     @property
     def effect(self) -> float:

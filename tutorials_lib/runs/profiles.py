@@ -23,12 +23,8 @@ SMOKE_VAT = (
 # Of cifar10_fast.
 RECIPES = ("94%", "95%", "96%")
 TRICKS = (
-    "whitening",
-    "scaled biases",
-    "identity start",
-    "alternating flip",
-    "lookahead",
-)
+    "whitening", "scaled biases", "identity start", "alternating flip", "lookahead",
+)  # fmt: skip
 
 
 def is_comparable(chapter: str, profile: str) -> bool:

@@ -4,7 +4,6 @@ import dataclasses
 import datetime
 import inspect
 import time
-import types
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -73,8 +72,7 @@ class Study:
         settings, self.options = read_parameters(chapter, given)
         if settings.values.get("precision") == BY_DEVICE:
             values = {**settings.values, "precision": choose_precision()}
-            fixed = types.MappingProxyType(values)
-            settings = dataclasses.replace(settings, values=fixed)
+            settings = dataclasses.replace(settings, values=values)
         self.settings = settings
         self.splits: dict[str, Split] = {}
         self.records: list[Record] = []
@@ -99,13 +97,8 @@ class Study:
     ) -> tuple[Split, Split]:
         """Loads the images of the profile and their labels, one-hot.
 
-        Args:
-            name: `"mnist"`, `"fashion_mnist"` or `"cifar10"`.
-            low: Value of a black pixel.
-            high: Value of a white one.
-
-        Returns:
-            (images, labels) for training, and for testing.
+        A black pixel becomes `low`, a white one `high`. Returns (images, labels) for
+        training, and for testing.
         """
         values = self.settings.values
         data = load_dataset(name, self.settings.source)
