@@ -62,9 +62,7 @@ class ResumableFit:
         self.histories: list[dict[str, list[float]]] = []
         self.saved = _read(path, self.identity) if path and path.exists() else None
         self.seconds = self.saved[0]["seconds"] if self.saved else 0.0
-        self.sessions = 1
-        if self.saved:
-            self.sessions = self.saved[0].get("sessions", 1) + 1
+        self.sessions = self.saved[0]["sessions"] + 1 if self.saved else 1
 
     def __call__(
         self,
@@ -121,12 +119,7 @@ class ResumableFit:
 
 
 class WatchEpochs(keras.callbacks.Callback):
-    """Times the epochs of a run and writes a line for each to a log.
-
-    Args:
-        log: Path of the log.
-        title: What to call the run in the log.
-    """
+    """Times the epochs of a run and writes a titled line for each to a log."""
 
     def __init__(self, log: pathlib.Path, title: str) -> None:
         super().__init__()

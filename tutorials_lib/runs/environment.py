@@ -98,10 +98,9 @@ def has_accelerator() -> bool:
 def choose_precision() -> str:
     """Chooses the policy of Keras by the device.
 
-    Returns:
-        `"mixed_bfloat16"` where bfloat16 is native (NVIDIA GPUs since Ampere, and under
-        TensorFlow processors with instructions for it), `"mixed_float16"` on older
-        GPUs such as Colab's T4, else `"float32"`.
+    `"mixed_bfloat16"` where bfloat16 is native (NVIDIA GPUs since Ampere, and under
+    TensorFlow processors with instructions for it), `"mixed_float16"` on older GPUs
+    such as Colab's T4, else `"float32"`.
     """
     import keras
 

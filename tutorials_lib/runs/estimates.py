@@ -178,12 +178,7 @@ def paired(
 ) -> Estimate | None:
     """Estimates how much higher a variant scores than another, over pairs of runs.
 
-    Args:
-        records: Records of one profile.
-        metric: Name of the metric, for instance `"test_accuracy"`.
-        variant: Name of a variant.
-        baseline: Name of the variant to subtract, by the same seeds.
-        baseline_metric: Its metric where that is another one.
+    Runs of the same seed make a pair. The baseline may have another metric.
     """
     first = read_scores(records, metric, variant)
     second = read_scores(records, baseline_metric or metric, baseline)
@@ -202,14 +197,8 @@ def measure_pace(records: Sequence[Record]) -> tuple[float | None, str]:
 
     Of a run it takes the median epoch times the number of epochs: an epoch that was
     interrupted says nothing of the pace. Only the runs that had most cores count, for
-    one that had fewer shared its machine.
-
-    Args:
-        records: Runs with the metric `pflop`, made on one kind of machine.
-
-    Returns:
-        Minutes for a PFLOP, mean over the runs, and "NAME, 2 cores"; None and "" where
-        there are none.
+    one that had fewer shared its machine. All have the metric `pflop`. Returns the
+    mean, and "NAME, 2 cores"; None and "" where there are none.
     """
     most = max((run["environment"]["cores"] for run in records), default=0)
     records = [run for run in records if run["environment"]["cores"] == most]
@@ -270,13 +259,9 @@ def bootstrap_gain(right: ArrayLike, baseline_right: ArrayLike) -> Estimate:
 def count_pairs(gap: float, spread: float, power: float = 0.8) -> int | None:
     """Says how many pairs of runs it takes to tell a gap from zero.
 
-    Args:
-        gap: The true mean difference.
-        spread: Standard deviation of the differences, itself an estimate.
-        power: In which share of such experiments the 95% interval shall exclude zero.
-
-    Returns:
-        A number of pairs; None above `MOST_PAIRS`.
+    The gap is the true mean difference, the spread the standard deviation of the
+    differences, itself an estimate. In a share `power` of such experiments the 95%
+    interval then excludes zero. None stands for more than `MOST_PAIRS`.
     """
     if spread == 0:
         return 2

@@ -31,19 +31,13 @@ from tutorials_lib.support.plots import (
 
 # What the lines of a figure are drawn in, in order.
 CYCLE = tuple(COLOURS.values())
-# A line by its label: variant and key of its history.
-Lines = Mapping[str, tuple[str, str]]
 
 
 def show_spread(records: Records, metric: str, rows: Rows | None = None) -> None:
     """Draws each variant's seeds, their mean and its interval.
 
-    The article's numbers are drawn where the records are by its own protocol.
-
-    Args:
-        records: Records of one chapter and profile.
-        metric: Name of the metric, for instance `"test_accuracy"`.
-        rows: Variants from top to bottom, see `reports.compare`.
+    The article's numbers are drawn where the records are by its own protocol. `rows`
+    are variants from top to bottom, see `reports.compare`.
     """
     frame = tabulate(records)
     beside = stand_beside(frame)
@@ -62,10 +56,8 @@ def show_estimates(
 ) -> None:
     """Draws means with their intervals, what they are of, and the article's numbers.
 
-    Args:
-        ours: Dict of title to a mean or a gain, from top to bottom; None is left out.
-        published: Dict of title to the article's number, before it is scaled.
-        label: Label of the axis.
+    `ours` has means or gains by title, from top to bottom; None is left out.
+    `published` has the article's numbers by title, before they are scaled.
     """
     shown, theirs = {}, {}
     for title, found in ours.items():
@@ -155,9 +147,8 @@ def show_epochs(
 
 def show_growth(
     records: Records,
-    lines: Lines,
+    lines: Mapping[str, tuple[str, str]],
     xlabel: str,
-    ylabel: str = "test accuracy, %",
     levels: Mapping[str, tuple[str, ...]] | None = None,
     steps: Mapping[str, int] | None = None,
     **options: Any,
@@ -169,7 +160,6 @@ def show_growth(
         lines: Dict of label to (variant, list of its history); the list has the
             accuracy with the first one, two, ... of them.
         xlabel: What is counted.
-        ylabel: Label of the vertical axis.
         levels: Dict of label to (variant, metric) of a dashed level line; or to
             (variant, metric, style).
         steps: Dict of label to how many are added from one value to the next, if not 1.
@@ -193,7 +183,7 @@ def show_growth(
             colour = colours.get(variant, CYCLE[0])
             flat = {"x": ends, "y": [100 * ours.mean] * 2, "colour": colour}
             curves[label] = {**flat, "style": style[0] if style else "--"}
-    _draw(curves, xlabel, ylabel, **options)
+    _draw(curves, xlabel, "test accuracy, %", **options)
 
 
 def show_strengths(
@@ -206,13 +196,7 @@ def show_strengths(
 
     A kind's mean is over the records that have it. A variant is left out if none of its
     records has one of the kinds. Each kind has a list `KIND_accuracies` in the history,
-    along the parameter `strengths`.
-
-    Args:
-        records: Records of one profile.
-        kinds: Names of the corruptions whose mean is drawn.
-        variants: Dict of a variant's name to (colour, style).
-        **options: Passed on to `plots.show_curves`.
+    along the parameter `strengths`. `variants` is a dict of name to (colour, style).
     """
     frame, curves = tabulate(records), {}
     for variant, (colour, style) in variants.items():

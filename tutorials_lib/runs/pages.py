@@ -52,15 +52,10 @@ def setup(app: Sphinx) -> dict[str, bool]:
 
 
 def convert_formula(latex: str, display: str = "inline") -> str:
-    """Returns a formula as MathML.
+    """Returns a formula (without dollars) as MathML, `"inline"` or as a `"block"`.
 
-    Args:
-        latex: The formula, without dollars.
-        display: `"inline"` or `"block"`.
-
-    Raises:
-        ExtensionError: the formula holds a command that the converter does not know; it
-            would stand on the page as it is written.
+    An `ExtensionError` says that it holds a command that the converter does not know:
+    that would stand on the page as it is written.
     """
     formula = convert(latex, display=display)
     if unknown := re.findall(r"\\\w+", formula):

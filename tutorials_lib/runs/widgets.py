@@ -36,11 +36,7 @@ NETWORK = "cifar10_fast_network"
 
 
 def write_widgets() -> list[pathlib.Path]:
-    """Writes the data of all widgets into the book.
-
-    Returns:
-        Paths of the files that changed.
-    """
+    """Writes the data of all widgets into the book; returns the files that changed."""
     folder = book_folder() / "_static" / "data"
     return write_changed(
         {

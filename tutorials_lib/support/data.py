@@ -225,14 +225,9 @@ def _identify(name, origin, arrays):
 
 
 def fingerprint_images(images: np.ndarray, labels: np.ndarray) -> str:
-    """Hashes labelled images whatever their order.
+    """Hashes labelled images (n, ...), uint8, whatever their order.
 
-    Args:
-        images: uint8 array (n, ...).
-        labels: Integer array (n,), 0 to 255.
-
-    Returns:
-        SHA-256 of the sorted SHA-256 of each image with its label.
+    Returns the SHA-256 of the sorted SHA-256 of each image with its label.
     """
     each = [
         hashlib.sha256(image.tobytes() + label.tobytes()).digest()
@@ -253,16 +248,7 @@ def _draw(name):
 
 
 def scale_images(images: np.ndarray, low: float = 0.0, high: float = 1.0) -> np.ndarray:
-    """Scales uint8 images linearly from 0..255 to low..high.
-
-    Args:
-        images: uint8 array.
-        low: Value of a black pixel.
-        high: Value of a white pixel.
-
-    Returns:
-        float32 array of the same shape.
-    """
+    """Scales uint8 images linearly from 0..255 to low..high, in float32."""
     if images.dtype != np.uint8:
         raise ValueError(f"images must be uint8 (0 to 255); got {images.dtype}.")
     return images.astype("float32") * np.float32((high - low) / 255) + np.float32(low)

@@ -101,9 +101,7 @@ def show_curves(
 def show_panels(panels: Mapping[str, Curves], xlabel: str) -> None:
     """Draws several sets of lines in panels, two in a row, with one legend.
 
-    Args:
-        panels: Dict of title to curves, see `show_curves`; all have the same labels.
-        xlabel: Label of the horizontal axes, with its unit.
+    `panels` is a dict of title to curves, see `show_curves`, all of the same labels.
     """
     figure, axes = _make_grid(len(panels), 2, 3.4, 2.3)
     for axis, (title, curves) in zip(axes, panels.items(), strict=True):
@@ -234,13 +232,7 @@ def _name_ends(figure, axis):
 def spread_apart(places: Sequence[float] | np.ndarray, step: float) -> np.ndarray:
     """Moves places apart, as little as may be, until neighbours are a step away.
 
-    Args:
-        places: Sequence of n numbers.
-        step: Least distance of two places.
-
-    Returns:
-        float array (n,), in the order of `places` and sorted alike; a crowd spreads
-        about its middle.
+    They stay in their order and sorted alike; a crowd spreads about its middle.
     """
     wished = np.asarray(places, "float64")
     order, steps = np.argsort(wished, kind="stable"), step * np.arange(len(wished))

@@ -53,11 +53,7 @@ class Interval:
 def mean_interval(values: ArrayLike) -> Interval:
     """Computes a mean and Student's 95% interval around it.
 
-    Args:
-        values: Sequence of at least one number, for instance a score for each seed.
-
-    Returns:
-        An `Interval`; without a half-width where there is only one value.
+    Of a single value the `Interval` has no half-width.
     """
     values = check_finite("values", np.asarray(values, "float64"))
     n = len(values)
@@ -73,16 +69,11 @@ def mean_interval(values: ArrayLike) -> Interval:
 def paired_difference(
     first: ArrayLike, second: ArrayLike
 ) -> tuple[Interval, float | None]:
-    """Compares two arms that were run with the same seeds.
+    """Compares the scores of two arms, one for each seed, in the same order.
 
-    Args:
-        first: Scores, one for each seed.
-        second: Scores of the other arm, for the same seeds in the same order.
-
-    Returns:
-        The `Interval` of the mean of first - second, and the two-sided p-value of
-        the paired t-test (None where there is one pair, or where all differences are
-        alike up to the rounding of single precision).
+    Returns the `Interval` of the mean of first - second, and the two-sided p-value of
+    the paired t-test (None where there is one pair, or where all differences are alike
+    up to the rounding of single precision).
     """
     first, second = (np.asarray(each, "float64") for each in (first, second))
     if len(first) != len(second):
