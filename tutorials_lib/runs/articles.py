@@ -3,30 +3,22 @@
 import dataclasses
 from typing import Any
 
-
-@dataclasses.dataclass(frozen=True)
-class Source:
-    """Where an article is from; `paper` has its method, by arXiv's number."""
-
-    date: str
-    paper: str
-    author: str = "not known"
-    title: str = "not known"
-    address: str = "not known"
-
-
 # Accuracies of the ten members of the ensemble of cifar10_95.
 MEMBERS = (
     *(0.9422, 0.9393, 0.9395, 0.9431, 0.9403),
     *(0.9433, 0.9448, 0.9439, 0.9433, 0.9410),
 )
 
+# `paper`, by its number on arXiv, has the method.
 ARTICLES: dict[str, dict[str, Any]] = {
     "mixup_mnist": {
-        "source": Source(
-            date="not known; days after the paper of October 2017",
-            paper="arXiv:1710.09412",
-        ),
+        "source": {
+            "author": "not known",
+            "title": "not known",
+            "address": "not known",
+            "date": "not known; days after the paper of October 2017",
+            "paper": "arXiv:1710.09412",
+        },
         "dataset": "mnist",
         "question": "A blog tries seven values of mixup's parameter and sees little "
         "effect. What can a gain of 0.02 points mean?",
@@ -44,13 +36,13 @@ ARTICLES: dict[str, dict[str, Any]] = {
         },
     },
     "mixup_fashion_mnist": {
-        "source": Source(
-            author="Sayak Paul",
-            title="MixUp augmentation for image classification",
-            address="https://keras.io/examples/vision/mixup/",
-            date="2021-03-06, changed 2023-07-24",
-            paper="arXiv:1710.09412",
-        ),
+        "source": {
+            "author": "Sayak Paul",
+            "title": "MixUp augmentation for image classification",
+            "address": "https://keras.io/examples/vision/mixup/",
+            "date": "2021-03-06, changed 2023-07-24",
+            "paper": "arXiv:1710.09412",
+        },
         "dataset": "fashion_mnist",
         "question": "Keras' own example of mixup loses a point of accuracy. How much "
         "of that is chance?",
@@ -63,13 +55,13 @@ ARTICLES: dict[str, dict[str, Any]] = {
         },
     },
     "vat_mnist": {
-        "source": Source(
-            author="mokemokechicken",
-            title="Trying VAT (virtual adversarial training) on MNIST with Keras",
-            address="https://qiita.com/mokemokechicken/items/69228b4c7884025e1ffe",
-            date="not known; 2017 or shortly before",
-            paper="arXiv:1507.00677",
-        ),
+        "source": {
+            "author": "mokemokechicken",
+            "title": "Trying VAT (virtual adversarial training) on MNIST with Keras",
+            "address": "https://qiita.com/mokemokechicken/items/69228b4c7884025e1ffe",
+            "date": "not known; 2017 or shortly before",
+            "paper": "arXiv:1507.00677",
+        },
         "dataset": "mnist",
         "question": "A blog finds virtual adversarial training better than dropout. "
         "Its two halves were trained on different losses: what is left of the claim?",
@@ -85,13 +77,13 @@ ARTICLES: dict[str, dict[str, Any]] = {
         },
     },
     "cifar10_95": {
-        "source": Source(
-            author="yy1003",
-            title="Reaching 95% on CIFAR-10 with a CNN",
-            address="https://qiita.com/yy1003/items/c590d1a26918e4abe512",
-            date="not known; before August 2020",
-            paper="none",
-        ),
+        "source": {
+            "author": "yy1003",
+            "title": "Reaching 95% on CIFAR-10 with a CNN",
+            "address": "https://qiita.com/yy1003/items/c590d1a26918e4abe512",
+            "date": "not known; before August 2020",
+            "paper": "none",
+        },
         "results": "Compare with the article",
         "dataset": "cifar10",
         "question": "A blog takes CIFAR-10 from 84% to 95% in five steps. What is each "
@@ -117,13 +109,13 @@ ARTICLES: dict[str, dict[str, Any]] = {
         },
     },
     "noisy_student": {
-        "source": Source(
-            author="rabbitcaptain",
-            title="Trying Noisy Student in Keras",
-            address="https://qiita.com/rabbitcaptain/items/a15591ca49dc428223ca",
-            date="2020-08-12",
-            paper="arXiv:1911.04252",
-        ),
+        "source": {
+            "author": "rabbitcaptain",
+            "title": "Trying Noisy Student in Keras",
+            "address": "https://qiita.com/rabbitcaptain/items/a15591ca49dc428223ca",
+            "date": "2020-08-12",
+            "paper": "arXiv:1911.04252",
+        },
         "dataset": "cifar10",
         "question": "A blog has a noised student beat its teacher with images that "
         "nobody labelled. How much of that is the labels, how much the noise?",
@@ -142,13 +134,13 @@ ARTICLES: dict[str, dict[str, Any]] = {
         },
     },
     "cifar10_fast": {
-        "source": Source(
-            author="Keller Jordan",
-            title="94% on CIFAR-10 in 3.29 Seconds on a Single GPU",
-            address="https://github.com/KellerJordan/cifar10-airbench",
-            date="2024-03-30",
-            paper="arXiv:2404.00498",
-        ),
+        "source": {
+            "author": "Keller Jordan",
+            "title": "94% on CIFAR-10 in 3.29 Seconds on a Single GPU",
+            "address": "https://github.com/KellerJordan/cifar10-airbench",
+            "date": "2024-03-30",
+            "paper": "arXiv:2404.00498",
+        },
         "dataset": "cifar10",
         "question": "A paper trains to 94% in four seconds of a GPU. Does Keras get "
         "there too, on a laptop's processor, and which trick is worth what?",

@@ -19,7 +19,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from tutorials_lib.runs.records import name_run
+from tutorials_lib.runs.records import name_run, unpack_arrays
 from tutorials_lib.runs.schema import RecordError, list_differences
 from tutorials_lib.runs.storage import WriteError, write_bytes
 
@@ -203,7 +203,10 @@ class _Keeper(keras.callbacks.Callback):
             "sessions": self.fit.sessions,
         }
         try:
-            _write(self.fit.path, state, arrays)
+            packed = io.BytesIO()
+            text = np.frombuffer(json.dumps(state).encode(), "uint8")
+            np.savez(packed, state=text, **arrays)
+            write_bytes(self.fit.path, packed.getvalue())
         except WriteError as error:
             print(
                 f"{self.fit.name}: epoch {epoch + 1} has no checkpoint: {error} "
@@ -264,18 +267,10 @@ def _restore(callback, state, arrays, number):
         setattr(callback, name, value)
 
 
-def _write(path, state, arrays):
-    packed = io.BytesIO()
-    text = np.frombuffer(json.dumps(state).encode(), "uint8")
-    np.savez(packed, state=text, **arrays)
-    write_bytes(path, packed.getvalue())
-
-
 def _read(path, identity):
     """The state and the arrays of a checkpoint; raises where it is another run's."""
     try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as found:
-            arrays = dict(found)
+        arrays = unpack_arrays(path.read_bytes())
         state = json.loads(arrays.pop("state").tobytes())
         found_identity = state["identity"]
     # A damaged archive makes NumPy raise nearly anything.

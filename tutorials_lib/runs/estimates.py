@@ -16,11 +16,7 @@ from numpy.typing import ArrayLike
 from scipy import integrate, stats
 
 from tutorials_lib.runs.records import Record
-from tutorials_lib.support.statistics import (
-    Interval,
-    mean_interval,
-    paired_difference,
-)
+from tutorials_lib.support.statistics import Interval, mean_interval, paired_difference
 
 Records: TypeAlias = Iterable[Record] | pd.DataFrame
 NO_RUNS = "These runs are not made yet; see Running the full book."

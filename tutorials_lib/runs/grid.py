@@ -22,12 +22,7 @@ from tutorials_lib.runs.environment import (
     describe_versions,
 )
 from tutorials_lib.runs.profiles import PUBLISHED
-from tutorials_lib.runs.records import (
-    keep_run,
-    name_record,
-    name_run,
-    read_record,
-)
+from tutorials_lib.runs.records import keep_run, name_record, name_run, read_record
 from tutorials_lib.runs.schema import SCHEMA, Record, RecordError, list_differences
 from tutorials_lib.runs.settings import Options, Settings
 from tutorials_lib.runs.storage import (

@@ -180,9 +180,14 @@ def _explain_failure(error, executed):
             error.exec_count, error.ename, error.evalue, error.source, trace
         )
     if isinstance(error, DeadKernelError):
+        begun = [
+            cell.source
+            for cell in read_notebook(executed).cells
+            if cell.cell_type == "code" and cell.metadata.papermill.start_time
+        ]
         return (
             "failed: the kernel died (killed, out of memory, or a crash) in the cell "
-            f"that begins\n{_find_last_started(executed)}"
+            f"that begins\n{quote_start(begun[-1]) if begun else '(none was begun)'}"
         )
     if isinstance(error, WriteError):
         return f"ran to its end, but {error}"
@@ -192,16 +197,6 @@ def _explain_failure(error, executed):
             f"some, or set TMPDIR to a folder that has."
         )
     return f"failed: {type(error).__name__}: {error}"
-
-
-def _find_last_started(executed):
-    """Returns the first lines of the last cell that papermill began."""
-    started = [
-        cell.source
-        for cell in read_notebook(executed).cells
-        if cell.cell_type == "code" and cell.metadata.papermill.start_time
-    ]
-    return quote_start(started[-1]) if started else "(none was begun)"
 
 
 def run_chapter(

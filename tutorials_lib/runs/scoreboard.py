@@ -109,8 +109,7 @@ def make_pages(records: Mapping[str, Sequence[Record]]) -> dict[str, str]:
     if readme.is_file():
         table = render("readme.md")
         pages["../README.md"] = README_TABLE.sub(
-            lambda marks: f"{marks[1]}\n{table}\n{marks[2]}",
-            readme.read_text("utf-8"),
+            lambda marks: f"{marks[1]}\n{table}\n{marks[2]}", readme.read_text("utf-8")
         )
     return pages
 

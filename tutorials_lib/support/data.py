@@ -32,43 +32,30 @@ class Specification:
     downloads: str
 
 
+# fmt: off
 _FASHION = (
     "T-shirt", "trouser", "pullover", "dress", "coat",
     "sandal", "shirt", "sneaker", "bag", "ankle boot",
-)  # fmt: skip
+)
 _CIFAR = (
     "airplane", "automobile", "bird", "cat", "deer",
     "dog", "frog", "horse", "ship", "truck",
-)  # fmt: skip
+)
 SPECIFICATIONS = {
     "mnist": Specification(
-        "MNIST",
-        (28, 28, 1),
-        tuple("0123456789"),
-        60_000,
-        10_000,
-        "54e1ab866c948494-97b756d55950f184",
-        "mnist.npz",
+        "MNIST", (28, 28, 1), tuple("0123456789"), 60_000, 10_000,
+        "54e1ab866c948494-97b756d55950f184", "mnist.npz",
     ),
     "fashion_mnist": Specification(
-        "Fashion-MNIST",
-        (28, 28, 1),
-        _FASHION,
-        60_000,
-        10_000,
-        "fb88a2f5c1b590c9-0b381379398a0943",
-        "fashion-mnist",
+        "Fashion-MNIST", (28, 28, 1), _FASHION, 60_000, 10_000,
+        "fb88a2f5c1b590c9-0b381379398a0943", "fashion-mnist",
     ),
     "cifar10": Specification(
-        "CIFAR-10",
-        (32, 32, 3),
-        _CIFAR,
-        50_000,
-        10_000,
-        "6a3b2c04d0a79ce2-65a6ffe079453e51",
-        "cifar-10-batches-py*",
+        "CIFAR-10", (32, 32, 3), _CIFAR, 50_000, 10_000,
+        "6a3b2c04d0a79ce2-65a6ffe079453e51", "cifar-10-batches-py*",
     ),
 }
+# fmt: on
 SOURCES = ("real", "sample")
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 
