@@ -165,11 +165,7 @@ class Claim:
     the article has a positive one.
 
     Attributes:
-        chapter: Name of the chapter.
-        name: A short name.
         text: The claim in a sentence.
-        metric: Name of the metric.
-        variant: Name of our variant.
         baseline: Name of the variant to subtract, by the same seeds.
         section: Title of the section that shows it, where not the chapter's `results`.
         baseline_metric: The baseline's metric, where another.

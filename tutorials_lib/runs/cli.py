@@ -74,11 +74,7 @@ def _add_run_options(add):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command line.
-
-    Returns:
-        The exit status.
-    """
+    """Runs the command line; returns the exit status."""
     # Before anything imports TensorFlow, whose C++ log would drown the answer.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # Kernels work in the book's folder, so a relative path would lead them elsewhere.

@@ -93,8 +93,8 @@ class Grid:
     folder.
 
     Attributes:
-        finished: Dict of (variant, seed) to record, of all that was run or read.
-        planned: Dict of the name of each run to whether it is done.
+        planned: Names of all runs.
+        finished: Dict of name to record, of all that was run or read.
     """
 
     def __init__(
@@ -108,8 +108,8 @@ class Grid:
             )
         self.settings, self.data = settings, data
         self.options = options or Options()
-        self.finished: dict[tuple[str, int], Record] = {}
-        self.planned: dict[str, bool] = {}
+        self.planned: list[str] = []
+        self.finished: dict[str, Record] = {}
         chapter, own = settings.chapter, not settings.changed
         lasting = settings.profile in PUBLISHED and data.origin != "sample"
         published = published_folder() / chapter
@@ -135,12 +135,13 @@ class Grid:
 
         `train` returns a dict with `metrics` (name to number), `history` (name to
         list), `images` (how many images training has seen; 0 for a run that trains
-        nothing, as an ensemble) and, as wanted, `arrays` (name to array). A
-        run that could not be made is left out.
+        nothing, as an ensemble) and, as wanted, `arrays` (name to array). A run that
+        could not be made is left out.
         """
         names = [run.name for run in runs]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"each run must be planned once; got {twice[0]} twice.")
+        self.planned += names
         if not self.options.listing:
             check_writable(self.folder)
         pending = self._read_done(runs)
@@ -164,19 +165,16 @@ class Grid:
         return self._gather(runs)
 
     def _gather(self, runs):
-        found = [self.finished.get((run.variant, run.seed)) for run in runs]
-        return [record for record in found if record]
+        return [self.finished[x.name] for x in runs if x.name in self.finished]
 
     def _read_done(self, runs):
         """Reads the records that are there; returns the other runs by name."""
         pending = {}
         for run in runs:
-            done = False
-            if self.resumes:
-                with contextlib.suppress(NotDoneError):
-                    done = self._read(run) is not None
-            self.planned[run.name] = done
-            if not done:
+            record = None
+            with contextlib.suppress(NotDoneError):
+                record = self._read(run) if self.resumes else None
+            if record is None:
                 pending[run.name] = run
         if recorded := len(runs) - len(pending):
             print(f"{recorded} of {len(runs)} runs are recorded already", flush=True)
@@ -204,7 +202,6 @@ class Grid:
                 elsewhere += 1
                 continue
             del pending[name]
-            self.planned[name] = True
             _tell(total - len(pending), total, record)
         return elsewhere
 
@@ -221,7 +218,7 @@ class Grid:
                 record, arrays = self._train(run, train, fit)
                 keep_run(record, arrays, path)
                 fit.remove()
-                self.finished[run.variant, run.seed] = record
+                self.finished[run.name] = record
             return record
 
     def _identify(self, run):
@@ -250,7 +247,7 @@ class Grid:
                 f"{path}: holds another run than its name says; what differs: "
                 f"{'; '.join(differs)}."
             )
-        self.finished[run.variant, run.seed] = record
+        self.finished[run.name] = record
         return record
 
     def _prepare_fit(self, run, path):
@@ -340,7 +337,6 @@ class Grid:
                 record = read_record(path)
                 run = pending.pop(name_run(record["variant"], record["seed"]))
                 self._read(run)
-                self.planned[run.name] = True
                 _tell(number, len(missing), record)
 
     def _tell_what_is_missing(self, pending):

@@ -134,8 +134,6 @@ class Settings:
     Every value is an attribute too: `settings.epochs` is `settings.values["epochs"]`.
 
     Attributes:
-        chapter: Name of the chapter.
-        profile: `"smoke"`, `"quick"`, `"laptop"` or `"full"`.
         values: All settings by name.
         changed: Names of settings that make a run differ from the profile's own.
         started: When they were chosen, in seconds of `time.monotonic`: `max_minutes`
@@ -176,11 +174,8 @@ class Settings:
     def describe(self) -> str:
         """Says in a few words which profile this is and what was changed in it."""
         said = f"profile {self.profile}"
-        if self.changed:
-            changes = ", ".join(
-                f"{name} = {self.values[name]}" for name in self.changed
-            )
-            said += f", changed: {changes}"
+        if changes := [f"{name} = {self.values[name]}" for name in self.changed]:
+            said += f", changed: {', '.join(changes)}"
         if self.profile not in PUBLISHED or self.changed:
             said += " (not the article's protocol: no score below is a finding)"
         elif not is_comparable(self.chapter, self.profile):

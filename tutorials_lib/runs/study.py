@@ -191,10 +191,10 @@ class Study:
             NotDoneError: it has not been run. Raised in a variant's function, it has
                 the grid go on with other runs, and come back to this one.
         """
-        done = self._grid.finished if self._grid else {}
-        if (variant, seed) not in done:
-            raise NotDoneError(f"{name_run(variant, seed)} is not done")
-        return done[variant, seed]
+        name = name_run(variant, seed)
+        if self._grid is None or name not in self._grid.finished:
+            raise NotDoneError(f"{name} is not done")
+        return self._grid.finished[name]
 
     def read_arrays(self, variant: str, seed: int) -> dict[str, np.ndarray]:
         """Reads the arrays that a run of this study left: dict of name to array."""
@@ -204,7 +204,8 @@ class Study:
     @property
     def planned(self) -> dict[str, bool]:
         """Dict of the name of each run planned so far to whether it is done."""
-        return dict(self._grid.planned) if self._grid else {}
+        grid = self._grid
+        return {x: x in grid.finished for x in grid.planned} if grid else {}
 
     def describe(self) -> str:
         """Says in three lines what is run on what; without a GPU, what fits."""

@@ -31,10 +31,8 @@ def verify_record(path: str | pathlib.Path) -> tuple[list[str], bool]:
     Elsewhere random numbers differ, and on a GPU the order of sums: there accuracies on
     training and test images must agree within three binomial errors, and other numbers
     are shown alone. What the run builds on, such as the members of an ensemble, is read
-    from the records beside the record.
-
-    Returns:
-        Lines to show, the verdict first, and whether the two agree.
+    from the records beside the record. Returns lines to show, the verdict first, and
+    whether the two agree.
     """
     path = pathlib.Path(path).resolve()
     record = read_record(path)

@@ -84,8 +84,7 @@ def find_runs(chapter: str) -> list[Record]:
 def make_widget(chapter: str) -> Data | None:
     """Makes the data of a chapter's widget, or None where runs are missing.
 
-    Raises:
-        RecordError: a run's arrays are missing, or its images are others.
+    A `RecordError` says that a run's arrays are missing, or its images are others.
     """
     records = find_runs(chapter)
     if not records:

@@ -38,11 +38,8 @@ def show_images(
 ) -> None:
     """Shows images in a grid, from their smallest to their largest value.
 
-    Args:
-        images: Array (n, height, width, channels), channels 1 or 3.
-        titles: n strings, or None.
-        columns: Images in a row.
-        size: Width and height of an image, in inches.
+    They are (n, height, width, channels), channels 1 or 3, with n titles or none. Each
+    is `size` inches wide and high.
     """
     pixels = np.asarray(images, "float32")
     low, high = pixels.min(), pixels.max()
@@ -118,10 +115,7 @@ def show_bars(
 ) -> None:
     """Draws groups of bars.
 
-    Args:
-        bars: Dict of name to numbers, as many as there are labels; up to three.
-        labels: Label of each group.
-        ylabel: Label of the vertical axis, with its unit.
+    `bars` has up to three lists of numbers by name, a number for each label.
     """
     figure, axis = plt.subplots(figsize=(6.5, 3.2))
     colours = (COLOURS["baseline"], COLOURS["method"], COLOURS["variant"])

@@ -19,15 +19,9 @@ def draw_samples(
     """Draws n images of ten shapes, each turned, scaled, shifted and made noisy.
 
     Classes differ in shape alone: size, place, angle, colours and contrast are
-    drawn independently of the class.
-
-    Args:
-        n: How many; labels cycle through the classes, then are shuffled.
-        image_shape: (height, width, channels).
-        seed: Whole number of at least 0.
-
-    Returns:
-        Images uint8 (n, *image_shape) and labels int64 (n,), 0 to 9.
+    drawn independently of the class. Labels cycle through the classes, then are
+    shuffled. Images are uint8 (n, *image_shape), where the shape is (height, width,
+    channels), and labels int64 (n,), 0 to 9.
     """
     height, width, channels = image_shape
     rng = np.random.default_rng([seed, height, width, channels])

@@ -22,10 +22,8 @@ class Source:
 def show_source(*objects: Callable | type) -> Source:
     """Shows the source of functions, methods or classes, one below the other.
 
-    Docstrings are taken out, and indentation that all lines of one share.
-
-    Returns:
-        A `Source`, which a notebook displays where it ends a cell.
+    Docstrings are taken out, and indentation that all lines of one share. A notebook
+    displays the `Source` where it ends a cell.
     """
     codes = [textwrap.dedent(inspect.getsource(each)).rstrip() for each in objects]
     return Source("\n\n\n".join(map(_strip_docstrings, codes)))
