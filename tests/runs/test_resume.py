@@ -144,6 +144,7 @@ IDENTITY = {"chapter": "cifar10_95", "variant": "decay", "seed": 1, "data": "a"}
 
 def write_checkpoint(path, **changes):
     state = {"identity": {**IDENTITY, **changes}, "seconds": 1.0, "part": 0}
+    state["sessions"] = 1
     np.savez(path, state=np.frombuffer(json.dumps(state).encode(), "uint8"))
 
 
