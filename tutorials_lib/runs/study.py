@@ -76,7 +76,6 @@ class Study:
         self.settings = settings
         self.splits: dict[str, Split] = {}
         self.records: list[Record] = []
-        self._data: Dataset | None = None
         self._grid: Grid | None = None
 
     def __getattr__(self, name: str) -> Any:
@@ -86,11 +85,16 @@ class Study:
         return settings.values[name]
 
     @property
+    def grid(self) -> Grid:
+        """What makes the runs, once the images are loaded."""
+        if self._grid is None:
+            raise ValueError("call study.load first.")
+        return self._grid
+
+    @property
     def data(self) -> Dataset:
         """The images and labels that the runs use."""
-        if self._data is None:
-            raise ValueError("call study.load first.")
-        return self._data
+        return self.grid.data
 
     def load(
         self, name: str, low: float = 0.0, high: float = 1.0
@@ -103,7 +107,7 @@ class Study:
         values = self.settings.values
         data = load_dataset(name, self.settings.source)
         data = data.take(values.get("train_images"), values.get("test_images"))
-        self._data, self._grid = data, None
+        self._grid = Grid(self.settings, data, self.options)
         for split in ("train", "test"):
             images = scale_images(getattr(data, f"x_{split}"), low, high)
             labels = keras.utils.to_categorical(getattr(data, f"y_{split}"), 10)
@@ -178,9 +182,7 @@ class Study:
             history = getattr(history, "history", history)
             return {"images": fit.images, **result, "history": history}
 
-        if self._grid is None:
-            self._grid = Grid(self.settings, self.data, self.options)
-        records = self._grid.run(runs, call)
+        records = self.grid.run(runs, call)
         self.records += records
         return records
 
@@ -192,20 +194,18 @@ class Study:
                 the grid go on with other runs, and come back to this one.
         """
         name = name_run(variant, seed)
-        if self._grid is None or name not in self._grid.finished:
+        if name not in self.grid.finished:
             raise NotDoneError(f"{name} is not done")
-        return self._grid.finished[name]
+        return self.grid.finished[name]
 
     def read_arrays(self, variant: str, seed: int) -> dict[str, np.ndarray]:
         """Reads the arrays that a run of this study left: dict of name to array."""
-        folder = self._grid.folder if self._grid else None
-        return read_arrays(self.find(variant, seed), folder)
+        return read_arrays(self.find(variant, seed), self.grid.folder)
 
     @property
     def planned(self) -> dict[str, bool]:
         """Dict of the name of each run planned so far to whether it is done."""
-        grid = self._grid
-        return {x: x in grid.finished for x in grid.planned} if grid else {}
+        return {name: name in self.grid.finished for name in self.grid.planned}
 
     def describe(self) -> str:
         """Says in three lines what is run on what; without a GPU, what fits."""
