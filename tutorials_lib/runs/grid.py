@@ -202,7 +202,7 @@ class Grid:
                 elsewhere += 1
                 continue
             del pending[name]
-            _tell(total - len(pending), total, record)
+            print(f"[{total - len(pending)}/{total}] {_summarise(record)}", flush=True)
         return elsewhere
 
     def _make(self, run, train):
@@ -337,7 +337,7 @@ class Grid:
                 record = read_record(path)
                 run = pending.pop(name_run(record["variant"], record["seed"]))
                 self._read(run)
-                _tell(number, len(missing), record)
+                print(f"[{number}/{len(missing)}] {_summarise(record)}", flush=True)
 
     def _tell_what_is_missing(self, pending):
         blocked = []
@@ -361,7 +361,3 @@ def _summarise(record):
     )
     name = name_run(record["variant"], record["seed"])
     return f"{name}: {scores} ({record['timing']['wall_seconds']:.0f} s)"
-
-
-def _tell(number, total, record):
-    print(f"[{number}/{total}] {_summarise(record)}", flush=True)

@@ -135,17 +135,15 @@ def clean_notebook(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     notes says when the notebook ran and for how long; commit and versions are added,
     and with each cell that drew pictures a hash of them.
     """
-    notes = notebook.metadata.pop("papermill", {})
-    if notes:
-        kept = {name: notes[name] for name in KEPT_NOTES if name in notes}
-        notebook.metadata["papermill"] = kept
-        commit = describe_commit()
-        changed = ", with changes" if commit["clean"] is False else ""
-        versions = describe_versions().items()
-        notebook.metadata["tutorials"] = {
-            "commit": (commit["commit"] or "unknown")[:10] + changed,
-            "versions": ", ".join(f"{name} {version}" for name, version in versions),
-        }
+    notes = notebook.metadata["papermill"]
+    notebook.metadata["papermill"] = {name: notes[name] for name in KEPT_NOTES}
+    commit = describe_commit()
+    changed = ", with changes" if commit["clean"] is False else ""
+    versions = describe_versions().items()
+    notebook.metadata["tutorials"] = {
+        "commit": (commit["commit"] or "unknown")[:10] + changed,
+        "versions": ", ".join(f"{name} {version}" for name, version in versions),
+    }
     for cell in notebook.cells:
         for name in ("papermill", "execution", "pictures"):
             cell.metadata.pop(name, None)

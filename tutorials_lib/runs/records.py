@@ -12,9 +12,10 @@ import re
 import shutil
 import tempfile
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike
 
 from tutorials_lib.runs.profiles import CHAPTERS, PUBLISHED
@@ -26,9 +27,6 @@ from tutorials_lib.runs.storage import (
     write_bytes,
 )
 from tutorials_lib.support.checks import check_choice
-
-if TYPE_CHECKING:
-    import pandas
 
 
 def name_record(
@@ -193,7 +191,7 @@ def published_records(chapter: str, profile: str | None = None) -> list[Record]:
     return [record for record in records if record["profile"] == profile]
 
 
-def load_records(chapter: str, profile: str | None = None) -> "pandas.DataFrame":
+def load_records(chapter: str, profile: str | None = None) -> pd.DataFrame:
     """Loads the published records of a chapter as a table to play with.
 
     They are those of `published_records`. A row for each run has `variant`, `seed`,
@@ -208,12 +206,10 @@ def load_records(chapter: str, profile: str | None = None) -> "pandas.DataFrame"
     return flatten(published_records(chapter, profile), left_out)
 
 
-def flatten(records: list[Record], left_out: tuple[str, ...]) -> "pandas.DataFrame":
+def flatten(records: list[Record], left_out: tuple[str, ...]) -> pd.DataFrame:
     """Makes a table with a row for each record and a column for each field in it."""
-    import pandas
-
     rows = [{**record, **record["metrics"]} for record in records]
     for row in rows:
         for name in left_out:
             row.pop(name, None)
-    return pandas.json_normalize(rows)
+    return pd.json_normalize(rows)
