@@ -100,15 +100,8 @@ class ResumableFit:
         several = [*self.callbacks, *callbacks]
         keeper = _Keeper(self, x, several, saved)
         _make_variables(model, *(x[0][:2] if y is None else (x, y)))
-        model.fit(
-            x,
-            y,
-            epochs=epochs,
-            initial_epoch=initial_epoch,
-            callbacks=[*several, keeper],
-            verbose=0,
-            **options,
-        )
+        options |= {"epochs": epochs, "initial_epoch": initial_epoch, "verbose": 0}
+        model.fit(x, y, callbacks=[*several, keeper], **options)
         self.images += _count_images(x) * len(self.histories[part].get("loss", ()))
         return self.histories[part]
 

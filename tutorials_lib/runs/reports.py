@@ -129,13 +129,8 @@ def show_differences(
         zero = "one pair tells no spread"
         if gain.interval.half_width is not None:
             zero = "yes" if gain.interval.holds(0) else "no"
-        lines.append(
-            [
-                pair[0] if pair[1] == baseline else " minus ".join(pair),
-                f"{gain:cell}",
-                zero,
-            ]
-        )
+        name = pair[0] if pair[1] == baseline else " minus ".join(pair)
+        lines.append([name, f"{gain:cell}", zero])
     unit = "points" if metric.endswith("accuracy") else "difference"
     title = f"{metric.replace('_', ' ')} minus that of {baseline}"
     show_table([title, f"{unit}: mean ± 95% (pairs)", "interval contains zero"], lines)

@@ -241,14 +241,9 @@ def _list_runs(records):
             record["date"][:10],
             (record["git"]["commit"] or "unknown")[:10] + changed,
         ]
-        lines.append(
-            {
-                **{name: record[name] for name in ("variant", "seed")},
-                "place": None if place in seen else place,
-                "path": find_path(record),
-                "cells": cells,
-            }
-        )
+        line = {"variant": record["variant"], "seed": record["seed"], "cells": cells}
+        line |= {"path": find_path(record), "place": None if place in seen else place}
+        lines.append(line)
         seen.add(place)
     return lines
 

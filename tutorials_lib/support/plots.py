@@ -134,40 +134,20 @@ def show_intervals(
 ) -> None:
     """Draws a mean with its interval for each row, single runs as dots.
 
-    Args:
-        rows: Dict of label to (values, `Interval`), values on the axis' scale and
-            the interval's too.
-        xlabel: Label of the horizontal axis, with its unit.
-        published: Dict of label to the article's value, or None.
+    `rows` is a dict of label to (values, `Interval`), both on the axis' scale,
+    `published` one of label to the article's value.
     """
     figure, axis = plt.subplots(figsize=FIGURE)
-    ours, theirs, published = COLOURS["method"], COLOURS["article"], published or {}
+    runs: dict[str, Any] = {"color": "0.25", "alpha": 0.6, "markersize": 4, "zorder": 3}
+    ours: dict[str, Any] = {"color": COLOURS["method"], "markersize": 12, "capsize": 3}
+    theirs: dict[str, Any] = {"color": COLOURS["article"], "markersize": 5}
     for place, (label, (values, interval)) in enumerate(rows.items()):
-        axis.plot(
-            values,
-            [place] * len(values),
-            "o",
-            color="0.25",
-            alpha=0.6,
-            markersize=4,
-            zorder=3,
-            label="one seed",
-        )
-        axis.errorbar(
-            interval.mean,
-            place,
-            xerr=interval.half_width,
-            fmt="|",
-            color=ours,
-            markersize=12,
-            capsize=3,
-            label="mean, 95% interval",
-        )
-        if label in published:
+        axis.plot(values, [place] * len(values), "o", label="one seed", **runs)
+        mean, half, name = interval.mean, interval.half_width, "mean, 95% interval"
+        axis.errorbar(mean, place, xerr=half, fmt="|", label=name, **ours)
+        if published and label in published:
             name = "article, one run"
-            axis.plot(
-                published[label], place, "D", color=theirs, markersize=5, label=name
-            )
+            axis.plot(published[label], place, "D", label=name, **theirs)
     axis.set_yticks(range(len(rows)), list(rows))
     axis.invert_yaxis()
     _finish(figure, axis, xlabel, "")
@@ -186,15 +166,10 @@ def _make_grid(n, columns, width, height):
 
 def _draw_curves(axis, curves):
     for label, curve in curves.items():
-        axis.plot(
-            curve.get("x", range(1, len(curve["y"]) + 1)),
-            curve["y"],
-            color=curve.get("colour"),
-            linestyle=curve.get("style", "-"),
-            linewidth=curve.get("width", 1.6),
-            marker=curve.get("marker"),
-            label=label,
-        )
+        x = curve.get("x", range(1, len(curve["y"]) + 1))
+        look = {"color": curve.get("colour"), "linestyle": curve.get("style", "-")}
+        look |= {"linewidth": curve.get("width", 1.6), "marker": curve.get("marker")}
+        axis.plot(x, curve["y"], label=label, **look)
 
 
 def _name_ends(figure, axis):
