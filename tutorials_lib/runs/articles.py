@@ -9,7 +9,7 @@ MEMBERS = (
     *(0.9433, 0.9448, 0.9439, 0.9433, 0.9410),
 )
 
-# `paper`, by its number on arXiv, has the method.
+# `paper` is the arXiv number of the paper that has the method.
 ARTICLES: dict[str, dict[str, Any]] = {
     "mixup_mnist": {
         "source": {

@@ -49,13 +49,9 @@ def _add_run_options(add):
     switch = {"action": "store_true", "default": None}
     add("--all", **switch, help="every chapter")
     add("--profile", help="smoke (the default), quick, laptop or full")
-    add(
-        *("--parameter", "-p"),
-        nargs=2,
-        action="append",
-        metavar=("NAME", "VALUE"),
-        help="a chapter's parameter; VALUE is a literal: 3, batch, '[0.1, 1]'",
-    )
+    pair = {"nargs": 2, "action": "append", "metavar": ("NAME", "VALUE")}
+    said = "a chapter's parameter; VALUE is a literal: 3, batch, '[0.1, 1]'"
+    add("--parameter", "-p", **pair, help=said)
     add("--output", help="path of the executed notebook (one chapter)")
     said = "start no new run after that time; what is done stays done"
     add("--minutes", type=float, dest="max_minutes", help=said)

@@ -166,9 +166,9 @@ def read_records(folder: str | pathlib.Path) -> list[Record]:
 def published_records(chapter: str, profile: str | None = None) -> list[Record]:
     """Reads the published records of a chapter.
 
-    Those of a profile, `"laptop"` or `"full"`; None takes the one that has more. A
-    `RecordError` says that one is damaged, or no such run of this chapter on real data,
-    or that TUTORIALS_RECORDS names no folder.
+    The profile is `"laptop"` or `"full"`; None takes the one that has more records. A
+    `RecordError` says that one of them is damaged, or no such run of this chapter on
+    real data, or that TUTORIALS_RECORDS names no folder.
     """
     check_choice("chapter", chapter, CHAPTERS)
     check_choice("profile", profile, (None, *PUBLISHED))
@@ -194,7 +194,7 @@ def published_records(chapter: str, profile: str | None = None) -> list[Record]:
 def load_records(chapter: str, profile: str | None = None) -> pd.DataFrame:
     """Loads the published records of a chapter as a table to play with.
 
-    They are those of `published_records`. A row for each run has `variant`, `seed`,
+    The profile is as in `published_records`. A row for each run has `variant`, `seed`,
     `profile`, `date`, each metric by its name, and `parameters.*`, `settings.*`,
     `timing.*`, `environment.*` and `git.*`. What a run does not have is missing.
 
@@ -207,7 +207,7 @@ def load_records(chapter: str, profile: str | None = None) -> pd.DataFrame:
 
 
 def flatten(records: list[Record], left_out: tuple[str, ...]) -> pd.DataFrame:
-    """Makes a table with a row for each record and a column for each field in it."""
+    """Makes a table of records, metrics by name and other parts as `git.commit`."""
     rows = [{**record, **record["metrics"]} for record in records]
     for row in rows:
         for name in left_out:
