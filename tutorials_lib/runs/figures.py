@@ -4,7 +4,6 @@ Curves are means over seeds where all seeds have as many values, else the first 
 A figure of which there is no record becomes one line that says so.
 """
 
-import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -28,6 +27,7 @@ from tutorials_lib.support.plots import (
     show_intervals,
     show_panels,
 )
+from tutorials_lib.support.statistics import Interval
 
 # What the lines of a figure are drawn in, in order.
 CYCLE = tuple(COLOURS.values())
@@ -64,11 +64,8 @@ def show_estimates(
         if found is None:
             continue
         half, scale = found.interval.half_width, found.scale
-        interval = dataclasses.replace(
-            found.interval,
-            mean=scale * found.mean,
-            half_width=None if half is None else scale * half,
-        )
+        half = None if half is None else scale * half
+        interval = Interval(scale * found.mean, half, found.interval.n)
         shown[title] = [scale * value for value in found.values], interval
         if (number := published.get(title)) is not None:
             theirs[title] = scale * number

@@ -257,11 +257,8 @@ class Grid:
         log.parent.mkdir(parents=True, exist_ok=True)
         versions = describe_versions()
         backend = keras.backend.backend()
-        identity = {
-            **self._identify(run),
-            "backend": backend,
-            "versions": {name: versions.get(name) for name in ("keras", backend)},
-        }
+        identity = {**self._identify(run), "backend": backend}
+        identity["versions"] = {name: versions.get(name) for name in ("keras", backend)}
         checkpoint = None
         if self.resumes:
             folder = runs_folder() / "checkpoints" / chapter

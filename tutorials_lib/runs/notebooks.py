@@ -254,6 +254,7 @@ def check_notebooks(sources: Iterable[str | pathlib.Path]) -> int:
     Pictures differ between machines, so that each stored one is compared with the hash
     that was noted when it was drawn. Returns the exit status, 0 where all is as stored.
     """
+    prepare = {"prepare_only": True, "kernel_name": "python3", "progress_bar": False}
     altered = False
     with tempfile.TemporaryDirectory(prefix="tutorials-check-") as folder:
         copies = []
@@ -268,14 +269,8 @@ def check_notebooks(sources: Iterable[str | pathlib.Path]) -> int:
                         f"{quote_start(cell.source)}"
                     )
             copy = pathlib.Path(folder) / source.name
-            papermill.execute_notebook(
-                str(source),
-                str(copy),
-                parameters={"profile": "smoke"},
-                prepare_only=True,
-                kernel_name="python3",
-                progress_bar=False,
-            )
+            given = {"profile": "smoke"}
+            papermill.execute_notebook(str(source), str(copy), given, **prepare)
             copies.append(copy)
         command = [sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env"]
         command += [f"--nbval-cell-timeout={CELL_TIMEOUTS['smoke']}"]
@@ -284,10 +279,7 @@ def check_notebooks(sources: Iterable[str | pathlib.Path]) -> int:
         sanitize = pathlib.Path(folder) / "sanitize.cfg"
         sanitize.write_text(f"[svg]\nregex: {DRAWING}\nreplace: a drawing\n")
         command += [f"--nbval-sanitize-with={sanitize}", "-q", *map(str, copies)]
-        environment = {
-            **os.environ,
-            **KERNEL_ENVIRONMENT,
-            "TUTORIALS_RUNS": str(pathlib.Path(folder) / "runs"),
-        }
+        environment = os.environ | KERNEL_ENVIRONMENT
+        environment["TUTORIALS_RUNS"] = f"{folder}/runs"
         status = subprocess.run(command, env=environment, check=False).returncode
     return status or int(altered)

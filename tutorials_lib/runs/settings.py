@@ -60,12 +60,9 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "shrink": (1, 2),
     "rotation": (0, 360),
     "shift": (0, 1),
-    "zoom": (0, 0.99),
     "channel_shift": (0, 255),
-    "strong": (0, 0.99),
-    "dropout": (0, 0.99),
-    "threshold": (0, 0.9999),
-    "other_threshold": (0, 0.9999),
+    **dict.fromkeys(("zoom", "strong", "dropout"), (0, 0.99)),
+    **dict.fromkeys(("threshold", "other_threshold"), (0, 0.9999)),
 }
 SEEDS = ("seeds", "larger_seeds", "pairs")
 MAY_BE_EMPTY = ("leave_out", "lengths", "without")

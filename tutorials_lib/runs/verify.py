@@ -46,9 +46,8 @@ def verify_record(path: str | pathlib.Path) -> tuple[list[str], bool]:
         verdict = f"within {ERRORS} binomial errors" if agree else "too far apart"
     else:
         said = ["the same backend, device, cores and versions"]
-        lines, agree = _compare_bits(
-            record, again, _have_same_arrays(record, path, arrays)
-        )
+        same = _have_same_arrays(record, path, arrays)
+        lines, agree = _compare_bits(record, again, same)
         verdict = "equal to the last bit" if agree else "not equal"
     title = f"{record['chapter']}, {name_run(record['variant'], record['seed'])}"
     verdict = f"{'AGREES' if agree else 'DIFFERS'}: {title}: {verdict}"
@@ -60,10 +59,9 @@ def _run_again(record, path):
     beside = gather_beside(path.parent, record["parameters"])
     for own in (path.name, record.get("arrays", {}).get("file")):
         beside.pop(own, None)
+    profile, settings = record["profile"], record["settings"]
     backend = record["environment"]["backend"]
-    files = run_one(
-        chapter, record["profile"], record["settings"], name, beside, backend
-    )
+    files = run_one(chapter, profile, settings, name, beside, backend)
     (file,) = [file for file in files if file.endswith(".json")]
     again = check_record(json.loads(files.pop(file)), file)
     if again["data"]["sha256"] != record["data"]["sha256"]:

@@ -101,10 +101,8 @@ def _load_images(records):
     images = images.take(data["train_images"], data["test_images"])
     for record in records:
         if record["data"]["sha256"] != images.sha256:
-            raise RecordError(
-                f"the run {name_run(record['variant'], record['seed'])} is of other "
-                f"images."
-            )
+            name = name_run(record["variant"], record["seed"])
+            raise RecordError(f"the run {name} is of other images.")
     return images
 
 
@@ -178,10 +176,8 @@ def _show_labels(records: list[Record], images: Dataset) -> Data:
         told = answers.argmax(axis=1)
         accuracy = record["metrics"]["unlabelled_accuracy"]
         if abs((told == truth).mean() - accuracy) > 1e-3:
-            raise RecordError(
-                f"the answers of {name_run(record['variant'], record['seed'])} are "
-                f"about other images than expected."
-            )
+            name = name_run(record["variant"], record["seed"])
+            raise RecordError(f"the answers of {name} are about other images.")
         kept = [keep_confident(answers, threshold / 100) for threshold in range(100)]
         shown[record["variant"]] = {
             "kept": [_count(told[places]) for places in kept],
