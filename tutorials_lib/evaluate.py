@@ -29,10 +29,15 @@ from tutorials_lib.support.checks import (
 def score_model(
     model: keras.Model, **splits: tuple[ArrayLike, ArrayLike]
 ) -> dict[str, float]:
-    """Evaluates a compiled model on several sets, such as `test=(x_test, y_test)`.
+    """Evaluates a compiled model on several sets.
 
-    Returns a dict with the loss and each metric of every set: `test_loss`,
-    `test_accuracy`, ...
+    Args:
+        model: A compiled `keras.Model`.
+        **splits: (images, labels) by name, for instance `test=(x_test, y_test)`.
+
+    Returns:
+        Dict with the loss and each metric of every set: `test_loss`,
+        `test_accuracy`, ...
     """
     scores: dict[str, float] = {}
     for split, arrays in splits.items():
@@ -123,7 +128,9 @@ def average_members(predictions: Sequence[ArrayLike]) -> np.ndarray:
 def measure_accuracy(rows: ArrayLike, labels: ArrayLike) -> float:
     """Computes the share of images whose most probable class is their label.
 
-    Rows (n, classes) are probabilities or logits, labels (n, classes) one-hot.
+    Args:
+        rows: Array (n, classes) of probabilities or logits.
+        labels: Array (n, classes) of one-hot labels.
     """
     return float(np.mean(_find_right(rows, labels)))
 
@@ -187,10 +194,16 @@ CORRUPTIONS = {
 
 
 def corrupt_images(images: ArrayLike, corruption: str, strength: int) -> np.ndarray:
-    """Corrupts uint8 images (n, height, width, 3); noise is the same each time.
+    """Corrupts images; noise is the same each time.
 
-    `corruption` is one of `CORRUPTIONS`, `strength` from 1 to 5. Records of
-    `noisy_student` hold scores under each corruption and their mean.
+    Args:
+        images: uint8 array (n, height, width, 3).
+        corruption: One of `CORRUPTIONS`; records of `noisy_student` hold scores under
+            each and their mean.
+        strength: 1 to 5.
+
+    Returns:
+        uint8 array of the same shape.
     """
     check_choice("corruption", corruption, tuple(CORRUPTIONS))
     check_whole("strength", strength, 1, 5)

@@ -10,10 +10,17 @@ from stand_ins import PROGRAMS, make_notebook, read_results
 
 from tutorials_lib.runs import single
 from tutorials_lib.runs.chapters import ChapterError, run_cells
+from tutorials_lib.runs.storage import runs_folder
 
 
 def test_a_run_that_failed_says_why(monkeypatch):
+    """And what a killed process left of its files is removed."""
+    left = runs_folder() / "scratch" / "0123"
+    left.mkdir(parents=True)
+    (left / "old.json").write_text("")
+
     def fail(command, **_):
+        assert not left.exists()
         said = "I0000 some log\ntutorials run: a.ipynb failed in cell [3]\nwith why"
         return subprocess.CompletedProcess(command, 1, "", said)
 
@@ -21,6 +28,7 @@ def test_a_run_that_failed_says_why(monkeypatch):
     with pytest.raises(ChapterError) as caught:
         single.run_one("mixup_mnist", "full", {}, "none, seed 0", {})
     assert str(caught.value) == "a.ipynb failed in cell [3]\nwith why"
+    assert not list((runs_folder() / "scratch").iterdir())
 
 
 def test_parameters_come_before_what_is_derived_from_them(tmp_path, capsys):

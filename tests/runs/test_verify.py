@@ -125,4 +125,5 @@ def test_a_real_chapter_s_run(capsys):
     said = "AGREES: mixup_fashion_mnist, alpha 0.2, seed 0: equal to the last bit"
     assert first == said
     assert {each: each.read_bytes() for each in path.parent.iterdir()} == before
+    assert not list((runs_folder() / "scratch").iterdir())
     assert read_record(path)["settings"]["train_images"] == 300

@@ -4,14 +4,13 @@ import os
 import pathlib
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tutorials_lib.runs.chapters import ChapterError
 from tutorials_lib.runs.records import name_run, read_record
 from tutorials_lib.runs.settings import Settings
-from tutorials_lib.runs.storage import write_bytes
+from tutorials_lib.runs.storage import scratch_folder, write_bytes
 
 # Seconds to wait for a scheduler to answer.
 PATIENCE = 30
@@ -36,8 +35,7 @@ def run_one(
     environment = {"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ}
     if backend:
         environment.setdefault("KERAS_BACKEND", backend)
-    with tempfile.TemporaryDirectory(prefix="tutorials-run-") as home:
-        folder = pathlib.Path(home)
+    with scratch_folder() as folder:
         for file, content in beside.items():
             write_bytes(folder / file, content)
         command = [sys.executable, "-m", "tutorials_lib.runs.cli", "run", chapter]

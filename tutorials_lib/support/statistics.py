@@ -53,7 +53,11 @@ class Interval:
 def mean_interval(values: ArrayLike) -> Interval:
     """Computes a mean and Student's 95% interval around it.
 
-    Of a single value the `Interval` has no half-width.
+    Args:
+        values: Sequence of at least one number, for instance a score for each seed.
+
+    Returns:
+        An `Interval`; without a half-width where there is only one value.
     """
     values = check_finite("values", np.asarray(values, "float64"))
     n = len(values)
@@ -69,11 +73,16 @@ def mean_interval(values: ArrayLike) -> Interval:
 def paired_difference(
     first: ArrayLike, second: ArrayLike
 ) -> tuple[Interval, float | None]:
-    """Compares the scores of two arms, one for each seed, in the same order.
+    """Compares two arms that were run with the same seeds.
 
-    Returns the `Interval` of the mean of first - second, and the two-sided p-value of
-    the paired t-test (None where there is one pair, or where all differences are alike
-    up to the rounding of single precision).
+    Args:
+        first: Scores, one for each seed.
+        second: Scores of the other arm, for the same seeds in the same order.
+
+    Returns:
+        The `Interval` of the mean of first - second, and the two-sided p-value of
+        the paired t-test (None where there is one pair, or where all differences are
+        alike up to the rounding of single precision).
     """
     first, second = (np.asarray(each, "float64") for each in (first, second))
     if len(first) != len(second):
