@@ -70,6 +70,17 @@ def score_through():
     return score
 
 
+@pytest.fixture
+def figure(monkeypatch):
+    """Keeps the figures that are shown."""
+    import matplotlib.pyplot as plt
+
+    found = []
+    monkeypatch.setattr(plt, "show", lambda: found.append(plt.gcf()))
+    yield found
+    plt.close("all")
+
+
 @pytest.fixture(scope="session")
 def site(tmp_path_factory):
     """The pages as stored in the book; the build fails on any warning."""

@@ -1,10 +1,9 @@
 """What tables and figures show of records, against numbers worked by hand."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from scipy import stats
-from test_estimates import make_records
+from stand_ins import make_records
 
 from tutorials_lib.runs import figures, reports
 from tutorials_lib.runs.estimates import NO_RUNS
@@ -185,15 +184,6 @@ REPORTS = [
 def test_no_records_are_one_line(report, capsys):
     report([])
     assert capsys.readouterr().out == f"{NO_RUNS}\n"
-
-
-@pytest.fixture
-def figure(monkeypatch):
-    """Keeps the figure that a plot shows."""
-    found = []
-    monkeypatch.setattr(plt, "show", lambda: found.append(plt.gcf()))
-    yield found
-    plt.close("all")
 
 
 def find_lines(figure):

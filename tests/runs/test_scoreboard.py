@@ -9,25 +9,26 @@ import shutil
 
 import numpy as np
 import pytest
-from stand_ins import NONE, RECORD, make_group, make_notebook, make_record
+from stand_ins import RECORD, make_notebook, make_record, make_records
 
 from tutorials_lib.runs import scoreboard
 from tutorials_lib.runs.articles import ARTICLES, CLAIMS
 from tutorials_lib.runs.chapters import book_folder
 from tutorials_lib.runs.estimates import NO_RUNS
 from tutorials_lib.runs.records import write_arrays
-from tutorials_lib.runs.verdicts import (
-    judge_claims,
-    list_numbers,
-    show_claims,
-)
+from tutorials_lib.runs.verdicts import judge_claims, list_numbers, show_claims
+
+NONE = {chapter: [] for chapter in ARTICLES}
 
 
 def find_number(records, variant="none", metric="test_accuracy"):
+    """The article's number, beside records of its chapter."""
+    (chapter,) = {record["chapter"] for record in records}
+    wanted = (chapter, variant, metric)
     (number,) = (
         each
-        for each in list_numbers(records)
-        if records[each.chapter] and (each.variant, each.metric) == (variant, metric)
+        for each in list_numbers({**NONE, chapter: records})
+        if (each.chapter, each.variant, each.metric) == wanted
     )
     return number
 
@@ -35,7 +36,7 @@ def find_number(records, variant="none", metric="test_accuracy"):
 class TestNumbers:
     def test_the_article_s_number_is_one_more_run(self):
         # Student's t with two degrees of freedom is 4.3027.
-        number = find_number(make_group(0.990, 0.991, 0.992))
+        number = find_number(make_records({"none": (0.990, 0.991, 0.992)}))
         by_hand = 4.3027 * 0.001 * math.sqrt(1 + 1 / 3)
         assert number.tolerance == pytest.approx(by_hand, rel=1e-3)
 
@@ -49,34 +50,37 @@ class TestNumbers:
         ],
     )
     def test_verdicts(self, accuracies, verdict):
-        assert find_number(make_group(*accuracies)).verdict == verdict
+        assert find_number(make_records({"none": accuracies})).verdict == verdict
 
     def test_a_mean_of_many_runs_lies_in_the_interval_of_our_mean(self):
-        name = "94% recipe"
-        runs = [
-            make_record("cifar10_fast", name, seed, tta_accuracy=value)
-            for seed, value in enumerate((0.939, 0.940, 0.941))
-        ]
-        number = find_number({**NONE, "cifar10_fast": runs}, name, "tta_accuracy")
-        assert number.tolerance == pytest.approx(
-            4.3027 * 0.001 / math.sqrt(3), rel=1e-3
-        )
+        scores, metric = {"94% recipe": (0.939, 0.940, 0.941)}, "tta_accuracy"
+        runs = make_records(scores, metric, chapter="cifar10_fast")
+        number = find_number(runs, "94% recipe", metric)
+        by_hand = 4.3027 * 0.001 / math.sqrt(3)
+        assert number.tolerance == pytest.approx(by_hand, rel=1e-3)
 
-    def test_laptop_counts_where_it_is_the_article_s_protocol(self):
-        def judge_run(chapter, profile, **metrics):
-            variant = "94% recipe" if chapter == "cifar10_fast" else "decay"
-            run = make_record(chapter, variant, 0, **metrics) | {"profile": profile}
-            return find_number({**NONE, chapter: [run]}, variant, "tta_accuracy")
-
-        found = judge_run("cifar10_fast", "laptop", tta_accuracy=0.9420)
-        assert (found.verdict, found.ours.mean) == ("not judged", 0.9420)
-        assert judge_run("cifar10_95", "laptop", tta_accuracy=0.9431).ours is None
-
-    def test_seconds_are_not_judged(self):
-        run = make_record("vat_mnist", "swapped: none", 0, test_accuracy=0.9877)
-        records = {**NONE, "vat_mnist": [run]}
-        number = find_number(records, "swapped: none", "seconds_per_epoch")
-        assert (number.verdict, number.ours.mean) == ("not judged", 2.0)
+    @pytest.mark.parametrize(
+        ("chapter", "variant", "profile", "metric", "verdict"),
+        [
+            ("mixup_mnist", "none", "laptop", "test_accuracy", "not run"),
+            ("cifar10_95", "decay", "laptop", "tta_accuracy", "not run"),
+            # There `laptop` is the article's protocol.
+            ("cifar10_fast", "94% recipe", "laptop", "tta_accuracy", "differs"),
+            # There `full` is not.
+            ("noisy_student", "teacher", "full", "test_accuracy", "not run"),
+            ("noisy_student", "teacher, article's schedule", "full", "test_accuracy",
+             "differs"),
+            # Of another machine.
+            ("vat_mnist", "swapped: none", "full", "seconds_per_epoch", "not judged"),
+        ],
+    )  # fmt: skip
+    def test_only_the_article_s_protocol_is_judged(
+        self, chapter, variant, profile, metric, verdict
+    ):
+        scores = {variant: (0.5, 0.5001, 0.5002)}
+        runs = make_records(scores, metric, chapter=chapter, profile=profile)
+        number = find_number(runs, variant.partition(", article's")[0], metric)
+        assert number.verdict == verdict
 
     def test_members_and_their_mean(self):
         members = [
@@ -85,7 +89,7 @@ class TestNumbers:
         ]
 
         def find(name, runs=members):
-            return find_number({**NONE, "cifar10_95": runs}, name, "tta_accuracy").ours
+            return find_number(runs, name, "tta_accuracy").ours
 
         assert (find("member 3").mean, find("member 8").mean) == (2, 7)
         assert find("mean of the members").interval.n == 10
@@ -95,27 +99,16 @@ class TestNumbers:
         with pytest.raises(ValueError, match="two of 'decay', seed 2"):
             find("decay", [*members, members[2]])
 
-    def test_another_protocol_is_not_judged(self):
-        group = make_group(0.90, chapter="noisy_student", variant="teacher")
-        assert find_number(group, "teacher").verdict == "not run"
-        own = "teacher, article's schedule"
-        group["noisy_student"] += make_group(
-            0.8839, chapter="noisy_student", variant=own
-        )["noisy_student"]
-        assert find_number(group, "teacher").verdict == "not judged"
-        group = make_group(0.9916)
-        group["mixup_mnist"][0]["profile"] = "laptop"
-        assert find_number(group).verdict == "not run"
+
+def make_pairs(baseline, variant, gains, **fields):
+    scores = {baseline: [0.6] * len(gains), variant: [0.6 + x / 100 for x in gains]}
+    return make_records(scores, **fields)
 
 
-# Of the article's gain by augmentation, 3.03 points.
 def make_steps(*gains, profile="laptop"):
-    records = []
-    for seed, gain in enumerate(gains):
-        for variant, value in (("benchmark", 0.6), ("augmentation", 0.6 + gain / 100)):
-            record = make_record("cifar10_95", variant, seed, test_accuracy=value)
-            records.append(record | {"profile": profile})
-    return records
+    """Of the article's gain by augmentation, 3.03 points."""
+    fields = {"chapter": "cifar10_95", "profile": profile}
+    return make_pairs("benchmark", "augmentation", gains, **fields)
 
 
 def judge(records, name="augmentation", chapter="cifar10_95"):
@@ -152,11 +145,7 @@ class TestClaims:
         ],
     )
     def test_no_difference_has_a_margin(self, gains, verdict):
-        records = [
-            make_record("mixup_mnist", variant, seed, test_accuracy=value)
-            for seed, gain in enumerate(gains)
-            for variant, value in (("none", 0.9), ("alpha 0.1", 0.9 + gain / 100))
-        ]
+        records = make_pairs("none", "alpha 0.1", gains)
         assert judge(records, "no gain", "mixup_mnist").verdict == verdict
 
     def test_full_runs_come_before_those_of_a_laptop(self):
@@ -174,31 +163,22 @@ class TestClaims:
         assert judge(runs, "six views", "cifar10_fast").protocol == "1 seed, full"
         runs.append(run(1, "laptop"))
         assert judge(runs, "six views", "cifar10_fast").protocol == "2 seeds, laptop"
-        number = find_number(
-            {**NONE, "cifar10_fast": runs}, "94% recipe", "tta_accuracy"
-        )
+        number = find_number(runs, "94% recipe", "tta_accuracy")
         assert number.ours.interval.n == 2
 
-    def test_at_laptop_noise_is_told_from_flips_and_shifts(self):
-        records = [
-            make_record("noisy_student", variant, seed, test_accuracy=value)
-            for seed in range(3)
-            for variant, value in (("teacher", 0.6), ("shifted teacher", 0.75))
-        ]
-        records += [
-            make_record("noisy_student", "noised teacher", seed, test_accuracy=0.77)
-            for seed in range(3)
-        ]
-        shorter = [record | {"profile": "laptop"} for record in records]
-        assert judge(shorter, "noise", "noisy_student").effect == "+2.00 ± 0.00 points"
-        assert judge(records, "noise", "noisy_student").effect == "+17.00 ± 0.00 points"
+    @pytest.mark.parametrize(("profile", "points"), [("laptop", 2), ("full", 17)])
+    def test_at_laptop_noise_is_told_from_flips_and_shifts(self, profile, points):
+        scores = {"teacher": 0.6, "shifted teacher": 0.75, "noised teacher": 0.77}
+        scores = {name: [score] * 3 for name, score in scores.items()}
+        records = make_records(scores, chapter="noisy_student", profile=profile)
+        judged = judge(records, "noise", "noisy_student")
+        assert judged.effect == f"+{points}.00 ± 0.00 points"
 
     def test_a_cost_is_a_ratio(self):
-        records = []
-        for variant, seconds in (("corrected: VAT", 23), ("swapped: none", 10)):
-            for seed in range(3):
-                records.append(make_record("vat_mnist", variant, seed, a=1))
-                records[-1]["history"]["seconds"] = [seconds]
+        scores = {"corrected: VAT": [0.9] * 3, "swapped: none": [0.9] * 3}
+        records = make_records(scores, chapter="vat_mnist")
+        for record in records:
+            record["history"]["seconds"] = [23 if "VAT" in record["variant"] else 10]
         judged = judge(records, "cost", "vat_mnist")
         assert (judged.article, judged.effect) == ("2.25 times", "2.30 ± 0.00 times")
         assert judged.verdict == "seen"
@@ -256,7 +236,7 @@ def test_without_a_run_every_number_and_claim_has_a_row():
 
 
 def test_rows_as_the_page_has_them():
-    records = make_group(0.990, 0.991, 0.992)
+    records = {**NONE, "mixup_mnist": make_records({"none": (0.990, 0.991, 0.992)})}
     records["cifar10_95"] = make_steps(0.9, 1.0, 1.1)
     pages = scoreboard.make_pages(records)
     line = next(x for x in pages["scoreboard.md"].splitlines() if ">99.16<" in x)
@@ -274,16 +254,17 @@ def test_rows_as_the_page_has_them():
         "</?a.*?>", "", pages["status.md"]
     )
     assert 'id="cifar10-95-augmentation"' in pages["full_runs.md"]
-    page = scoreboard.make_pages(make_group(0.9, 0.9, 0.9))["scoreboard.md"]
+    records["mixup_mnist"] = make_records({"none": (0.9, 0.9, 0.9)})
+    page = scoreboard.make_pages(records)["scoreboard.md"]
     assert '<a href="mixup_mnist.html#what-we-learned">differs</a>' in page
 
 
 def test_all_records_as_one_table():
-    records = make_group(0.990, 0.991)
+    records = {**NONE, "mixup_mnist": make_records({"none": (0.990, 0.991)})}
     text = scoreboard.make_pages(records)["_static/records.csv"]
     lines = list(csv.DictReader(io.StringIO(text)))
-    assert [float(line["test_accuracy"]) for line in lines] == [0.990, 0.991]
-    assert [line["seed"] for line in lines] == ["0", "1"]
+    found = {line["seed"]: float(line["test_accuracy"]) for line in lines}
+    assert found == {"0": 0.990, "1": 0.991}
     assert json.loads(lines[0]["parameters"]) == RECORD["parameters"]
 
 

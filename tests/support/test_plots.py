@@ -1,6 +1,5 @@
 """What figures show, read back from Matplotlib."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from scipy import optimize
@@ -14,15 +13,6 @@ from tutorials_lib.support.plots import (
     spread_apart,
 )
 from tutorials_lib.support.statistics import mean_interval
-
-
-@pytest.fixture
-def figure(monkeypatch):
-    """Keeps the figure that a plot shows."""
-    found = []
-    monkeypatch.setattr(plt, "show", lambda: found.append(plt.gcf()))
-    yield found
-    plt.close("all")
 
 
 def test_images_keep_their_order_and_titles(figure, images):
