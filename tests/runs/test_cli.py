@@ -2,12 +2,27 @@
 
 import os
 import pathlib
+import subprocess
 
 import pytest
 
+from tutorials_lib.runs.chapters import check_run
+from tutorials_lib.runs.cli import COMMANDS, main
 from tutorials_lib.runs.profiles import CHAPTERS
 
 BOOK = pathlib.Path(__file__).resolve().parents[2] / "book"
+
+
+@pytest.fixture
+def nothing_starts(monkeypatch):
+    """Neither a kernel nor another program."""
+
+    def start(*_, **__):
+        raise AssertionError("something was started")
+
+    papermill = pytest.importorskip("papermill")
+    monkeypatch.setattr(papermill, "execute_notebook", start)
+    monkeypatch.setattr(subprocess, "run", start)
 
 
 @pytest.mark.parametrize(
@@ -36,22 +51,21 @@ BOOK = pathlib.Path(__file__).resolve().parents[2] / "book"
         (["build", "--output", __file__], "output must be a folder"),
     ],
 )
-def test_the_command_refuses_before_it_starts(arguments, said, capsys, monkeypatch):
-    from tutorials_lib.runs import notebooks
-    from tutorials_lib.runs.cli import main
-
-    def start(*_, **__):
-        raise AssertionError("something was started")
-
-    monkeypatch.setattr(notebooks, "run_notebook", start)
-    monkeypatch.setattr(notebooks.subprocess, "run", start)
+def test_the_command_refuses_before_it_starts(nothing_starts, capsys, arguments, said):
     assert main(arguments) == 2
     assert said in capsys.readouterr().err
 
 
-def test_relative_paths_lead_where_the_caller_stands(tmp_path, monkeypatch):
-    from tutorials_lib.runs.cli import main
+@pytest.mark.parametrize("command", ["run mixup_mnist", "build"])
+def test_output_that_cannot_be_written(nothing_starts, tmp_path, capsys, command):
+    """It would be found out when hours of work are done."""
+    (tmp_path / "file").write_text("no folder")
+    output = tmp_path / "file" / "new.ipynb"
+    assert main([*command.split(), "--output", str(output)]) == 1
+    assert f"{tmp_path}/file cannot be written to" in capsys.readouterr().err
 
+
+def test_relative_paths_lead_where_the_caller_stands(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TUTORIALS_DATA", "data")
     assert main(["list"]) == 0
@@ -68,9 +82,6 @@ def test_relative_paths_lead_where_the_caller_stands(tmp_path, monkeypatch):
 )
 def test_missing_data_is_noticed_at_once(tmp_path, monkeypatch, capsys, content, said):
     """Before Keras is imported or a kernel started; profile smoke needs no data."""
-    from tutorials_lib.runs.chapters import check_run
-    from tutorials_lib.runs.cli import main
-
     folder = tmp_path / "data"
     monkeypatch.setenv("TUTORIALS_DATA", str(folder))
     if content is not None:
@@ -86,8 +97,6 @@ def test_missing_data_is_noticed_at_once(tmp_path, monkeypatch, capsys, content,
 
 def test_runs_by_name(capsys):
     """What is not planned is refused, with names that are near."""
-    from tutorials_lib.runs.cli import main
-
     arguments = ["run", "mixup_mnist", "-p", "alphas", "[0.1]"]
     assert main([*arguments, "--list"]) == 0
     assert capsys.readouterr().out.split("to do  ")[1:] == [
@@ -102,8 +111,6 @@ def test_runs_by_name(capsys):
 
 
 def test_list_and_help(capsys):
-    from tutorials_lib.runs.cli import COMMANDS, main
-
     assert main(["list"]) == 0
     listed = capsys.readouterr().out
     assert all(chapter in listed for chapter in CHAPTERS)
@@ -117,8 +124,6 @@ def test_list_and_help(capsys):
 
 
 def test_doctor(tmp_path, monkeypatch, capsys):
-    from tutorials_lib.runs.cli import main
-
     assert main(["doctor"]) == 0
     shown = capsys.readouterr().out
     for said in ("keras", "backend", "cores", "data", "checkout"):

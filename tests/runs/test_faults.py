@@ -1,22 +1,14 @@
-"""Full disks and read-only folders: no old file and no finished run is lost."""
+"""Full disks: no old file and no finished run is lost."""
 
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 
 import nbformat
 import numpy as np
 import pytest
-from stand_ins import (
-    GRID_CELL,
-    QUICK_IMPORT,
-    RUN_NOTEBOOK,
-    list_names,
-    make_notebook,
-    make_pages,
-)
+from stand_ins import list_names, make_notebook, make_pages
 
 from tutorials_lib.runs import cli
 from tutorials_lib.runs.chapters import ChapterError
@@ -127,73 +119,3 @@ def test_full_disk_under_the_pages(small_disk, jupyter_book, capsys):
     check_sentence(capsys.readouterr().err, small_disk / "html")
     assert (small_disk / "html" / "index.html").read_text() == "the old page"
     assert list_names(small_disk) == [".buildinfo", "html", "index.html"]
-
-
-@pytest.fixture
-def read_only(tmp_path):
-    """A folder with a file, and what a command starts with for modes to count."""
-    folder = tmp_path / "closed"
-    folder.mkdir()
-    (folder / "old.ipynb").write_text("the old output")
-    folder.chmod(0o500)
-    prefix = []
-    if os.access(folder, os.W_OK):
-        # Root without the one power that passes over modes: an ordinary user, who
-        # may still read where Python is installed.
-        drop = "-dac_override"
-        prefix = ["setpriv", f"--bounding-set={drop}", f"--inh-caps={drop}"]
-        if not shutil.which("setpriv"):
-            pytest.skip("root passes over modes, and there is no setpriv to stop it")
-    probe = [*prefix, "touch", str(folder / "probe")]
-    if not subprocess.run(probe, capture_output=True, check=False).returncode:
-        pytest.skip("this user may write to read-only folders")
-    yield folder, prefix
-    folder.chmod(0o700)
-
-
-def run_closed(prefix, tmp_path, *arguments, **environment):
-    return subprocess.run(
-        [*prefix, sys.executable, *map(str, arguments)],
-        env={**os.environ, **QUICK_IMPORT, **environment},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def test_read_only_folder_for_the_notebook_or_the_pages(read_only, tmp_path):
-    folder, prefix = read_only
-    refused = [
-        ["run", "mixup_mnist", "--output", str(folder / "old.ipynb")],
-        ["run", "mixup_mnist", "--output", str(folder / "new" / "a.ipynb")],
-        ["build", "--output", str(folder / "html")],
-    ]
-    code = f"from tutorials_lib.runs import cli\nprint(*map(cli.main, {refused}))"
-    done = run_closed(prefix, tmp_path, "-c", code)
-    # Refused before anything long is begun.
-    assert done.stdout.split()[-3:] == ["1", "1", "1"], done.stderr
-    assert "Running Jupyter-Book" not in done.stdout
-    assert done.stderr.count(f"{folder}") >= 3
-    for said in ("cannot be written to", "Permission denied"):
-        assert done.stderr.count(said) == 3, done.stderr
-    assert "Traceback" not in done.stderr
-    assert list_names(folder) == ["old.ipynb"]
-    assert (folder / "old.ipynb").read_text() == "the old output"
-
-
-def test_read_only_folder_for_records(read_only, tmp_path):
-    """As a program and as a notebook: nothing is begun, and a sentence says why."""
-    folder, prefix = read_only
-    source = make_notebook(tmp_path / "a.ipynb", GRID_CELL, parameters="epochs = 0")
-    command = ("-c", RUN_NOTEBOOK, source, "run", "mixup_mnist", "--profile", "full")
-    records = {"TUTORIALS_RECORDS": str(folder)}
-    for more in (("--script",), ("--output", tmp_path / "out.ipynb")):
-        done = run_closed(prefix, tmp_path, *command, *more, **records)
-        assert done.returncode == 1, done.stdout
-        assert f"{folder}/mixup_mnist cannot be written to" in done.stderr
-        assert "TUTORIALS_RECORDS" in done.stderr
-        assert "Traceback" not in done.stderr
-        assert "started" not in done.stdout
-    assert list_names(folder) == ["old.ipynb"]
-    assert not (tmp_path / "out.ipynb").exists()
