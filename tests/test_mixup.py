@@ -98,13 +98,6 @@ def test_batches_mix_labels_as_images(images, pairing, lambda_per, k):
         np.testing.assert_allclose(mixed, expected, atol=1e-5)
 
 
-def test_tiny_alpha_gives_plain_images_and_labels(images, labels):
-    mixed, rows = make_batches(images=images, labels=labels, alpha=1e-6)[0]
-    for image, row in zip(mixed, rows, strict=True):
-        (place,) = np.flatnonzero((images == image).all(axis=(1, 2, 3)))
-        np.testing.assert_array_equal(row, labels[place])
-
-
 def list_chosen(batches):
     """The places of an epoch, one row for each image of a mix."""
     rng = np.random.default_rng(0)
@@ -128,29 +121,18 @@ def test_shuffles_use_every_image_once_in_each_place():
     # In the order that past runs had them.
     rng = np.random.default_rng([5, 0, 2**32 - 1])
     np.testing.assert_array_equal(chosen, [rng.permutation(40) for _ in range(3)])
-    for place in chosen:
-        np.testing.assert_array_equal(np.sort(place), np.arange(40))
-    # Unlike "batch", it mixes an image with any of the set.
-    assert set(chosen[0, :16]) != set(chosen[1, :16])
 
 
 @pytest.mark.parametrize("pairing", ["shuffles", "batch"])
 def test_window_keeps_images_near_their_place(pairing):
-    batches = make_batches(pairing=pairing, images_per_mix=3, window=10)
-    before = list_chosen(batches)
-    early = np.arange(40) - np.argsort(before, axis=1)
-    # Within a batch of 8, one more permutation may bring an image 7 places forward.
-    assert early.max() <= (9 if pairing == "shuffles" else 9 + 7)
-    for place in before:
-        np.testing.assert_array_equal(np.sort(place), np.arange(40))
-    assert (before[0] != before[1]).any()
-    batches.on_epoch_end()
-    assert (before[0] != list_chosen(batches)[0]).any()
+    def find_last_of_first_batch(**options):
+        batches = make_batches(pairing=pairing, images_per_mix=3, **options)
+        return max(place[:8].max() for place in list_chosen(batches))
+
     # The first batch comes from the window's first 10 + 8 - 1 images, and so all its
     # mixes; without a window from anywhere.
-    assert max(place[:8].max() for place in before) <= 16
-    wide = list_chosen(make_batches(pairing=pairing, images_per_mix=3))
-    assert max(place[:8].max() for place in wide) > 16
+    assert find_last_of_first_batch(window=10) <= 16
+    assert find_last_of_first_batch() > 16
 
 
 def test_batch_pairing_mixes_a_batch_with_itself():
@@ -216,8 +198,7 @@ def test_bad_arguments(name, value):
         make_batches(**{name: value})
 
 
-def test_gammas_that_underflow():
-    assert make_batches(alpha=1e-3, method="gamma").alpha == 1e-3
+def test_gammas_that_would_nearly_all_be_0():
     with pytest.raises(ValueError, match="alpha"):
         make_batches(alpha=1e-4, method="gamma")
 
