@@ -118,32 +118,20 @@ def test_the_article_s_ranges_are_as_printed():
         np.testing.assert_allclose(magnitudes[name], np.linspace(*end, 10))
 
 
-@pytest.mark.parametrize(("policy", "unchanged"), [("article", 33), ("paper", 22)])
-def test_share_of_operations_that_change_nothing(policy, unchanged, pictures):
-    """Of 130 pairs of operation and level, counted by hand on an image of all values.
-
-    Level 0 of the eleven that have one, and posterize at 8 bits once more, 12.
-    Autocontrast, 10, as the image has 0 and 255 already. In the article's policy also
-    equalize, 10, and the turn by 360 degrees.
-    """
-    names, levels = zip(*itertools.product(OPERATIONS, range(LEVELS)), strict=True)
-    images = np.repeat(pictures[:1], len(names), axis=0)
-    found = apply(RandAugment(policy), images, names, levels, 0)
-    assert (found == images).all(axis=(1, 2, 3)).sum() == unchanged
-
-
 class TestLayer:
     @pytest.fixture
     def images(self, pictures):
         return np.repeat(pictures[:2], 60, axis=0).astype("float32") / 255
 
-    def test_two_operations_one_after_the_other(self, images):
+    def test_two_operations_one_after_the_other_drawn_anew(self, images):
         layer, other = RandAugment(seed=3), RandAugment(seed=3)
-        found = ops.convert_to_numpy(layer(images, training=True))
-        expected = images
-        for _ in range(2):
-            expected = other.apply(expected, other.draw(len(images)))
-        np.testing.assert_array_equal(found, ops.convert_to_numpy(expected))
+        found = [ops.convert_to_numpy(layer(images, training=True)) for _ in "ab"]
+        assert not np.array_equal(*found)
+        for each in found:
+            expected = images
+            for _ in range(2):
+                expected = other.apply(expected, other.draw(len(images)))
+            np.testing.assert_array_equal(each, ops.convert_to_numpy(expected))
 
     def test_drawn_for_each_image_and_evenly(self):
         layer = RandAugment(seed=0)
@@ -155,15 +143,6 @@ class TestLayer:
             assert np.abs(counts - expected).max() < 6 * np.sqrt(expected), name
         pairs = np.corrcoef([drawn["operation"], drawn["level"], drawn["sign"]])
         assert np.abs(pairs - np.eye(3)).max() < 0.05
-
-    def test_only_in_training(self, images):
-        layer = RandAugment(seed=0)
-        np.testing.assert_array_equal(layer(images), images)
-        trained = ops.convert_to_numpy(layer(images, training=True))
-        changed = np.abs(trained - images).max(axis=(1, 2, 3)) > 1e-3
-        # Two operations of which a quarter to a third change nothing.
-        assert 0.75 < changed.mean() < 1
-        assert not np.array_equal(trained, layer(images, training=True))
 
     @pytest.mark.parametrize(
         "jit_compile", ["auto", pytest.param(True, marks=pytest.mark.slow)]
@@ -187,15 +166,15 @@ class TestLayer:
             layer(images, training=True), loaded(images, training=True)
         )
 
-    def test_one_layer_takes_images_of_any_size(self):
-        layer = RandAugment("paper")
-        layer(np.zeros((2, 8, 8, 3), "float32"), training=True)
-        images = np.random.default_rng(0).random((3, 20, 28, 3)).astype("float32")
-        found = apply(layer, np.round(255 * images), "rotate", 9, 1)
+    def test_one_layer_takes_images_of_any_size(self, pictures):
+        layer = RandAugment()
+        layer(pictures.astype("float32") / 255, training=True)
+        images = np.random.default_rng(0).integers(0, 256, (2, 20, 28, 3), "uint8")
+        found = apply(layer, images, "translate_x", 9, 1)
         for image, ours in zip(images, found, strict=True):
-            picture = Image.fromarray(np.round(255 * image).astype("uint8"))
-            theirs = run_pillow("paper", "rotate", 30, 1, picture)
-            assert np.abs(ours - np.asarray(theirs).astype(int)).max() <= 1
+            picture = Image.fromarray(image)
+            theirs = run_pillow("article", "translate_x", 0.2, 1, picture)
+            np.testing.assert_array_equal(ours, theirs)
 
     def test_what_would_be_augmented_in_silence_is_refused(self):
         for options in ({"policy": "auto"}, {"operations": 0}, {"level": 10}):
