@@ -142,7 +142,7 @@ class TestPerturbation:
     @pytest.mark.parametrize(
         ("through", "xi", "low", "high"),
         [
-            (False, 1e-6, 0, 0.95),
+            (False, 1e-6, 0, 0.99),
             (False, 1e-3, 0.999, 1),
             (False, 1e-2, 0.999, 1),
             (False, 1e-1, 0.9, 0.98),
@@ -206,22 +206,6 @@ class TestPerturbation:
         expected /= np.linalg.norm(expected, axis=1, keepdims=True)
         cosine = (r * expected).sum(axis=1).mean()
         assert (cosine > 0.5) == found, cosine
-
-    def test_for_two_classes_it_is_the_difference_of_the_weights(self, rng):
-        weights = rng.normal(size=(30, 2)).astype("float32")
-        x = (0.2 * rng.normal(size=(5, 30))).astype("float32")
-        r = find_perturbation(make_linear(weights), x, 1.0, 0.1, 1, False)
-        along = weights[:, 0] - weights[:, 1]
-        along /= np.linalg.norm(along)
-        np.testing.assert_allclose(np.abs(r @ along), 1, rtol=1e-5)
-
-    def test_of_logits_is_that_of_their_probabilities(self, linear):
-        weights, bias, x, _ = linear
-        options = {"xi": 0.1, "iterations": 2}
-        one = find_perturbation(make_linear(weights, bias), x, **options)
-        logits = make_linear(weights, bias, activation=None)
-        two = find_perturbation(logits, x, from_logits=True, **options)
-        np.testing.assert_allclose(one, two, atol=2e-3)
 
 
 class TestTerm:
