@@ -24,7 +24,6 @@ from tutorials_lib.support.data import (
 
 LABELS = np.arange(10, dtype="uint8")
 IMAGES = np.random.default_rng(0).integers(0, 256, (2, 10, 28, 28), "uint8")
-FAULTS = ("403", "html", "cut unnoticed", "others", "no network")
 
 
 def pack_idx(array, magic):
@@ -46,29 +45,27 @@ def make_files(images=IMAGES):
     }
 
 
+FILES = make_files()
+# What a bad server gives out in their place.
+BAD = {
+    "none": {},
+    "halves": {name: content[: len(content) // 2] for name, content in FILES.items()},
+    "others": make_files(255 - IMAGES),
+}
+
+
 class Answer(http.server.BaseHTTPRequestHandler):
-    """Serves `server.files` with `server.fault`."""
+    """Serves `server.files`."""
 
     def do_GET(self):
-        server, fault, name = self.server, self.server.fault, self.path.strip("/")
-        server.asked.append(name)
-        if fault == "403":
-            self.send_error(403)
+        name = self.path.strip("/")
+        self.server.asked.append(name)
+        if name not in self.server.files:
+            self.send_error(404)
             return
-        content = server.files.get(name, b"nothing known")
-        if fault == "html":
-            content = b"<html><body>Please log in to the hotel's network</body></html>"
-        elif fault == "others":
-            content = make_files(255 - IMAGES).get(name, b"")
         self.send_response(200)
-        if fault != "cut unnoticed":
-            self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-        middle = len(content) // 2
-        self.wfile.write(content[:middle])
-        self.wfile.flush()
-        if fault != "cut unnoticed":
-            self.wfile.write(content[middle:])
+        self.wfile.write(self.server.files[name])
 
     def log_message(self, *_):
         pass
@@ -76,48 +73,42 @@ class Answer(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server():
-    """A server of this machine alone; `fault` says how it misbehaves."""
+    """A server of this machine alone."""
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answer)
-    server.files, server.fault, server.asked = make_files(), None, []
+    server.files, server.asked = FILES, []
     threading.Thread(target=server.serve_forever, args=[0.02], daemon=True).start()
     yield server
     server.shutdown()
     server.server_close()
 
 
-def pretend(name):
-    """Lets ten images of each split pass for a set."""
-    prints = [fingerprint_images(images, LABELS)[:16] for images in IMAGES]
-    return dataclasses.replace(SPECIFICATIONS[name], fingerprint="-".join(prints))
-
-
-def redirect(module, port, **changes):
-    """Has a module of `keras.datasets` fetch its files from this machine."""
-    get_file = module.get_file
+def redirect(get_file, port, home):
+    """Has Keras fetch files from this machine."""
 
     def fetch(fname, origin, file_hash=None, **rest):
         origin = f"http://127.0.0.1:{port}/{origin.rpartition('/')[2]}"
         # Keras pins the real set's file; here the stand-in's takes its place.
-        if file_hash is not None and fname in make_files():
-            file_hash = hashlib.sha256(make_files()[fname]).hexdigest()
-        return get_file(fname, origin=origin, file_hash=file_hash, **rest, **changes)
+        file_hash = file_hash and hashlib.sha256(FILES[fname]).hexdigest()
+        return get_file(
+            fname, origin=origin, file_hash=file_hash, cache_dir=home, **rest
+        )
 
-    module.get_file = fetch
+    return fetch
 
 
 @pytest.fixture
 def cache(tmp_path, monkeypatch, server):
-    """Keras' folder, and Keras' loaders led to the server."""
-    home = tmp_path / "keras"
-    home.mkdir()
-    monkeypatch.setenv("KERAS_HOME", str(home))
+    """Keras' folder; Keras asks the server, and ten images a split pass for a set."""
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     monkeypatch.delenv("TUTORIALS_DATA", raising=False)
-    for name in SPECIFICATIONS:
+    prints = "-".join(fingerprint_images(images, LABELS)[:16] for images in IMAGES)
+    for name in ("mnist", "fashion_mnist"):
         module = importlib.import_module(f"keras.src.datasets.{name}")
-        monkeypatch.setattr(module, "get_file", module.get_file)
-        redirect(module, server.server_port, cache_dir=str(home))
-        monkeypatch.setitem(SPECIFICATIONS, name, pretend(name))
-    return home / "datasets"
+        fetch = redirect(module.get_file, server.server_port, str(tmp_path))
+        monkeypatch.setattr(module, "get_file", fetch)
+        pretended = dataclasses.replace(SPECIFICATIONS[name], fingerprint=prints)
+        monkeypatch.setitem(SPECIFICATIONS, name, pretended)
+    return tmp_path / "datasets"
 
 
 def list_files(folder):
@@ -134,26 +125,21 @@ def check_loaded(name):
 
 
 @pytest.mark.parametrize("name", ["mnist", "fashion_mnist"])
-@pytest.mark.parametrize("fault", FAULTS)
-def test_a_bad_answer_is_told_and_forgotten(cache, server, name, fault):
-    server.fault = fault
-    if fault == "no network":
-        server.shutdown()
-        server.server_close()
+@pytest.mark.parametrize("bad", list(BAD))
+def test_a_bad_answer_is_told_and_forgotten(cache, server, name, bad):
+    server.files = BAD[bad]
     with pytest.raises(DataError) as caught:
         load_dataset(name)
     said = str(caught.value)
     assert said.startswith(f"{SPECIFICATIONS[name].title} could not be loaded from the")
-    reason = {"403": "403", "no network": "refused"}.get(fault, "")
-    for part in (reason, "TUTORIALS_DATA", "source='sample'"):
+    for part in ("404" if bad == "none" else "", "TUTORIALS_DATA", "source='sample'"):
         assert part in said
     assert list_files(cache) == []
-    if fault != "no network":
-        server.fault = None
-        check_loaded(name)
-        asked = len(server.asked)
-        check_loaded(name)
-        assert len(server.asked) == asked
+    server.files = FILES
+    check_loaded(name)
+    asked = len(server.asked)
+    check_loaded(name)
+    assert len(server.asked) == asked
 
 
 @pytest.mark.parametrize(
@@ -168,15 +154,14 @@ def test_what_a_killed_download_left(cache, name, file):
     """Keras writes under the final name, so half a file passes for a whole one."""
     path = cache / file
     path.parent.mkdir(parents=True)
-    content = make_files()[path.name]
-    path.write_bytes(content[: len(content) // 2])
+    path.write_bytes(BAD["halves"][path.name])
     with contextlib.suppress(DataError):
         load_dataset(name)
     check_loaded(name)
 
 
 def test_the_command_says_it_in_sentences(cache, server, capsys):
-    server.fault = "403"
+    server.files = {}
     assert main(["run", "mixup_mnist", "--profile", "quick", "--script"]) == 1
     said = capsys.readouterr().err
     assert "MNIST could not be loaded from the download" in said
