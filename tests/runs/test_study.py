@@ -6,7 +6,7 @@ import pytest
 
 from tutorials_lib.runs import study as module
 from tutorials_lib.runs.chapters import OnlyDone
-from tutorials_lib.runs.records import RecordError, read_records
+from tutorials_lib.runs.schema import RecordError
 from tutorials_lib.runs.study import Study
 
 
@@ -159,14 +159,6 @@ class TestRun:
         with pytest.raises(ValueError, match=said):
             full().run(train, {"none": {"alpha": None}, "alpha 1": parameters})
         assert train.calls == []
-
-    def test_published_records_are_read(self, full, train, tmp_path, capsys):
-        first = full(seeds=1).run(train, MIXED)
-        assert read_records(tmp_path / "records" / "mixup_mnist")
-        study = full(seeds=1)
-        assert study.run(train, MIXED) == first
-        assert len(train.calls) == 2
-        assert "2 of 2 runs are recorded already" in capsys.readouterr().out
 
     def test_own_runs_are_shown_beside_them(self, full, train):
         published, shown = full(seeds=1).run(train, MIXED), []
