@@ -6,10 +6,12 @@ import subprocess
 import sys
 
 import pytest
-from stand_ins import PROGRAMS, make_notebook, read_results
+from stand_ins import make_notebook, read_results
 
 from tutorials_lib.runs import single
 from tutorials_lib.runs.chapters import ChapterError, run_cells
+from tutorials_lib.runs.grid import Grid, Run
+from tutorials_lib.runs.settings import Options, choose_settings
 from tutorials_lib.runs.storage import runs_folder
 
 
@@ -50,31 +52,13 @@ def test_a_failure_names_the_cell_and_the_cause(tmp_path):
     assert "raise KeyError('lost')" in said
 
 
-@pytest.fixture
-def scheduler(tmp_path):
-    """A cluster of two worker processes, and its address."""
-    pytest.importorskip("distributed")
-    process = subprocess.Popen(
-        [sys.executable, str(PROGRAMS / "cluster.py")],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=tmp_path,
-    )
-    yield process.stdout.readline().strip()
-    process.communicate("", timeout=60)
-
-
-def kill_a_busy_worker(address):
-    """Kills a worker that runs something, as soon as there is one."""
-    import distributed
-
-    with distributed.Client(address, set_as_default=False) as client:
-        pids = client.run(os.getpid)
-        busy = []
-        while not busy:
-            busy = [worker for worker, each in client.processing().items() if each]
-        os.kill(pids[busy[0]], signal.SIGKILL)
+def kill_a_busy_worker(client, process):
+    """Kills a worker that runs something for a process, as soon as there is one."""
+    pids, busy = client.run(os.getpid), []
+    while not busy:
+        assert process.poll() is None, process.communicate()[1][-3000:]
+        busy = [worker for worker, each in client.processing().items() if each]
+    os.kill(pids[busy[0]], signal.SIGKILL)
 
 
 # A chapter up to its last grid, at smoke and smaller.
@@ -89,22 +73,25 @@ run_cells(book_folder() / "mixup_fashion_mnist.ipynb", given, PLANS)
 
 
 @pytest.mark.slow
-def test_a_grid_on_two_workers_of_which_one_is_killed(tmp_path, run_python, scheduler):
+def test_a_grid_on_two_workers_of_which_one_is_killed(tmp_path, run_python):
+    distributed = pytest.importorskip("distributed")
     one, two = tmp_path / "one", tmp_path / "two"
     whole = run_python("-c", UNTIL_PLANNED, "", TUTORIALS_RUNS=str(one))
     assert whole.returncode == 0, whole.stderr[-2000:]
-    process = subprocess.Popen(
-        [sys.executable, "-c", UNTIL_PLANNED, scheduler],
-        env={**os.environ, "TUTORIALS_RUNS": str(two)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    for line in process.stdout:
-        if "runs go to 2 workers" in line:
-            break
-    kill_a_busy_worker(scheduler)
-    _, errors = process.communicate(timeout=1200)
+    cluster = {"threads_per_worker": 1, "dashboard_address": None, "memory_limit": 0}
+    with (
+        distributed.LocalCluster(n_workers=2, **cluster) as local,
+        distributed.Client(local, set_as_default=False) as client,
+    ):
+        process = subprocess.Popen(
+            [sys.executable, "-c", UNTIL_PLANNED, local.scheduler_address],
+            env={**os.environ, "TUTORIALS_RUNS": str(two)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        kill_a_busy_worker(client, process)
+        _, errors = process.communicate(timeout=1200)
     assert process.returncode == 0, errors[-3000:]
     homes = (home / "smoke" for home in (one, two))
     first, second = (read_results(home, "mixup_fashion_mnist") for home in homes)
@@ -113,14 +100,8 @@ def test_a_grid_on_two_workers_of_which_one_is_killed(tmp_path, run_python, sche
 
 
 def run_on(address, stand_in, seeds):
-    from tutorials_lib.runs.grid import Grid, Options, Run
-    from tutorials_lib.runs.settings import choose_settings
-
-    settings, options = (
-        choose_settings("mixup_mnist", "full"),
-        Options(scheduler=address),
-    )
-    grid = Grid(settings, stand_in["data"], options)
+    settings = choose_settings("mixup_mnist", "full")
+    grid = Grid(settings, stand_in["data"], Options(scheduler=address))
     return grid.run([Run("none", seed, {}) for seed in seeds], stand_in["train"])
 
 
