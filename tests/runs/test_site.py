@@ -143,11 +143,7 @@ def test_new_pages_take_the_place_of_old_ones(tmp_path, jupyter_book):
     assert list_names(tmp_path) == names
 
 
-def test_what_a_build_refuses(tmp_path):
-    (tmp_path / "thesis.tex").write_text("years of work")
-    with pytest.raises(ValueError, match="output must be a new or empty folder"):
-        build_site(output=tmp_path)
-    assert (tmp_path / "thesis.tex").read_text() == "years of work"
+def test_pages_of_notebooks_that_are_not_run():
     with pytest.raises(ChapterError, match="has not been run at profile smoke"):
         build_site("smoke")
 
