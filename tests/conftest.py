@@ -221,24 +221,14 @@ def stand_in(tmp_path, monkeypatch):
 def run_python(tmp_path):
     """Runs code or a module in a fresh Python; returns the finished process."""
 
-    def run(*arguments, cwd=None, **environment):
+    def run(*arguments, **environment):
         return subprocess.run(
             [sys.executable, *map(str, arguments)],
-            cwd=cwd or tmp_path,
+            cwd=tmp_path,
             env={**os.environ, **environment},
             capture_output=True,
             text=True,
             check=False,
         )
-
-    return run
-
-
-@pytest.fixture
-def tutorials(run_python):
-    """Runs the `tutorials` command in a process of its own."""
-
-    def run(*arguments, **environment):
-        return run_python("-m", "tutorials_lib.runs.cli", *arguments, **environment)
 
     return run

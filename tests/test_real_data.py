@@ -59,8 +59,9 @@ def test_load(name):
         for name in FLOORS
     ],
 )
-def test_quick(tutorials, chapter):
-    done = tutorials("run", chapter, "--profile", "quick", *KNOBS.get(chapter, ()))
+def test_quick(run_python, chapter):
+    command = ("-m", "tutorials_lib.runs.cli", "run", chapter, "--profile", "quick")
+    done = run_python(*command, *KNOBS.get(chapter, ()))
     assert done.returncode == 0, done.stderr[-3000:]
     records = read_records(runs_folder() / "quick" / chapter)
     assert len({record["variant"] for record in records}) >= 4
