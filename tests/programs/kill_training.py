@@ -5,8 +5,9 @@ folder for all it leaves, how to fail and a number:
 
 - ["batch", n]: killed after n batches;
 - ["half", n]: killed when half of its nth checkpoint is written;
-- ["full", n]: the disk is full when the nth is half written, and five batches later,
-  in the second epoch after that, it is killed;
+- ["rename", n]: killed when the nth is written, and before it is renamed;
+- ["full", n]: the disk is full when the nth is written, and one batch of the second
+  epoch after that kills it;
 - ["none", 0].
 
 Each is done in a process forked from this one, before which no backend has computed, so
@@ -14,8 +15,6 @@ that imports are made once. Answers with the child's exit status.
 """
 
 import errno
-import io
-import itertools
 import json
 import os
 import random
@@ -153,22 +152,38 @@ def finish(model, metrics, history):
 
 
 def spoil_writing(how, number):
-    """Has the nth checkpoint fail when half of it is written."""
-    written, open_sound = itertools.count(1), storage.os.fdopen
+    """Has the nth checkpoint fail half written, when written, or for want of room."""
+    written = {"files": 0}
+    write = storage.os.fdopen
 
-    class SpoiltFile(io.FileIO):
+    class File:
+        def __init__(self, file):
+            self.file = file
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            self.file.close()
+            if how == "rename":
+                os.kill(os.getpid(), signal.SIGKILL)
+
         def write(self, content):
-            super().write(content[: len(content) // 2])
+            self.file.write(content[: len(content) // 2])
+            self.file.flush()
             if how == "half":
                 os.kill(os.getpid(), signal.SIGKILL)
-            kill.left["batches"] = 5
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            if how == "full":
+                kill.left["batches"] = 5
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            self.file.write(content[len(content) // 2 :])
 
-    def open_file(handle, mode):
-        open_one = SpoiltFile if next(written) == number else open_sound
-        return open_one(handle, mode)
+    def open_spoilt(handle, mode):
+        written["files"] += 1
+        file = write(handle, mode)
+        return File(file) if written["files"] == number else file
 
-    storage.os.fdopen = open_file
+    storage.os.fdopen = open_spoilt
 
 
 def run_once(name, home, how, number):
