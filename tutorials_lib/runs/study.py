@@ -3,6 +3,7 @@
 import dataclasses
 import datetime
 import inspect
+import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -68,6 +69,9 @@ class Study:
     """
 
     def __init__(self, chapter: str, names: Mapping[str, Any]) -> None:
+        # A chapter trains many small networks, which TensorFlow takes for one that is
+        # traced again and again.
+        logging.getLogger("tensorflow").setLevel(logging.ERROR)
         given = _read_cell(names, chapter)
         settings, self.options = read_parameters(chapter, given)
         if settings.values.get("precision") == BY_DEVICE:
