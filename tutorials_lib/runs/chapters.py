@@ -147,7 +147,7 @@ def run_as_script(chapter: str, profile: str, parameters: Mapping[str, Any]) -> 
         run_cells(path, {"profile": profile, **parameters})
         return
     try:
-        planned = list_runs(chapter, profile, parameters)
+        planned = _find_planned(chapter, profile, parameters)
     except OnlyDone as done:
         print(done)
         return
@@ -164,9 +164,13 @@ def list_runs(
 ) -> dict[str, bool]:
     """Names the runs that a chapter plans: dict of name to whether it is recorded.
 
-    The chapter's code is run, and prints nothing; with `listing` among the parameters
-    none of its runs is made.
+    The chapter's code is run, with its runs left out; what it prints is not shown.
     """
+    return _find_planned(chapter, profile, {**parameters, "listing": True})
+
+
+def _find_planned(chapter, profile, parameters):
+    """Runs a chapter quietly; returns the runs that its studies planned."""
     # Not at the top: it imports Keras.
     from tutorials_lib.runs.study import Study
 

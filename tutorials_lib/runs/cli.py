@@ -152,8 +152,7 @@ def _run(options):
         check_run(chapter, profile, parameters)
     for chapter in chapters:
         if options.list:
-            planned = list_runs(chapter, profile, {**parameters, "listing": True})
-            for name, recorded in planned.items():
+            for name, recorded in list_runs(chapter, profile, parameters).items():
                 print(f"{'done ' if recorded else 'to do'}  {name}")
             continue
         how = "as it stands" if options.in_place else f"profile {profile}"
