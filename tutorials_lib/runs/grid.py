@@ -278,9 +278,11 @@ class Grid:
         if result["images"] and not watch.seconds:
             raise ValueError("train must train by fit(model, ...); no epoch was seen.")
         for name, values in {**result["history"], **result["metrics"]}.items():
-            if not np.isfinite(values).all():
+            values = np.atleast_1d(values)
+            wrong = values[~np.isfinite(values)]
+            if len(wrong):
                 raise DivergedError(
-                    f"{run.name}: training diverged, {name} is {values}"
+                    f"{run.name}: training diverged, {name} is {wrong[0]}"
                 )
         history = {
             name: [float(value) for value in values]
