@@ -134,7 +134,9 @@ TABLE: dict[str, dict[str, dict[str, Any]]] = {
         long_epochs=      (3,              30,           300,          300),
         batch_size=       (50,             250,          500,          256),
         learning_rate=    (0.001,          0.002,        0.002,        0.002),
+        # Of the teachers and their students; of the variations.
         seeds=            (1,              1,            3,            3),
+        pairs=            (1,              1,            1,            3),
         # A teacher of a few steps is seldom sure; label smoothing keeps all below 0.91.
         threshold=        (0.1,            0.5,          0.75,         0.75),
         other_threshold=  (0.05,           0.75,         0.5,          0.95),
