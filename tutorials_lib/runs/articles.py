@@ -9,7 +9,7 @@ MEMBERS = (
     *(0.9433, 0.9448, 0.9439, 0.9433, 0.9410),
 )
 
-# `paper` is the arXiv number of the paper that has the method.
+# `paper` is the arXiv number of the paper that introduced the method.
 ARTICLES: dict[str, dict[str, Any]] = {
     "mixup_mnist": {
         "source": {
@@ -20,8 +20,8 @@ ARTICLES: dict[str, dict[str, Any]] = {
             "paper": "arXiv:1710.09412",
         },
         "dataset": "mnist",
-        "question": "A blog tries seven values of mixup's parameter and sees little "
-        "effect. What can a gain of 0.02 points mean?",
+        "question": "A blog post tries seven values of mixup's parameter and sees "
+        "little effect. Does a gain of 0.02 points mean anything?",
         "headline": "no gain",
         "metrics": ("train_accuracy", "test_accuracy"),
         "published": {
@@ -49,7 +49,7 @@ ARTICLES: dict[str, dict[str, Any]] = {
         "headline": "cost of mixup",
         "metrics": ("test_accuracy",),
         "published": {"alpha 0.2": (0.8582,), "none": (0.8692,)},
-        # The article shuffles so.
+        # The article shuffles in this way.
         "ours": {
             name: [(f"{name}, window 6,400", None)] for name in ("alpha 0.2", "none")
         },
@@ -63,8 +63,9 @@ ARTICLES: dict[str, dict[str, Any]] = {
             "paper": "arXiv:1507.00677",
         },
         "dataset": "mnist",
-        "question": "A blog finds virtual adversarial training better than dropout. "
-        "Its two halves were trained on different losses: what is left of the claim?",
+        "question": "A blog post finds virtual adversarial training (VAT) better than "
+        "dropout, but it trained the two on different losses. What is left of the "
+        "claim?",
         "headline": "VAT over dropout",
         # The printed "score" is a swapped cross-entropy in all four rows; only the
         # rows without VAT were trained on it too.
@@ -86,8 +87,8 @@ ARTICLES: dict[str, dict[str, Any]] = {
         },
         "results": "Compare with the article",
         "dataset": "cifar10",
-        "question": "A blog takes CIFAR-10 from 84% to 95% in five steps. What is each "
-        "worth, and what does it cost?",
+        "question": "A blog post goes from 84% to 95% on CIFAR-10 in five steps. How "
+        "much does each step gain, and what does it cost?",
         "headline": "three steps",
         # The members are scored with test-time augmentation; the last five are strong.
         "metrics": ("test_accuracy", "tta_accuracy"),
@@ -100,7 +101,7 @@ ARTICLES: dict[str, dict[str, Any]] = {
             "mean of the members": (None, 0.9421),
             "ensemble": (None, 0.9507),
         },
-        # Where ours goes by another name: variant and seeds (None: all).
+        # Where our variant has another name: variant and seeds (None: all).
         "ours": {
             **{f"member {seed + 1}": [("decay", (seed,))] for seed in range(5)},
             **{f"member {seed + 1}": [("strong", (seed,))] for seed in range(5, 10)},
@@ -117,8 +118,9 @@ ARTICLES: dict[str, dict[str, Any]] = {
             "paper": "arXiv:1911.04252",
         },
         "dataset": "cifar10",
-        "question": "A blog has a noised student beat its teacher with images that "
-        "nobody labelled. How much of that is the labels, how much the noise?",
+        "question": "In a blog post, a noised student that also learns from unlabelled "
+        "images beats its teacher. How much of the gain is due to the pseudo-labels, "
+        "how much to the noise?",
         "headline": "student",
         "metrics": ("test_loss", "test_accuracy"),
         "published": {
@@ -142,8 +144,8 @@ ARTICLES: dict[str, dict[str, Any]] = {
             "paper": "arXiv:2404.00498",
         },
         "dataset": "cifar10",
-        "question": "A paper trains to 94% in four seconds of a GPU. Does Keras get "
-        "there too, on a laptop's processor, and which trick is worth what?",
+        "question": "A paper reaches 94% after four seconds on a GPU. Does Keras get "
+        "there too, on a laptop's processor, and how much does each trick gain?",
         "headline": "larger",
         "runs": "mean of hundreds",
         # With one view of each test image, and with six.
@@ -161,22 +163,22 @@ ARTICLES: dict[str, dict[str, Any]] = {
 class Claim:
     """What an article claims, and how its effect is measured in numbers and in records.
 
-    The effect is the metric of a variant minus that of a baseline, in an order in which
-    the article has a positive one.
+    The effect is the metric of a variant minus that of a baseline, ordered so that the
+    article's effect is positive.
 
     Attributes:
         text: The claim in a sentence.
-        baseline: Name of the variant to subtract, by the same seeds.
-        section: Title of the section that shows it, where not the chapter's `results`.
-        baseline_metric: The baseline's metric, where another.
-        published: The article's two rows, where they have other names than ours.
-        margin: Where the claim is that there is no difference: how large a one counts
-            as none.
-        laptop: Variant and baseline at profile `laptop`, where they are others: there
-            all noise comes with flips and shifts, which the article does not have.
+        baseline: Name of the variant to subtract, with the same seeds.
+        section: Title of the section that shows it, if not the chapter's `results`.
+        baseline_metric: The baseline's metric, if it is another one.
+        published: The article's two rows, if their names differ from ours.
+        margin: For a claim of no difference: the largest difference that counts as
+            none.
+        laptop: Variant and baseline at profile `laptop`, if they differ: there all
+            noise comes with flips and shifts, which the article does not have.
         kind: `"difference"`; `"ratio"`, the variant as a multiple of the baseline; or
-            `"ensemble"`, of which there is one: the variant is the largest whose name
-            begins so, the baseline the mean of its members.
+            `"ensemble"`, of which there is only one: the variant is the largest whose
+            name begins so, the baseline the mean of its members.
     """
 
     chapter: str
@@ -207,7 +209,7 @@ class Claim:
         return variant / baseline if self.kind == "ratio" else variant - baseline
 
 
-# Chapter and name, the claim, then the metric of one variant and of another.
+# Chapter and name, the claim, then the metric, the variant and its baseline.
 # fmt: off
 CLAIMS = (
     Claim("mixup_mnist", "memory",
@@ -225,18 +227,18 @@ CLAIMS = (
           "Mixup costs a point of accuracy.",
           "test_accuracy", "none", "alpha 0.2"),
     Claim("vat_mnist", "VAT",
-          "VAT beats the plain network on one loss (the article's are of two).",
+          "On the same loss, VAT beats the plain network (the article used two).",
           "test_accuracy", "corrected: VAT", "corrected: none",
           published=("corrected: VAT", "swapped: none")),
     Claim("vat_mnist", "VAT over dropout",
-          "VAT beats dropout on one loss (the article's are of two).",
+          "On the same loss, VAT beats dropout (the article used two).",
           "test_accuracy", "corrected: VAT", "corrected: dropout",
           published=("corrected: VAT", "swapped: dropout")),
     Claim("vat_mnist", "VAT over dropout, as run",
-          "VAT beats dropout, which the article trained on the swapped loss.",
+          "VAT beats dropout trained on the swapped loss, as in the article.",
           "test_accuracy", "corrected: VAT", "swapped: dropout"),
     Claim("vat_mnist", "dropout",
-          "Dropout alone loses accuracy.",
+          "Dropout alone lowers accuracy.",
           "test_accuracy", "swapped: none", "swapped: dropout"),
     Claim("vat_mnist", "VAT alone",
           "VAT is better without dropout than with it.",
@@ -246,19 +248,19 @@ CLAIMS = (
           "seconds_per_epoch", "corrected: VAT", "swapped: none",
           section="What is each worth, and what does it cost?", kind="ratio"),
     Claim("cifar10_95", "augmentation",
-          "Augmentation gains accuracy.",
+          "Augmentation raises accuracy.",
           "test_accuracy", "augmentation", "benchmark"),
     Claim("cifar10_95", "depth",
-          "A deeper network gains more.",
+          "A deeper network raises accuracy further.",
           "test_accuracy", "depth", "augmentation"),
     Claim("cifar10_95", "decay",
-          "Lowering the learning rate gains more.",
+          "Lowering the learning rate raises accuracy further.",
           "test_accuracy", "decay", "depth"),
     Claim("cifar10_95", "three steps",
-          "Augmentation, depth and decay together take the benchmark far.",
+          "Augmentation, depth and decay together raise accuracy greatly.",
           "test_accuracy", "decay", "benchmark"),
     Claim("cifar10_95", "averaging",
-          "Averaging over augmented test images gains more.",
+          "Averaging over augmented test images raises accuracy further.",
           "tta_accuracy", "decay", "decay",
           baseline_metric="test_accuracy"),
     Claim("cifar10_95", "ensemble",
@@ -277,13 +279,13 @@ CLAIMS = (
           "A noised student beats its noised teacher too.",
           "test_accuracy", "student of the noised", "noised teacher"),
     Claim("noisy_student", "better teacher",
-          "The noised teacher has the better student.",
+          "A noised teacher has a better student than a plain one.",
           "test_accuracy", "student of the noised", "student"),
     Claim("cifar10_fast", "larger",
-          "A network twice as wide, trained half as long again, gains a point.",
+          "A network twice as wide, trained 1.5 times as long, gains a point.",
           "tta_accuracy", "95% recipe", "94% recipe"),
     Claim("cifar10_fast", "six views",
-          "Six views of a test image gain on one.",
+          "Averaging six views of a test image beats a single view.",
           "tta_accuracy", "94% recipe", "94% recipe",
           baseline_metric="test_accuracy"),
 )
@@ -299,7 +301,7 @@ def read_published(chapter: str, metric: str) -> dict[str, float]:
 
 
 def find_published(chapter: str, variant: str, metric: str) -> float | None:
-    """Returns the article's number beside which a variant of ours stands, or None."""
+    """Returns the article's number to compare a variant of ours with, or None."""
     article = ARTICLES[chapter]
     if metric not in article["metrics"]:
         return None

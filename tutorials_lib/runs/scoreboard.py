@@ -1,6 +1,6 @@
-"""What is made of records: scoreboard, published runs, status, cards, README's table.
+"""The pages made from records: scoreboard, runs, status, cards, README's table.
 
-`tutorials scoreboard` writes them, and a test compares them with what is stored: no
+`tutorials scoreboard` writes them, and a test compares them with the stored ones: no
 number on them is typed.
 """
 
@@ -54,14 +54,14 @@ def read_all_records() -> dict[str, list[Record]]:
 
 
 def write_pages() -> list[pathlib.Path]:
-    """Writes the pages that are made of records; returns those that changed."""
+    """Writes the pages that are made from records; returns those that changed."""
     pages = make_pages(read_all_records())
     return write_changed({book_folder() / name: text for name, text in pages.items()})
 
 
 def make_pages(records: Mapping[str, Sequence[Record]]) -> dict[str, str]:
-    """Makes the pages that are made of records: dict of path in the book to text."""
-    # A part of Jupyter Book; whoever only runs chapters does without.
+    """Makes the pages from records: dict of path in the book to text."""
+    # A part of Jupyter Book; not needed only to run chapters.
     import jinja2
 
     templates = jinja2.Environment(
@@ -119,16 +119,17 @@ def describe_chapter(
 ) -> dict[str, str]:
     """Sums a chapter up for the first page: its question and its answer.
 
-    That is of the headline, or of the first claim that has runs.
+    The answer is on the headline claim, or else on the first claim that has runs.
     """
     article = ARTICLES[chapter]
     mine = [each for each in claims if each.claim.chapter == chapter]
     head = next(each for each in mine if each.claim.name == article["headline"])
     if not head.ours:
         head = next((each for each in mine if each.ours), head)
-    result = f"Claim: {head.claim.text} Its effect in the article: {head.article}"
+    result = f"Claim: {head.claim.text} The effect is {head.article} in the article"
     if head.ours:
-        result += f", in ours: **{head.effect}** ({head.protocol}), *{head.verdict}*."
+        result += f" and **{head.effect}** in our runs ({head.protocol}): "
+        result += f"*{head.verdict}*."
     else:
         result += "; our runs are still to be made."
     rows = [number for number in numbers if number.chapter == chapter]
@@ -148,18 +149,19 @@ def say_totals(
     claims: Sequence[Judged],
     frames: Mapping[str, pd.DataFrame],
 ) -> str:
-    """Says what became of the published numbers and claims."""
+    """Counts the verdicts on the published numbers and claims, and our runs."""
     runs = pd.concat(frames.values())
     return (
-        f"Of **{len(numbers)}** published numbers: "
-        f"{_say_counts(numbers, VERDICTS, '**')}. Of **{len(claims)}** claims: "
-        f"{_say_counts(claims, CLAIM_VERDICTS, '**')}. Ours rest on **{len(runs)}** "
-        f"runs, {runs['hours'].sum() if len(runs) else 0:.0f} hours of computing."
+        f"**{len(numbers)}** published numbers: "
+        f"{_say_counts(numbers, VERDICTS, '**')}. **{len(claims)}** claims: "
+        f"{_say_counts(claims, CLAIM_VERDICTS, '**')}. Our results rest on "
+        f"**{len(runs)}** runs and "
+        f"{runs['hours'].sum() if len(runs) else 0:.0f} hours of computing."
     )
 
 
 def _say_counts(judged, verdicts, mark=""):
-    """Says how many have each verdict, without those that none has."""
+    """Says how many have each verdict; verdicts without any are left out."""
     found = [each.verdict for each in judged]
     counts = {name: found.count(name) for name in verdicts if name in found}
     plural = {"agrees": "agree", "differs": "differ"}
@@ -172,8 +174,8 @@ def _say_counts(judged, verdicts, mark=""):
 def read_run(path: str | pathlib.Path) -> dict[str, str]:
     """Reads when an executed notebook was run, for how long, and on what.
 
-    Returns `run`, `date`, `time`, `commit` and `versions` as text; "-" for what the
-    notebook does not say.
+    Returns `run`, `date`, `time`, `commit` and `versions` as text, "-" for those that
+    the notebook does not give.
     """
     metadata = json.loads(pathlib.Path(path).read_text("utf-8"))["metadata"]
     found = dict.fromkeys(("run", "date", "time", "commit", "versions"), "-")
@@ -216,7 +218,7 @@ def _say_hours(records):
 
 
 def _say_devices(records):
-    """Names what runs ran on, without what every processor's name says."""
+    """Names the devices of runs, without words that every processor's name has."""
     full = {record["environment"]["device"] for record in records}
     names = {re.sub(r"\((R|TM)\)| Processor| CPU| @.*", "", name) for name in full}
     return ", ".join(sorted(names)) or "-"
@@ -227,7 +229,7 @@ def _list_runs(records):
     for record in sorted(records, key=lambda each: (each["variant"], each["seed"])):
         metrics, environment = record["metrics"], record["environment"]
         accuracy = metrics.get("test_accuracy", metrics.get("tta_accuracy"))
-        # None where it is not known.
+        # None if it is not known.
         changed = ", with changes" if record["git"]["clean"] is False else ""
         place = name_place(record)
         cells = [
