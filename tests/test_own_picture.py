@@ -20,7 +20,7 @@ from tutorials_lib.support.data import SPECIFICATIONS, load_dataset, scale_image
 
 pytestmark = pytest.mark.book
 
-NO_PICTURE = "This file is no picture that your browser can read."
+NO_PICTURE = "Your browser cannot read this file as a picture."
 
 
 @pytest.fixture(scope="module")
@@ -204,7 +204,7 @@ def test_a_picture_can_be_dropped(visit_widget, network):
 def test_without_weights_a_sentence_says_so(visit_widget):
     _, place, wrong = visit_widget(widgets.write_call(widgets.NETWORK, None))
     place.get_by_label("picture").set_input_files(pack(np.zeros((40, 40, 3), "uint8")))
-    expect(place.locator("output")).to_have_text("The network's weights are not here.")
+    expect(place.locator("output")).to_have_text("The network's weights are missing.")
     assert wrong == []
 
 

@@ -370,9 +370,9 @@ def test_widget_of_minutes_picks_the_best_recipe_in_time(visit, publish):
     keys = ["ArrowLeft"] * 10
     _, place, _, before, after = try_widget(visit, "cifar10_fast", keys)
     assert before.startswith("21 minutes on a processor")
-    assert '"94% recipe". It takes about 17 minutes and has 94.0%' in before
-    assert '"3 epochs". It takes about 6 minutes and has 90.0%' in after
+    assert '"94% recipe". It takes about 17 minutes and gets 94.0%' in before
+    assert '"3 epochs". It takes about 6 minutes and gets 90.0%' in after
     place.get_by_role("slider").press("Home")
-    expect(place.locator("output")).to_contain_text("no recipe on record is as short")
+    expect(place.locator("output")).to_contain_text("no recorded recipe is as short")
     place.get_by_role("slider").press("End")
     expect(place.locator("output")).to_contain_text("95% recipe")

@@ -8,7 +8,7 @@
     return { text, number, empty: text === "-" };
   }
 
-  // Numbers by size, words by alphabet, what is missing last in either direction.
+  // Numbers by size, words by alphabet, missing values last in either direction.
   function compareRows(column, direction) {
     return (one, other) => {
       const a = readCell(one, column);

@@ -1,11 +1,11 @@
-// Pictures that a slider moves. A page says <div class="widget" data-widget="NAME"></div>
-// below a figure that shows the same; without JavaScript the figure is all there is.
+// Pictures that a slider changes. A page has <div class="widget" data-widget="NAME"></div>
+// below a figure that shows the same; without JavaScript only the figure is shown.
 //
-// What shows trained networks has a script of its own, widgets/NAME.js, which sets
+// A widget that shows trained networks has its own script, widgets/NAME.js, which sets
 // bookWidgets.NAME to a function of its data and of the tools below. `tutorials widgets`
-// makes the data from records: data/NAME.js, a call of bookData; a second widget of a
-// chapter names that in data-of, and data-needs a script that goes before. Scripts can be
-// loaded by pages opened as files, too.
+// makes the data from records: data/NAME.js, a call of bookData. A second widget of a
+// chapter names that data in data-of; data-needs names a script to load first. Pages that
+// are opened as files can load scripts, too.
 (function () {
   "use strict";
 
@@ -37,7 +37,7 @@
   }
 
   // A legend, sliders and choices with their names, a drawing, and a line that says what
-  // it shows. What `show` makes of a file may take a while, so it can ask to be shown anew.
+  // it shows. `show` may need a while for a file, so it can ask to be called again.
   function build(place, { title, width, height, controls, show, runs }) {
     place.replaceChildren();
     const box = write(place, "fieldset", "");
@@ -84,7 +84,7 @@
 
   const scripts = {};
 
-  // A promise of the end of a script, which is loaded once, whoever asks for it.
+  // A promise that a script is loaded; each is loaded only once.
   function load(path) {
     scripts[path] ??= new Promise((tell) => {
       const script = document.createElement("script");
@@ -97,7 +97,7 @@
     return scripts[path];
   }
 
-  // A promise of the data in a file, or of nothing where there is none.
+  // A promise of the data in a file, or of undefined if there are none.
   async function loadData(name) {
     await load(`data/${name}.js`);
     return window.bookData[name];
@@ -109,7 +109,7 @@
     await Promise.all(files);
     if (data) build(place, { runs: data.runs, ...window.bookWidgets[widget](data, tools) });
     else {
-      place.textContent = "These runs are not made yet; see ";
+      place.textContent = "These runs have not been made yet; see ";
       write(place, "a", "Running the full book").href = "full_book.html";
       place.append(".");
     }
@@ -122,7 +122,7 @@
     return new Kind(Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer);
   }
 
-  // The most probable class but for those that are shown already.
+  // The most probable class except those that are shown already.
   function findRival(shares, ...shown) {
     const rivals = shares.map((share, k) => (shown.includes(k) ? -1 : share));
     return rivals.indexOf(Math.max(...rivals));
@@ -142,7 +142,7 @@
     draw(drawing, "image", { href: canvas.toDataURL(), x, y, width: size, height: size });
   }
 
-  // A share of 1 as a bar with its name and its percentage, and a mark where it should end.
+  // A share of 1 as a bar with name and percentage, and a mark where it should end.
   function drawShare(drawing, share, { name, y, x = 92, width = 176, kind = "bar", target }) {
     draw(drawing, "text", { x: x - 6, y: y + 11, "text-anchor": "end" }, name);
     draw(drawing, "rect", { x, y, width, height: 14, class: "whole" });
@@ -154,8 +154,8 @@
     draw(drawing, "text", { x: x + width + 52, y: y + 11, "text-anchor": "end" }, writeShare(share));
   }
 
-  // Curves over the slider's range, as parts of 1, with a mark where the slider stands.
-  // The first is grey, for what the second is compared with.
+  // Curves over the slider's range, as parts of 1, with a mark at the slider's value.
+  // The first, in grey, is the one that the second is compared with.
   function drawChart(drawing, { title, y, lines, ticks, xlabel, at, top }) {
     const [left, wide, high] = [44, 260, 90];
     const bottom = y + 20 + high;
@@ -219,7 +219,7 @@
     },
   };
 
-  // Lanczos' approximation, good to ten digits for what is above 0.
+  // Lanczos' approximation, good to ten digits for x above 0.
   function logGamma(x) {
     const c = [76.18009172947146, -86.50532032941677, 24.01409824083091, -1.231739572450155, 0.1208650973866179e-2, -0.5395239384953e-5];
     const sum = c.reduce((total, value, k) => total + value / (x + k + 1), 1.000000000190015);
@@ -231,7 +231,7 @@
     return Math.exp(norm + (alpha - 1) * (Math.log(x) + Math.log(1 - x)));
   }
 
-  // The share of draws in which the smaller of the two images has under a tenth. The
+  // The share of draws in which one of the two images contributes under a tenth. The
   // integral is taken over log x, where the walls at 0 and 1 are smooth.
   function shareUnmixed(alpha) {
     const steps = 4000;
@@ -270,7 +270,7 @@
       draw(drawing, "text", { x: left + wide / 2, y: 14, "text-anchor": "middle" }, "density");
       drawCurve(drawing, points);
       const share = Math.round(100 * shareUnmixed(alpha));
-      return `α = ${alpha}: in ${share}% of all mixes one image has less than a tenth`;
+      return `α = ${alpha}: in ${share}% of all mixes one image contributes less than a tenth`;
     },
   };
 
@@ -302,16 +302,16 @@
       drawCurve(drawing, [turn(0, 0), turn(along / length, across / length)]);
       const [x, y] = turn(along / length, across / length);
       draw(drawing, "circle", { cx: x, cy: y, r: 6, class: "end" });
-      return `Steps: ${steps}. Cosine of d (blue) to the sought direction (dashed): ${(along / length).toFixed(3)}`;
+      return `Steps: ${steps}. Cosine between d (blue) and the sought direction (dashed): ${(along / length).toFixed(3)}`;
     },
   };
 
   // Linear decay: of L blocks, block l survives with probability 1 - l / L (1 - p).
   const survival = {
-    title: "Change the last block's survival yourself",
+    title: "Change the last block's survival probability yourself",
     width: 320,
     height: 200,
-    controls: [{ name: "survival of the last block", min: 0, max: 1, step: 0.05, start: 0.8 }],
+    controls: [{ name: "survival probability of the last block", min: 0, max: 1, step: 0.05, start: 0.8 }],
     show(drawing, last) {
       const blocks = 16;
       const [left, bottom, wide, high] = [40, 160, 15, 140];

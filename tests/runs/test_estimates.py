@@ -75,7 +75,7 @@ def test_how_a_number_is_written(part, text):
         ((0.991, 0.993, 0.995), "which may be chance"),
         ((0.995, 0.996, 0.997), "a gain"),
         ((0.985, 0.9861, 0.987), "a loss"),
-        ((0.999,), "a single pair and so no verdict"),
+        ((0.999,), "a single pair, so no verdict"),
     ],
 )
 def test_what_the_interval_of_a_gain_says(scores, said):

@@ -89,7 +89,7 @@ class TestStoredChapter:
         assert (BOOK / f"{chapter}.ipynb").stat().st_size < 1_000_000
 
     def test_every_picture_is_described_and_as_it_was_drawn(self, notebook):
-        # Of runs that are not made yet there is a line in place of the picture.
+        # For runs that have not been made yet, a line replaces the picture.
         assert sum("mystnb" in cell.metadata for cell in code_cells(notebook)) >= 5
         for cell in code_cells(notebook):
             if not hash_pictures(cell):

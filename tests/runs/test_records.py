@@ -54,7 +54,7 @@ def change(path, value):
         (["history"], {"loss": 0.5}, "history.loss must be a list"),
         (["date"], "yesterday", "date must be in ISO format"),
         (["settings"], None, "missing settings"),
-        (["schema"], SCHEMA + 1, "schema 3, and this version .* reads schema 2"),
+        (["schema"], SCHEMA + 1, "schema 3, but this version .* reads schema 2"),
     ],
 )
 def test_refused_on_write_and_on_read(tmp_path, path, value, said):

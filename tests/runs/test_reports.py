@@ -86,7 +86,7 @@ def test_differences_say_what_holds_zero(rows, capsys):
     assert rows()[1:] == [
         ["up", "+1.20 ± 0.25 (3)", "no"],
         ["same", "+0.00 ± 2.48 (3)", "yes"],
-        ["once", "-10.00 (1)", "one pair tells no spread"],
+        ["once", "-10.00 (1)", "one pair gives no interval"],
         ["up minus same", "+1.20 ± 2.62 (3)", "yes"],
     ]
     many = {f"v{k}": (0.9, 0.91) for k in range(7)}
@@ -160,7 +160,7 @@ def test_provenance_names_every_difference(rows):
     assert found["runs"] == "6"
     assert found["seeds"] == "0, 1, 2"
     assert found["backend"] == "jax, tensorflow"
-    assert found["of 2 runs"] == "made in a train"
+    assert found["note on 2 runs"] == "made in a train"
 
 
 REPORTS = [

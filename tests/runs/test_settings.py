@@ -46,7 +46,7 @@ def test_own_values():
     assert whole.describe() == "profile full"
     # Its effects are findings, though its scores stand beside no article's.
     laptop = choose_settings("cifar10_95", "laptop").describe()
-    assert laptop.endswith("gains compare, scores do not)")
+    assert laptop.endswith("compare gains, not scores)")
 
 
 def test_a_list_as_text_as_papermill_hands_it_over():

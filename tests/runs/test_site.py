@@ -81,7 +81,7 @@ def test_links_within_the_site(pages):
 def test_chapter_pages(site, pages, chapter):
     page = pages[site / f"{chapter}.html"]
     figures = [image for image in page.images if "_images/" in image.get("src", "")]
-    # Of runs that are not made yet there is a line in place of the picture.
+    # For runs that have not been made yet, a line replaces the picture.
     assert figures
     assert page.tables >= 2
     assert "| article" not in (site / f"{chapter}.html").read_text()

@@ -93,7 +93,7 @@ class ResumableFit:
             if saved[0]["stop"]:
                 initial_epoch = epochs
             print(
-                f"{self.name}: goes on after epoch {saved[0]['epoch']} of {epochs}",
+                f"{self.name}: continues after epoch {saved[0]['epoch']} of {epochs}",
                 file=sys.stderr,
             )
         self.histories.append({})
@@ -161,7 +161,7 @@ class _Keeper(keras.callbacks.Callback):
         kept = sum(name.startswith("variable ") for name in arrays)
         if kept != len(variables):
             raise RecordError(
-                f"the checkpoint {self.fit.path} holds {kept} variables, and this "
+                f"the checkpoint {self.fit.path} holds {kept} variables, but this "
                 f"network and its optimiser have {len(variables)}. {AGAIN}"
             )
         for number, variable in enumerate(variables):
@@ -203,7 +203,7 @@ class _Keeper(keras.callbacks.Callback):
         except WriteError as error:
             print(
                 f"{self.fit.name}: epoch {epoch + 1} has no checkpoint: {error} "
-                f"Training goes on.",
+                f"Training continues.",
                 file=sys.stderr,
             )
 
@@ -274,6 +274,6 @@ def _read(path, identity):
     if found_identity != identity:
         differs = "; ".join(list_differences(identity, found_identity))
         raise RecordError(
-            f"the checkpoint {path} is of another run: {differs}. {AGAIN}"
+            f"the checkpoint {path} belongs to another run: {differs}. {AGAIN}"
         )
     return state, arrays

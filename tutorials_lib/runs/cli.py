@@ -9,15 +9,15 @@ from collections.abc import Sequence
 from typing import Any
 
 EPILOG = """exit status:
-  0    all went well
+  0    success
   1    something failed: a cell, an assertion, the build, a missing tool
   2    the command was not understood: unknown chapter, profile, parameter or value
-  130  stopped with Ctrl-C; full runs go on where they were
+  130  stopped with Ctrl-C; full runs resume where they stopped
 """
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """Makes the parser of the command line, with the docstrings of the commands."""
+    """Makes the parser of the command line; the commands' docstrings are its help."""
     layout: dict[str, Any] = {
         "epilog": EPILOG,
         "formatter_class": argparse.RawDescriptionHelpFormatter,
@@ -37,7 +37,7 @@ def make_parser() -> argparse.ArgumentParser:
     for name in ("run", "check"):
         add[name]("chapters", nargs="*", metavar="CHAPTER")
     _add_run_options(add["run"])
-    add["list"]("chapter", nargs="?", help="say what its parameters are")
+    add["list"]("chapter", nargs="?", help="list this chapter's parameters")
     add["build"]("--profile", help="show the chapters as last run at this profile")
     add["build"]("--output", help="folder for the pages; default _build/html")
     add["verify"]("record", help="a file such as book/records/CHAPTER/....json")
@@ -53,19 +53,19 @@ def _add_run_options(add):
     said = "a chapter's parameter; VALUE is a literal: 3, batch, '[0.1, 1]'"
     add("--parameter", "-p", **pair, help=said)
     add("--output", help="path of the executed notebook (one chapter)")
-    said = "start no new run after that time; what is done stays done"
+    said = "start no new run after so many minutes; finished runs are kept"
     add("--minutes", type=float, dest="max_minutes", help=said)
-    said = "name the chapter's runs and say which are recorded; run none"
+    said = "list the chapter's runs and which are recorded, without running any"
     add("--list", **switch, help=said)
-    said = "make one run, as a program: 'alpha 0.1, seed 0', as --list names it"
+    said = "make one run, as a program; NAME as in --list: 'alpha 0.1, seed 0'"
     add("--only", metavar="NAME", help=said)
-    said = "folder for the chapter's records, in place of the usual ones"
+    said = "folder for the chapter's records, instead of the usual one"
     add("--into", metavar="DIR", help=said)
     said = "hand the runs to a Dask cluster, such as tcp://host:8786"
     add("--scheduler", metavar="ADDRESS", help=said)
-    said = "run the code cells in this process, where there is no Jupyter: records "
-    add("--script", **switch, help=f"{said}and printed tables, no notebook")
-    said = "run the notebook as it stands and store its outputs in it"
+    said = "run the code cells in this process, without Jupyter: writes records and "
+    add("--script", **switch, help=f"{said}prints tables, but makes no notebook")
+    said = "run the notebook as it is and store its outputs in it"
     add("--in-place", **switch, help=said)
 
 
@@ -79,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             os.environ[name] = os.path.abspath(os.path.expanduser(os.environ[name]))
     said = "tutorials"
     try:
-        # Imports, here and in what is called, are a phase too that Ctrl-C may stop.
+        # Ctrl-C may also come during the imports, here and in what is called.
         options = make_parser().parse_args(arguments)
         said = f"tutorials {options.command}"
         return COMMANDS[options.command](options)
@@ -88,8 +88,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except ImportError as error:
         print(
-            f"{said}: {error}. In the project's folder "
-            f"`pip install --editable '.[dev]'` brings all it needs.",
+            f"{said}: {error}. To install all that it needs, run "
+            f"`pip install --editable '.[dev]'` in the project's folder.",
             file=sys.stderr,
         )
         return 1
@@ -97,7 +97,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{said}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("stopped; full runs go on where they were.", file=sys.stderr)
+        print("stopped; full runs resume where they stopped.", file=sys.stderr)
         return 130
 
 
@@ -118,7 +118,7 @@ def _list(options):
         for chapter in CHAPTERS:
             print(chapter)
         print(f"\nprofiles: {', '.join(PROFILES)}")
-        print("`tutorials list CHAPTER` says what its parameters are.")
+        print("`tutorials list CHAPTER` lists its parameters.")
         return 0
     check_choice("chapter", options.chapter, CHAPTERS)
     columns = [list_defaults(options.chapter, profile) for profile in PROFILES]
@@ -137,8 +137,8 @@ def _run(options):
     quick   real images, about ten minutes on two cores
     laptop  real images, at most an hour a run
     full    the article's protocol
-    The last two go on where they were when they are stopped. _runs/progress has a line
-    for each epoch.
+    The last two resume where they were stopped. _runs/progress gets a line for each
+    epoch.
     """
     from tutorials_lib.runs.chapters import check_run, list_runs, run_as_script
     from tutorials_lib.runs.profiles import CHAPTERS
@@ -155,12 +155,12 @@ def _run(options):
             for name, recorded in list_runs(chapter, profile, parameters).items():
                 print(f"{'done ' if recorded else 'to do'}  {name}")
             continue
-        how = "as it stands" if options.in_place else f"profile {profile}"
+        how = "as it is" if options.in_place else f"profile {profile}"
         print(f"{chapter}, {how}", flush=True)
         if options.script or options.only is not None:
             run_as_script(chapter, profile, parameters)
             continue
-        # Needs Jupyter, which a script does without.
+        # Needs Jupyter, which a script does not.
         from tutorials_lib.runs.notebooks import refresh_chapter, run_chapter
 
         if options.in_place:
@@ -172,13 +172,13 @@ def _run(options):
 
 
 def _read_run_options(options, chapters):
-    """Refuses what does not go together; returns what the chapters are given."""
+    """Refuses options that exclude each other; returns the chapters' parameters."""
     given = {name for name, value in vars(options).items() if value is not None}
     alone = given & {"script", "only", "list"}
     if chapters > 1 and given & {"output", "only", "into"}:
         raise ValueError("--output, --only and --into go with one chapter.")
     if options.in_place and given - {"command", "chapters", "all", "in_place"}:
-        raise ValueError("--in-place takes the notebook as it stands, no parameters.")
+        raise ValueError("--in-place runs the notebook as it is, with no parameters.")
     if alone and "output" in given:
         raise ValueError("--script, --only and --list write no notebook.")
     if {"only", "scheduler"} <= given:
@@ -190,7 +190,7 @@ def _read_run_options(options, chapters):
     if options.scheduler is not None:
         import distributed  # noqa: F401
     if options.into is not None:
-        # A notebook runs elsewhere than where the command was given.
+        # A notebook runs in another folder than the command.
         options.into = os.path.abspath(options.into)
     parameters = {name: _parse(text) for name, text in options.parameter or ()}
     for name in parameters.keys() & {"profile", "only", "scheduler", "into"}:
@@ -220,10 +220,11 @@ def _build(options):
 
 
 def _verify(options):
-    """Run a record's configuration again and compare.
+    """Repeat the run of a record and compare.
 
-    The chapter's own code makes the run again. On the same machine and versions it
-    must be equal to the last bit, elsewhere agree within three binomial errors.
+    The chapter's own code repeats the run. On the same machine and versions the two
+    must be equal to the last bit; elsewhere they must agree within three binomial
+    errors.
     """
     from tutorials_lib.runs.verify import verify_record
 
@@ -233,7 +234,7 @@ def _verify(options):
 
 
 def _scoreboard(options):
-    """Write the pages that are made of records."""
+    """Write the pages that are made from records."""
     from tutorials_lib.runs.scoreboard import write_pages
 
     return _tell_changed(write_pages())
@@ -242,7 +243,7 @@ def _scoreboard(options):
 def _widgets(options):
     """Write the data of the widgets that show trained networks.
 
-    It is made of records and of a few test images, in TUTORIALS_DATA or downloaded.
+    It is made from records and a few test images, in TUTORIALS_DATA or downloaded.
     """
     from tutorials_lib.runs.widgets import write_widgets
 

@@ -19,8 +19,8 @@ from tutorials_lib.runs.records import Record
 from tutorials_lib.support.statistics import Interval, mean_interval, paired_difference
 
 Records: TypeAlias = Iterable[Record] | pd.DataFrame
-NO_RUNS = "These runs are not made yet; see Running the full book."
-# Nobody makes more pairs of runs than that.
+NO_RUNS = "These runs have not been made yet; see Running the full book."
+# Nobody makes more pairs of runs than this.
 MOST_PAIRS = 10_000
 
 
@@ -28,21 +28,21 @@ MOST_PAIRS = 10_000
 class Estimate:
     """A mean with its 95% interval, and how it is written.
 
-    In a text, `f"{gain}"` gives `+3.12 ± 0.40 points (3 seeds)`. A format picks a part:
+    In text, `f"{gain}"` gives `+3.12 ± 0.40 points (3 seeds)`. A format picks a part:
     `{gain:short}` `+3.12 ± 0.40`, `{gain:mean}` `+3.12`, `{gain:size}` `3.12`,
     `{gain:range}` `+2.72 to +3.52`, `{gain:n}` `3 seeds`, and `{gain:cell}`
     `+3.12 ± 0.40 (3)`. `{gain:judged}` adds to the first what the interval says:
-    `a gain`, `a loss`, `which may be chance`, or of one pair no verdict.
+    `a gain`, `a loss`, `which may be chance`, or that one pair gives no verdict.
 
     Attributes:
         interval: Mean, half-width and number of values, as they were measured.
         scale: What they are multiplied by when written.
         digits: Digits after the point.
-        unit: Unit after the number, or an empty text.
+        unit: Unit after the number, or an empty string.
         signed: Whether a plus sign is written.
-        p_value: Of the paired t-test of no difference; None where there is none.
-        counted: What there are n of, in the singular.
-        values: What the mean is of, where that is known: a score or a difference each.
+        p_value: Of the paired t-test of no difference; None if there is none.
+        counted: What n counts, in the singular.
+        values: The scores or differences behind the mean, if they are known.
     """
 
     interval: Interval
@@ -86,7 +86,7 @@ class Estimate:
         }
         verdict = "a gain" if interval.mean > 0 else "a loss"
         if half is None:
-            verdict = "a single pair and so no verdict"
+            verdict = "a single pair, so no verdict"
         elif interval.holds(0):
             verdict = "which may be chance"
         parts["judged"] = f"{parts['']}, {verdict}"
@@ -115,11 +115,11 @@ def name_metric(metric: str) -> str:
 
 
 def tabulate(records: Records) -> pd.DataFrame:
-    """Makes a frame of records, one row a run, to group and to compute with.
+    """Makes a frame of records, one row per run, to group and to compute with.
 
     Columns are chapter, variant, seed, profile, date, device, hours, commit, each
-    metric, `seconds_per_epoch` (the shortest epoch: whatever else the machine does only
-    lengthens one), and the whole `record`.
+    metric, `seconds_per_epoch` (of the shortest epoch, because other work on the
+    machine only lengthens epochs), and the whole `record`.
     """
     if isinstance(records, pd.DataFrame):
         return records
@@ -191,10 +191,10 @@ def paired(
 def measure_pace(records: Sequence[Record]) -> tuple[float | None, str]:
     """Measures how many minutes a PFLOP of training takes, and on what.
 
-    Of a run it takes the median epoch times the number of epochs: an epoch that was
-    interrupted says nothing of the pace. Only the runs that had most cores count, for
-    one that had fewer shared its machine. All have the metric `pflop`. Returns the
-    mean, and "NAME, 2 cores"; None and "" where there are none.
+    For each run it takes the median epoch times the number of epochs, because an
+    interrupted epoch says nothing about the pace. Only the runs with the most cores
+    count, because a run with fewer shared its machine. All need the metric `pflop`.
+    Returns the mean and "NAME, 2 cores", or None and "" without records.
     """
     most = max((run["environment"]["cores"] for run in records), default=0)
     records = [run for run in records if run["environment"]["cores"] == most]
@@ -217,7 +217,7 @@ def ratio(
 ) -> Estimate | None:
     """Estimates a metric of a variant as a multiple of another's, over pairs of runs.
 
-    Pairs that ran on different devices are left out: so seconds can be compared.
+    Pairs that ran on different devices are left out, so that seconds can be compared.
     """
     frame = tabulate(records)
     first, second = (read_scores(frame, metric, name) for name in (variant, baseline))
@@ -238,10 +238,10 @@ def ratio(
 def bootstrap_gain(right: ArrayLike, baseline_right: ArrayLike) -> Estimate:
     """Estimates by how much one classifier beats others on the same test images.
 
-    For what there is one of, such as an ensemble: the interval says how far the gain
-    may move with other test images, nothing of how far it moves with other seeds. For
-    each image there is a 1 where the classifier is right, else 0; of several to compare
-    with, an array (classifiers, images), the mean counts.
+    Meant for a single classifier, such as an ensemble: the interval says how far the
+    gain may move with other test images, and nothing about other seeds. Both arrays
+    have a 1 for each image that is classified correctly, else 0. The baseline may be an
+    array (classifiers, images), of which the mean counts.
     """
     base = np.atleast_2d(np.asarray(baseline_right, dtype="float64")).mean(axis=0)
     differences = np.asarray(right, dtype="float64") - base
@@ -257,7 +257,7 @@ def count_pairs(gap: float, spread: float, power: float = 0.8) -> int | None:
 
     The gap is the true mean difference, the spread the standard deviation of the
     differences, itself an estimate. In a share `power` of such experiments the 95%
-    interval then excludes zero. None stands for more than `MOST_PAIRS`.
+    interval then excludes zero. None means more than `MOST_PAIRS`.
     """
     if spread == 0:
         return 2
@@ -289,7 +289,7 @@ def say(*templates: str, **values: object) -> None:
     """Shows sentences with numbers in them; one whose number is missing is left out.
 
     A format picks a part of an `Estimate`: `"Augmentation gains {gain:size} points."`
-    A value of None stands for runs that are not made.
+    A value of None means that the runs have not been made.
     """
     known = {name: value for name, value in values.items() if value is not None}
     said = []
@@ -304,7 +304,7 @@ def say(*templates: str, **values: object) -> None:
 
 
 def show_table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Shows a table; the first column is text, the others stand to the right."""
+    """Shows a table; the first column is text, the others are aligned to the right."""
     rows = list(rows)
     if not rows:
         show_text(NO_RUNS)

@@ -1,7 +1,7 @@
-"""Figures that chapters draw of records.
+"""Figures that chapters draw from records.
 
-Curves are means over seeds where all seeds have as many values, else the first seed's.
-A figure of which there is no record becomes one line that says so.
+A curve is the mean over seeds if all have equally many values, else the first seed's.
+A figure without records becomes one line that says so.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,15 +29,15 @@ from tutorials_lib.support.plots import (
 )
 from tutorials_lib.support.statistics import Interval
 
-# What the lines of a figure are drawn in, in order.
+# Colours of the lines in a figure, in order.
 CYCLE = tuple(COLOURS.values())
 
 
 def show_spread(records: Records, metric: str, rows: Rows | None = None) -> None:
     """Draws each variant's seeds, their mean and its interval.
 
-    The article's numbers are drawn where the records are by its own protocol. `rows`
-    are variants from top to bottom, see `reports.compare`.
+    The article's numbers are drawn if the records follow its own protocol. `rows` are
+    variants from top to bottom, see `reports.compare`.
     """
     frame = tabulate(records)
     beside = stand_beside(frame)
@@ -54,7 +54,7 @@ def show_estimates(
     published: Mapping[str, float | None],
     label: str = "gain in test accuracy, points",
 ) -> None:
-    """Draws means with their intervals, what they are of, and the article's numbers.
+    """Draws means with their intervals, their values, and the article's numbers.
 
     `ours` has means or gains by title, from top to bottom; None is left out.
     `published` has the article's numbers by title, before they are scaled.
@@ -98,7 +98,7 @@ def show_epochs(
     levels: Mapping[str, float] | None = None,
     **options: Any,
 ) -> None:
-    """Draws how variants fare from epoch to epoch.
+    """Draws a metric of several variants from epoch to epoch.
 
     Args:
         records: Records of one profile.
@@ -106,10 +106,10 @@ def show_epochs(
             title to such a list, each of which gets a panel.
         variants: Names of variants; or a dict of name to the name of a colour, see
             `plots.COLOURS`.
-        ylabel: Label of the vertical axis, where one panel is drawn.
-        error: Whether an accuracy is drawn as the share that is wrong.
+        ylabel: Label of the vertical axis, if one panel is drawn.
+        error: Whether to draw the error rate in place of an accuracy.
         levels: Dict of label to a height that is drawn as a dashed line.
-        **options: Passed on to `plots.show_curves`, where one panel is drawn.
+        **options: Passed on to `plots.show_curves`, if one panel is drawn.
     """
     frame = tabulate(records)
     if not isinstance(variants, Mapping):
@@ -124,7 +124,7 @@ def show_epochs(
             if name.endswith("accuracy"):
                 y = 100 * (1 - y if error else y)
             curves[variant] = {"y": y, "colour": COLOURS[colour]}
-            # Where test images were scored every few epochs alone.
+            # If test images were scored only every few epochs.
             x = read_curve(frame, variant, "scored_epoch")
             if name.startswith("val_") and x is not None and len(x) == len(y):
                 curves[variant]["x"] = x
@@ -150,14 +150,14 @@ def show_growth(
     steps: Mapping[str, int] | None = None,
     **options: Any,
 ) -> None:
-    """Draws accuracies against how much is averaged: draws, members, votes.
+    """Draws accuracy against the number of draws, members or votes averaged.
 
     Args:
         records: Records of one profile.
         lines: Dict of label to (variant, list of its history); the list has the
             accuracy with the first one, two, ... of them.
         xlabel: What is counted.
-        levels: Dict of label to (variant, metric) of a dashed level line; or to
+        levels: Dict of label to (variant, metric) of a dashed horizontal line; or to
             (variant, metric, style).
         steps: Dict of label to how many are added from one value to the next, if not 1.
         **options: Passed on to `plots.show_curves`.
@@ -233,7 +233,7 @@ def show_reliability(records: Records, variants: Iterable[str]) -> None:
     if curves:
         flat = {"x": [0, 1], "y": [0, 1], "style": ":", "colour": "gray"}
         curves["calibrated"] = flat
-    _draw(curves, "confidence", "share labelled right", size=(4.6, 3.8))
+    _draw(curves, "confidence", "share of right labels", size=(4.6, 3.8))
 
 
 def show_counts(

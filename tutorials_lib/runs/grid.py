@@ -1,4 +1,4 @@
-"""Makes the runs that a chapter plans, each ending in its record."""
+"""Makes the runs that a chapter plans and writes a record of each."""
 
 import contextlib
 import dataclasses
@@ -35,7 +35,7 @@ from tutorials_lib.runs.storage import (
 )
 from tutorials_lib.support.data import Dataset
 
-# Seconds between two looks at what other processes have finished.
+# Seconds between checks of what other processes have finished.
 PAUSE = 5
 
 Parameters = Mapping[str, Any]
@@ -46,7 +46,7 @@ class NotDoneError(LookupError):
 
 
 class DivergedError(RuntimeError):
-    """Training ended in numbers that are none."""
+    """Training ended in NaN or infinity."""
 
 
 @dataclasses.dataclass
@@ -56,9 +56,9 @@ class Run:
     Attributes:
         variant: Name of the variant, the same for all its seeds.
         seed: Whole number.
-        parameters: All that decides the result apart from seed and data; or a function
-            that returns them, and raises `NotDoneError` while a run that this one
-            builds on has no record.
+        parameters: All that determines the result apart from seed and data; or a
+            function that returns them, and raises `NotDoneError` while a run that this
+            one builds on has no record.
     """
 
     variant: str
@@ -77,24 +77,24 @@ class Run:
         return self.parameters
 
 
-# Trains a run: called with it, its parameters and what trains in place of `model.fit`.
+# Trains a run: called with the run, its parameters and a substitute for `model.fit`.
 Train = Callable[[Run, Parameters, ResumableFit], Mapping[str, Any]]
 
 
 class Grid:
-    """The runs of a chapter: which there are, where their records stand, what is done.
+    """The runs of a chapter: which there are, where their records are, which are done.
 
-    Runs of a published profile on real data and with the profile's own settings are
-    written to the folder of published records, where the options do not say otherwise;
-    with changed settings, to a folder of these settings' own among the runs. A run that
-    has its record there is read, not repeated. So a grid that was killed goes on where
-    it was, from its last finished epoch, and several processes may work on one grid:
+    Runs of a published profile on real data and with the profile's own settings go to
+    the folder of published records, unless the options say otherwise; with changed
+    settings, they go to a separate folder for these settings in the runs folder. A run
+    that has a record there is read, not repeated. A grid that was killed therefore
+    resumes from its last finished epoch, and several processes may work on one grid:
     each claims a run before it starts it. Other runs are always made anew, in the runs
     folder.
 
     Attributes:
         planned: Names of all runs.
-        finished: Dict of name to record, of all that was run or read.
+        finished: Dict of name to record, of all runs that were made or read.
     """
 
     def __init__(
@@ -103,8 +103,8 @@ class Grid:
         keras_floats, layout = keras.config.floatx(), keras.config.image_data_format()
         if (keras_floats, layout) != ("float32", "channels_last"):
             raise ValueError(
-                f"Keras must be set to floatx float32 and channels_last, as every "
-                f"record is; got {keras_floats} and {layout} (see ~/.keras/keras.json)."
+                f"Keras must be set to floatx float32 and channels_last, as for every "
+                f"record; got {keras_floats} and {layout} (see ~/.keras/keras.json)."
             )
         self.settings, self.data = settings, data
         self.options = options or Options()
@@ -120,12 +120,12 @@ class Grid:
         elif lasting and not own:
             self.folder = runs_folder() / settings.protocol / chapter
         elif lasting and not self.options.retrain:
-            # Elsewhere the published ones are the copy inside the package.
+            # Without a checkout, published records are the copy inside the package.
             if os.environ.get("TUTORIALS_RECORDS") or find_checkout():
                 self.folder = published
             else:
                 self.others = [published]
-        # Whether a run that has its record is read.
+        # Whether a run that has a record is read.
         self.resumes = lasting or bool(self.options.only or self.options.listing)
         self.commit = describe_commit()
         self.diverged: list[DivergedError] = []
@@ -135,8 +135,8 @@ class Grid:
 
         `train` returns a dict with `metrics` (name to number), `history` (name to
         list), `images` (how many images training has seen; 0 for a run that trains
-        nothing, as an ensemble) and, as wanted, `arrays` (name to array). A run that
-        could not be made is left out.
+        nothing, such as an ensemble) and optionally `arrays` (name to array). A run
+        that could not be made is left out.
         """
         names = [run.name for run in runs]
         if twice := sorted({name for name in names if names.count(name) > 1}):
@@ -181,7 +181,7 @@ class Grid:
         return pending
 
     def _pass_over(self, pending, total, train):
-        """Makes the pending runs that can be made; returns how many others work on."""
+        """Makes the pending runs that it can; returns how many others work on."""
         elsewhere = 0
         for name, run in list(pending.items()):
             if self.options.only not in (None, name):
@@ -193,7 +193,7 @@ class Grid:
             except NotDoneError:
                 continue
             except DivergedError as error:
-                # The others are worth having all the same.
+                # The other runs are still worth making.
                 print(error, flush=True)
                 self.diverged.append(error)
                 del pending[name]
@@ -222,7 +222,7 @@ class Grid:
             return record
 
     def _identify(self, run):
-        """What a run is, as JSON has it: a tuple comes back as a list."""
+        """What identifies a run, as JSON stores it: a tuple becomes a list."""
         return {
             "chapter": self.settings.chapter,
             "variant": run.variant,
@@ -244,14 +244,14 @@ class Grid:
         found["data"] = record["data"]["sha256"]
         if differs := list_differences(planned, found):
             raise RecordError(
-                f"{path}: holds another run than its name says; what differs: "
+                f"{path}: holds another run than its name says; differences: "
                 f"{'; '.join(differs)}."
             )
         self.finished[run.name] = record
         return record
 
     def _prepare_fit(self, run, path):
-        """What trains a run; with a checkpoint, named as the record, if it resumes."""
+        """What trains a run; if it resumes, with a checkpoint named like the record."""
         chapter = self.settings.chapter
         log = runs_folder() / "progress" / f"{chapter}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -276,7 +276,7 @@ class Grid:
         result = train(run, run.resolve(), fit)
         wall = fit.seconds + time.perf_counter() - start
         if result["images"] and not watch.seconds:
-            raise ValueError("train must train by fit(model, ...); no epoch was seen.")
+            raise ValueError("train must call fit(model, ...); no epoch was seen.")
         for name, values in {**result["history"], **result["metrics"]}.items():
             values = np.atleast_1d(values)
             wrong = values[~np.isfinite(values)]
@@ -320,7 +320,7 @@ class Grid:
         return record, result.get("arrays")
 
     def _run_on_cluster(self, scheduler, pending):
-        """Has a cluster's workers make pending runs, and then what builds on them."""
+        """Lets a cluster make the pending runs, and then those that build on them."""
         from tutorials_lib.runs.single import run_on_cluster
 
         while True:

@@ -35,17 +35,17 @@ from tutorials_lib.runs.storage import (
     write_bytes,
 )
 
-# Time limit of a cell in seconds; a full grid takes what it takes.
+# Time limit of a cell in seconds; a full grid has none.
 CELL_TIMEOUTS = {"smoke": 600, "quick": 1800, "laptop": None, "full": None}
-# Of papermill's own notes, what holds on another machine too.
+# Those of papermill's own notes that hold on another machine too.
 KEPT_NOTES = ("duration", "end_time", "parameters", "version")
 
 
 def read_notebook(path: str | pathlib.Path) -> nbformat.NotebookNode:
-    """Reads a notebook; a `ChapterError` says that a file is damaged or none."""
+    """Reads a notebook; a `ChapterError` says that it is damaged or no notebook."""
     try:
         return nbformat.read(path, as_version=4)
-    # A file that is JSON but no notebook makes nbformat raise nearly anything.
+    # For JSON that is no notebook, nbformat raises nearly any exception.
     except Exception as error:
         raise ChapterError(
             f"{path} is no readable notebook ({type(error).__name__}: {error})."
@@ -59,8 +59,8 @@ def _write_notebook(path, notebook):
 def check_output(path: str | pathlib.Path) -> pathlib.Path:
     """Returns the absolute path of an executed notebook that is to be written.
 
-    A `ValueError` refuses what is not the name of a notebook, or would overwrite
-    another kind of file, or one of the book's, which are sources.
+    A `ValueError` refuses a path that is no notebook, that would overwrite another kind
+    of file, or that lies in the book, whose notebooks are sources.
     """
     path = pathlib.Path(path).resolve()
     if path.suffix != ".ipynb" or (path.exists() and not path.is_file()):
@@ -76,11 +76,11 @@ def run_notebook(
     parameters: Mapping[str, Any],
     cell_timeout: int | None = None,
 ) -> None:
-    """Executes a notebook and writes the result, whole or not at all.
+    """Executes a notebook and writes the result atomically.
 
     `parameters` go into a cell after the `parameters` cell. Each cell may take
     `cell_timeout` seconds; None sets no limit. A `ChapterError` says where and why it
-    failed; what had run then stands in the runs folder.
+    failed; the cells that had run are then kept in the runs folder.
     """
     source, target = pathlib.Path(source), pathlib.Path(target)
     failed = runs_folder() / "failed" / source.name
@@ -116,12 +116,12 @@ def _keep_what_ran(executed, failed):
     try:
         _write_notebook(failed, read_notebook(executed))
     except (ChapterError, WriteError) as error:
-        return f"What had run is lost: {error}"
-    return f"What had run: {failed}"
+        return f"The cells that had run are lost: {error}"
+    return f"The cells that had run are kept in {failed}"
 
 
 def _check_complete(notebook):
-    """Raises ChapterError where a cell was not run, as after `sys.exit(0)`."""
+    """Raises ChapterError if a cell was not run, as after `sys.exit(0)`."""
     for cell in notebook.cells:
         code = cell.cell_type == "code" and cell.source.strip()
         if code and not cell.execution_count:
@@ -131,9 +131,9 @@ def _check_complete(notebook):
 def clean_notebook(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     """Drops what differs from run to run without meaning; returns the same notebook.
 
-    Away go stderr, the times of single cells, and papermill's paths. What stays of its
-    notes says when the notebook ran and for how long; commit and versions are added,
-    and with each cell that drew pictures a hash of them.
+    It removes stderr, the times of single cells, and papermill's paths. The notes that
+    it keeps say when the notebook ran and for how long. It adds commit and versions,
+    and to each cell that drew pictures a hash of them.
     """
     notes = notebook.metadata["papermill"]
     notebook.metadata["papermill"] = {name: notes[name] for name in KEPT_NOTES}
@@ -159,7 +159,7 @@ def clean_notebook(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
 
 
 def hash_pictures(cell: nbformat.NotebookNode) -> str | None:
-    """Hashes the pictures in a cell's outputs; None where there are none."""
+    """Hashes the pictures in a cell's outputs; None if there are none."""
     pictures = [
         [kind, value]
         for output in cell.get("outputs", [])
@@ -185,14 +185,14 @@ def _explain_failure(error, executed):
         ]
         return (
             "failed: the kernel died (killed, out of memory, or a crash) in the cell "
-            f"that begins\n{quote_start(begun[-1]) if begun else '(none was begun)'}"
+            f"that begins\n{quote_start(begun[-1]) if begun else '(none had started)'}"
         )
     if isinstance(error, WriteError):
-        return f"ran to its end, but {error}"
+        return f"ran to the end, but {error}"
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return (
-            f"failed: there is no room to write {executed} ({error.strerror}). Make "
-            f"some, or set TMPDIR to a folder that has."
+            f"failed: there is no space to write {executed} ({error.strerror}). Free "
+            f"some, or set TMPDIR to a folder that has some."
         )
     return f"failed: {type(error).__name__}: {error}"
 
@@ -218,15 +218,15 @@ def run_chapter(
 
 
 def refresh_chapter(chapter: str) -> pathlib.Path:
-    """Runs a chapter as it stands, at the profile of its own parameters cell.
+    """Runs a chapter as it is, at the profile of its own parameters cell.
 
-    At a published profile nothing is trained: the page shows the records there are. The
+    At a published profile nothing is trained: the page shows the existing records. The
     outputs are stored in the chapter, whose path is returned.
     """
     source = check_run(chapter, "smoke", {})
     profile = find_parameters(source)["profile"]
-    # A page at a published profile is made from records: what has none is left out, not
-    # trained for hours.
+    # A page at a published profile is made from records: a run without one is left out,
+    # not trained for hours.
     given = {"max_minutes": 0} if profile in PUBLISHED else {}
     run_notebook(source, source, given, CELL_TIMEOUTS[profile])
     notebook = read_notebook(source)
@@ -251,8 +251,8 @@ def check_notebooks(sources: Iterable[str | pathlib.Path]) -> int:
 
     Each is copied with the smoke parameters and the stored outputs, and strict nbval
     runs the copy; cells tagged `nbval-ignore-output` run without being compared.
-    Pictures differ between machines, so that each stored one is compared with the hash
-    that was noted when it was drawn. Returns the exit status, 0 where all is as stored.
+    Pictures differ between machines, so each stored one is compared with the hash that
+    was noted when it was drawn. Returns the exit status, 0 if all is as stored.
     """
     prepare = {"prepare_only": True, "kernel_name": "python3", "progress_bar": False}
     altered = False
@@ -265,7 +265,7 @@ def check_notebooks(sources: Iterable[str | pathlib.Path]) -> int:
                     altered = True
                     print(
                         f"{source.name}: a stored picture is not the one that this "
-                        f"cell drew; `tutorials run --in-place` draws it anew:\n"
+                        f"cell drew; `tutorials run --in-place` draws it again:\n"
                         f"{quote_start(cell.source)}"
                     )
             copy = pathlib.Path(folder) / source.name

@@ -105,7 +105,7 @@ def keep_run(
             raise error from None
         raise WriteError(
             f"{error} The finished run is kept in {shelter}: move its files to "
-            f"{path.parent} when there is room, and go on."
+            f"{path.parent} when there is space, and continue."
         ) from error
 
 

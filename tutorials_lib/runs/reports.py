@@ -1,6 +1,6 @@
-"""Tables and sentences that chapters make of records.
+"""Tables and sentences that chapters make from records.
 
-What has no record is left out; a table without any row becomes one line that says so.
+Rows without a record are left out; a table without rows becomes one line that says so.
 """
 
 import dataclasses
@@ -35,7 +35,7 @@ from tutorials_lib.support.statistics import binomial_error
 Rows = Iterable[str] | Mapping[str, str | tuple[str, str]]
 
 OURS = "ours: mean ± 95% (seeds)"
-# Above so many intervals in one table, a line says how many miss by chance.
+# If a table has more intervals than this, a line says how many miss by chance.
 MANY = 5
 
 
@@ -50,7 +50,7 @@ def list_rows(rows: Rows | None, metric: str, records: Records) -> list[tuple]:
 
 
 def stand_beside(frame: pd.DataFrame) -> bool:
-    """Tells whether runs may stand beside the article's numbers."""
+    """Tells whether runs may be compared with the article's numbers."""
     cells = zip(frame["chapter"], frame["profile"], strict=True)
     return len(frame) > 0 and all(is_comparable(*each) for each in cells)
 
@@ -60,16 +60,16 @@ def compare(
 ) -> None:
     """Shows variants with the article's number, ours, and the difference.
 
-    The article's stand there for runs by its own protocol alone, and never seconds,
-    which are of another device. Where the article has none of the numbers, there is
-    no such column.
+    The article's numbers are shown only for runs by its own protocol. Its seconds are
+    never shown, because they were measured on another device. If the article has none
+    of the numbers, there is no such column.
 
     Args:
         records: Records of one chapter and profile.
         metric: Name of the metric, for instance `"test_accuracy"`.
         rows: Variants in the order of the rows; or a dict of title to variant, or to
             (variant, metric). None shows all.
-        digits: Digits after the point, where not those usual for the metric.
+        digits: Digits after the point, if not the usual ones for the metric.
     """
     frame = tabulate(records)
     beside = stand_beside(frame) and not metric.startswith("seconds")
@@ -126,7 +126,7 @@ def show_differences(
         gain = paired(frame, metric, *pair)
         if gain is None:
             continue
-        zero = "one pair tells no spread"
+        zero = "one pair gives no interval"
         if gain.interval.half_width is not None:
             zero = "yes" if gain.interval.holds(0) else "no"
         name = pair[0] if pair[1] == baseline else " minus ".join(pair)
@@ -136,8 +136,8 @@ def show_differences(
     show_table([title, f"{unit}: mean ± 95% (pairs)", "interval contains zero"], lines)
     if len(lines) > MANY:
         show_text(
-            f"If none of these {len(lines)} differed, about one row in twenty would "
-            f"still say `no`: {0.05 * len(lines):.1f} of them on average."
+            f"Even if none of these {len(lines)} truly differed, about one row in "
+            f"twenty would say `no`: {0.05 * len(lines):.1f} of them on average."
         )
 
 
@@ -148,9 +148,9 @@ def show_gap(
     baseline: str,
     published: tuple[str, str] | None = None,
 ) -> None:
-    """Shows how two variants differ, the article's one pair and ours, in points.
+    """Shows how two variants differ, in the article's one pair and in ours, in points.
 
-    The article's pair may go by other names, `published`.
+    `published` names the article's pair if its names differ from ours.
     """
     frame = tabulate(records)
     gain = paired(frame, metric, variant, baseline)
@@ -165,8 +165,8 @@ def show_gap(
     error = math.hypot(*(binomial_error(value, images) for value in (first, second)))
     gain = dataclasses.replace(gain, digits=3)
     lines = [
-        ["the article's, one pair", gain.write(theirs)],
-        ["its standard error, if both nets err independently", gain.write(error, "")],
+        ["article, one pair", gain.write(theirs)],
+        ["its standard error, if both err independently", gain.write(error, "")],
         [f"ours, mean of {interval.n} pairs", f"{gain:mean}"],
     ]
     if interval.half_width is not None:
@@ -179,20 +179,20 @@ def show_gap(
         lines += [
             ["95% interval of the mean", f"{gain:range}"],
             ["95% interval for one more pair", f"{wider:range}"],
-            ["standard deviation of the pairs, estimated", gain.write(spread, "")],
-            ["pairs to see the article's gap with 80% power, at that spread", needed],
+            ["estimated standard deviation of the pairs", gain.write(spread, "")],
+            ["pairs needed to see the article's gap (80% power, this spread)", needed],
         ]
         if gain.p_value is not None:
-            lines.insert(4, ["p, paired t-test", f"{gain.p_value:.3f}"])
+            lines.insert(4, ["p-value, paired t-test", f"{gain.p_value:.3f}"])
     show_table([f"{variant} minus {baseline}", "points"], lines)
 
 
 def show_range(records: Records, metric: str, variants: Iterable[str]) -> None:
-    """Shows the range of the article's scores beside what equal networks would have.
+    """Shows the range of the scores beside the range of equally good networks.
 
-    Were all equally good, their range would be so wide on average, and in 95% of cases
-    no wider than the last column, by the studentised range. Those of several seeds tell
-    how far runs of one variant spread.
+    If all were equally good, the third column would be their range on average, and the
+    last one an upper limit in 95% of cases, by the studentised range. Variants with
+    several seeds give the spread of runs of one variant.
     """
     frame = tabulate(records)
     ours = {name: read_scores(frame, metric, name) for name in variants}
@@ -213,16 +213,16 @@ def show_range(records: Records, metric: str, variants: Iterable[str]) -> None:
     k = len(theirs)
     cases = [
         (
-            f"article, {k} runs; errors of chance on test images of their own",
+            f"article, {k} runs; spread if each had its own test images",
             *(np.ptp(theirs), k, binomial_error(float(np.mean(theirs)), images)),
             math.inf,
         ),
         (
-            f"article, {k} runs; spread as that of our seeds",
+            f"article, {k} runs; spread of our seeds",
             *(np.ptp(theirs), k, spread, degrees),
         ),
         (
-            f"ours, {len(means)} means; spread as that of our seeds",
+            f"ours, {len(means)} means; spread of our seeds",
             *(np.ptp(means), len(means), spread / math.sqrt(seeds), degrees),
         ),
     ]
@@ -235,7 +235,7 @@ def show_range(records: Records, metric: str, variants: Iterable[str]) -> None:
         ]
         for title, width, number, scale, free in cases
     ]
-    titles = ["range, points", "found", "expected of equals", "95% of equals below"]
+    titles = ["range, points", "found", "mean if all equal", "95% limit if all equal"]
     show_table(titles, lines)
 
 
@@ -247,9 +247,9 @@ class Step:
         variant: Name of the variant that was scored.
         flops: Operations of the network's forward pass on one image.
         metric: Its score.
-        draws: How many versions of each test image the network is asked about.
+        draws: How many versions of each test image the network classifies.
         members: How many networks are trained.
-        trained: The variant whose runs tell the cost, where another.
+        trained: The variant whose runs give the cost, if it is another one.
     """
 
     variant: str
@@ -261,10 +261,10 @@ class Step:
 
 
 def show_costs(records: Records, steps: Mapping[str, Step]) -> None:
-    """Shows what each step costs: training, and asking about all test images.
+    """Shows what each step costs: training, and classifying all test images.
 
     A training step counts as three forward passes. Time is given as a multiple of the
-    first row's, and only where all rows ran on one device.
+    first row's, and only if all rows ran on the same device.
     """
     frame = tabulate(records)
     lines, devices, best, first = [], set(), None, None
@@ -284,21 +284,21 @@ def show_costs(records: Records, steps: Mapping[str, Step]) -> None:
         seconds *= step.members
         first = first or seconds
         price, accuracy = "", 100 * ours.mean
-        # What does not beat all rows before it has no price.
+        # A row that does not beat all rows before it has no price.
         if best is not None and accuracy > best[0]:
             price = f"{(cost - best[1]) / (accuracy - best[0]):.2g}"
         if best is None or accuracy > best[0]:
             best = accuracy, cost
         cells = [title, f"{ours:mean}", f"{cost:.3g}", price, f"{seconds / first:.1f}"]
         lines.append(cells)
-    titles = ["step", "accuracy, %", "PFLOP", "PFLOP a point", "time, times the first"]
+    titles = ["step", "accuracy, %", "PFLOP", "PFLOP per point", "time, first = 1"]
     if len(devices) > 1:
         titles, lines = titles[:-1], [line[:-1] for line in lines]
     show_table(titles, lines)
 
 
 def show_provenance(records: Records) -> None:
-    """Shows on what records rest: how many, when, with what, how long."""
+    """Shows what the records rest on: how many runs, when, on what, and how long."""
     frame = tabulate(records)
     if frame.empty:
         show_text(NO_RUNS)
@@ -318,8 +318,8 @@ def show_provenance(records: Records) -> None:
         ["SHA-256", collect(lambda x: x["data"]["sha256"][:16])],
         ["backend", collect(lambda x: x["environment"]["backend"])],
         ["device", collect(lambda x: x["environment"]["device"])],
-        ["cores a run", collect(lambda x: x["environment"]["cores"])],
-        ["time in all", f"{frame['hours'].sum():.1f} h"],
+        ["cores per run", collect(lambda x: x["environment"]["cores"])],
+        ["total time", f"{frame['hours'].sum():.1f} h"],
         ["commit", ", ".join(sorted(set(frame["commit"])))],
     ]
     for name in ("keras", "jax", "tensorflow", "python"):
@@ -328,5 +328,5 @@ def show_provenance(records: Records) -> None:
             rows.append([name, ", ".join(found)])
     notes = [each["note"] for each in frame["record"] if "note" in each]
     for note in dict.fromkeys(notes):
-        rows.append([f"of {notes.count(note)} runs", note])
+        rows.append([f"note on {notes.count(note)} runs", note])
     show_table(["published runs", "on record"], rows)

@@ -63,8 +63,8 @@ def check_record(record: Any, origin: str = "record") -> Record:
     schema = record.get("schema")
     if schema != SCHEMA:
         raise RecordError(
-            f"{origin}: schema {schema!r}, and this version of tutorials_lib reads "
-            f"schema {SCHEMA}. Use the version that wrote it, or run it again."
+            f"{origin}: schema {schema!r}, but this version of tutorials_lib reads "
+            f"schema {SCHEMA}. Use the version that wrote it, or repeat the run."
         )
     expected = FIELDS | (ARRAYS if "arrays" in record else {})
     expected |= NOTE if "note" in record else {}

@@ -174,9 +174,9 @@ class Settings:
         if changes := [f"{name} = {self.values[name]}" for name in self.changed]:
             said += f", changed: {', '.join(changes)}"
         if self.profile not in PUBLISHED or self.changed:
-            said += " (not the article's protocol: no score below is a finding)"
+            said += " (not the article's protocol: no score below counts as a result)"
         elif not is_comparable(self.chapter, self.profile):
-            said += " (not the article's protocol: gains compare, scores do not)"
+            said += " (not the article's protocol: compare gains, not scores)"
         return said
 
     def record(self) -> dict[str, Any]:

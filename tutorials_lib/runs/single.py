@@ -83,7 +83,7 @@ def run_on_cluster(
     from distributed import Client, as_completed
 
     if settings.max_minutes is not None:
-        raise ValueError("minutes limit this machine; they do not go with a scheduler.")
+        raise ValueError("a limit of minutes cannot be combined with a scheduler.")
     try:
         client = Client(address, timeout=PATIENCE, set_as_default=False)
     except (OSError, ValueError) as error:
@@ -117,7 +117,7 @@ def run_on_cluster(
             if path.name not in files:
                 failed.append(
                     f"{path.name}: the worker made {', '.join(files) or 'nothing'}; "
-                    f"its version of tutorials_lib or its images are others."
+                    f"its version of tutorials_lib or its images differ."
                 )
                 continue
             # Arrays first: what has its record is complete.

@@ -39,8 +39,8 @@ def build_site(
     program = pathlib.Path(sys.executable).with_name("jupyter-book")
     if not program.is_file():
         raise ChapterError(
-            "jupyter-book is missing: `pip install --editable '.[book]'` in the "
-            "project's folder brings it."
+            "jupyter-book is missing: run `pip install --editable '.[book]'` in the "
+            "project's folder to install it."
         )
     with tempfile.TemporaryDirectory(prefix="tutorials-build-") as folder:
         stage = pathlib.Path(folder)
@@ -61,7 +61,7 @@ def build_site(
         if done.returncode or not (pages / "index.html").is_file():
             raise ChapterError(
                 f"the pages could not be built (exit status {done.returncode}); "
-                f"what stood in {target} is left as it was."
+                f"{target} is left as it was."
             )
         with _explain_writing(target):
             _replace_folder(pages, target)
@@ -75,8 +75,8 @@ def _find_executed(profile):
     for chapter, path in found.items():
         if not path.is_file():
             raise ChapterError(
-                f"{chapter} has not been run at profile {profile}: "
-                f"`tutorials run {chapter} --profile {profile}` does that."
+                f"{chapter} has not been run at profile {profile}: first run "
+                f"`tutorials run {chapter} --profile {profile}`."
             )
     return found.values()
 
@@ -90,12 +90,12 @@ def _check_target(target):
     if target.is_dir() and any(target.iterdir()) and not ours:
         raise ValueError(
             f"output must be a new or empty folder, or one with pages built before, "
-            f"for it is replaced whole; got {target}."
+            f"because it is replaced as a whole; got {target}."
         )
 
 
 def _replace_folder(source, target):
-    """Puts a folder in the place of another, which goes once the new is there."""
+    """Replaces a folder with another; the old one is kept until the new is there."""
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".partial-") as folder:
         new = shutil.copytree(source, pathlib.Path(folder) / "new")
         if target.exists():
@@ -111,13 +111,13 @@ def _explain_writing(folder):
         # Copying a folder gathers what went wrong with each file.
         why = error.args[0][0][-1] if isinstance(error, shutil.Error) else error
         raise ChapterError(
-            f"the pages cannot be written to {folder} ({why}); pages that stood "
-            f"there before are left as they were."
+            f"the pages cannot be written to {folder} ({why}); earlier pages there "
+            f"are left as they were."
         ) from error
 
 
 def read_address() -> str:
-    """Reads the repository's address from `_config.yml`, where alone it stands."""
+    """Reads the repository's address from `_config.yml`, its only source."""
     import yaml
 
     text = (book_folder().parent / "_config.yml").read_text(encoding="utf-8")

@@ -81,8 +81,8 @@ def write_bytes(path: str | pathlib.Path, content: bytes) -> None:
         os.replace(partial, path)
     except OSError as error:
         raise WriteError(
-            f"{path} cannot be written ({error.strerror or error}); what stood there, "
-            f"if anything, is left as it was."
+            f"{path} cannot be written ({error.strerror or error}); an earlier file "
+            f"there, if any, is left as it was."
         ) from error
     finally:
         if partial:
@@ -107,7 +107,7 @@ def check_writable(folder: pathlib.Path) -> None:
     except OSError as error:
         raise WriteError(
             f"{folder} cannot be written to ({error}). Published records go to "
-            f"TUTORIALS_RECORDS, what other runs leave to TUTORIALS_RUNS."
+            f"TUTORIALS_RECORDS, all else to TUTORIALS_RUNS."
         ) from error
 
 

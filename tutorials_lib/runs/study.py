@@ -232,7 +232,7 @@ class Study:
         if own := [record for record in self.records if record not in published]:
             show(own)
         else:
-            show_text("nothing was trained; the tables show the published runs.")
+            show_text("Nothing was trained; the tables show the published runs.")
 
     def show_environment(self) -> None:
         """Prints what this study ran on: profile, data, device, versions, time."""

@@ -1,4 +1,4 @@
-"""The rules of verdicts: does a number of ours agree, is a claim seen in our runs?"""
+"""The rules of verdicts: does our number agree, and is a claim seen in our runs?"""
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
@@ -24,8 +24,8 @@ from tutorials_lib.support.statistics import Interval, mean_interval
 
 VERDICTS = ("agrees", "differs", "not judged", "not run")
 CLAIM_VERDICTS = ("seen", "smaller", "not seen", "undecided", "opposite", "not run")
-# Fewer runs, or pairs of them, get no verdict: two that happen to be alike would have
-# an interval far too narrow.
+# Fewer runs, or pairs of them, get no verdict: if two happen to be alike, their
+# interval is far too narrow.
 FEWEST = 3
 
 
@@ -42,9 +42,9 @@ class Number:
 
     @property
     def tolerance(self) -> float | None:
-        """How far the two may lie apart: the article's is one more run, or a mean.
+        """How far apart the two may lie; the article's is one more run, or a mean.
 
-        None for seconds, and where our seeds are too few for a verdict.
+        None for seconds, and if we have too few seeds for a verdict.
         """
         if self.ours is None or self.metric.startswith("seconds"):
             return None
@@ -78,7 +78,7 @@ class Number:
 def list_numbers(records: Mapping[str, Records]) -> list[Number]:
     """Lists all published numbers, in the order of the chapters.
 
-    Records of profile `full` count, or of `laptop` where that is the article's
+    Records of profile `full` count, or those of `laptop` if that is the article's
     protocol too and has more of them.
     """
     numbers = []
@@ -105,9 +105,9 @@ def list_numbers(records: Mapping[str, Records]) -> list[Number]:
 def find_runs(
     frame: pd.DataFrame, chapter: str, variant: str, metric: str
 ) -> pd.DataFrame:
-    """Finds our runs of what an article's number is of, by seed.
+    """Finds our runs that correspond to an article's number, by seed.
 
-    None where those of a mean are not all there, or lack the metric.
+    There are none if some of the runs behind a mean are missing or lack the metric.
     """
     if metric not in frame:
         return frame[:0]
@@ -141,7 +141,7 @@ class Judged:
 
     @property
     def protocol(self) -> str:
-        """On what ours rests: seeds or test images, and the profile."""
+        """What our effect rests on: seeds or test images, and the profile."""
         return f"{self.ours:n}, {self.profile}" if self.ours else ""
 
     @property
@@ -155,11 +155,12 @@ def judge_effect(
 ) -> str:
     """Judges a claim by our interval.
 
-    Above no effect and reaching the article's: *seen*; above no effect and below the
-    article's: *smaller*; holds no effect and not the article's: *not seen*; holds both,
-    or of fewer than three pairs: *undecided*; below no effect: *opposite*. Where the
-    claim is that there is no difference: within the margin *seen*, beyond it
-    *opposite*, else *undecided*. No effect is 0 of a difference, 1 of a ratio.
+    *seen* if it lies above no effect and reaches the article's; *smaller* if it lies
+    above no effect and below the article's; *not seen* if it contains no effect but not
+    the article's; *undecided* if it contains both or has fewer than three pairs;
+    *opposite* if it lies below no effect. For a claim of no difference: *seen* if it
+    lies within the margin, *opposite* if beyond it, else *undecided*. No effect is 0
+    for a difference and 1 for a ratio.
     """
     if ours.n < FEWEST:
         return "undecided"
@@ -197,11 +198,11 @@ def judge_claims(
 def find_effect(
     frame: pd.DataFrame, measure: Callable[[pd.DataFrame], Estimate | None]
 ) -> tuple[Estimate | None, str | None]:
-    """Measures an effect at profile `full`, or at `laptop` where there is none.
+    """Measures an effect at profile `full`, or at `laptop` if there are no full runs.
 
-    Where `laptop` is the article's protocol too, at the one that has more runs.
+    If `laptop` is the article's protocol too, the profile with more runs counts.
 
-    Returns the effect and its profile; None and None where there are no runs.
+    Returns the effect and its profile; None and None if there are no runs.
     """
     full, laptop = (measure(frame[frame["profile"] == x]) for x in ("full", "laptop"))
     if laptop is not None:
@@ -218,7 +219,7 @@ def measure_effect(frame: pd.DataFrame, claim: Claim) -> Estimate | None:
     pairs = [(claim.variant, claim.baseline)]
     if claim.laptop and set(frame["profile"]) == {"laptop"}:
         pairs = [claim.laptop]
-    # Where the full profile has the article's schedule too, beside a shorter one.
+    # If the full profile has the article's schedule too, beside a shorter one.
     ours = ARTICLES[claim.chapter].get("ours", {})
     if set(pairs[0]) <= set(ours):
         pairs.insert(0, tuple(ours[name][0][0] for name in pairs[0]))
@@ -233,9 +234,10 @@ def measure_effect(frame: pd.DataFrame, claim: Claim) -> Estimate | None:
 
 
 def _measure_ensemble(frame, claim):
-    """By bootstrap over test images, for which the run keeps who was right.
+    """Bootstraps over test images.
 
-    Its arrays are `right` and `members_right`, (images) and (members, images).
+    The run's arrays say which were right: `right` (images) and `members_right`
+    (members, images).
     """
     runs = frame[frame["variant"].str.startswith(f"{claim.variant} of")]
     if runs.empty:

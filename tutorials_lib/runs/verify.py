@@ -1,4 +1,4 @@
-"""Runs the configuration of a record again and compares what comes out."""
+"""Repeats the run of a record and compares the results."""
 
 import json
 import math
@@ -12,9 +12,9 @@ from tutorials_lib.runs.schema import RecordError, check_record, list_difference
 from tutorials_lib.runs.single import gather_beside, run_one
 from tutorials_lib.support.statistics import binomial_error
 
-# A backend promises equal bits on the same of each of these.
+# A backend guarantees equal bits only if each of these is the same.
 SAME = ("backend", "device", "cores")
-# Two accuracies that differ by more have one chance in 370 of being of equal nets.
+# Accuracies of equal networks differ by more than this once in 370 times.
 ERRORS = 3
 # How the names of accuracies begin that are of all training or of all test images.
 IMAGES = {
@@ -24,22 +24,22 @@ IMAGES = {
 
 
 def verify_record(path: str | pathlib.Path) -> tuple[list[str], bool]:
-    """Runs a record's configuration again, from the chapter's own code, and compares.
+    """Repeats the run of a record with the chapter's own code, and compares the two.
 
     On a CPU, with the same backend, device, number of cores and versions, every metric,
-    every number of the history but times, and the arrays must be equal to the last bit.
-    Elsewhere random numbers differ, and on a GPU the order of sums: there accuracies on
-    training and test images must agree within three binomial errors, and other numbers
-    are shown alone. What the run builds on, such as the members of an ensemble, is read
-    from the records beside the record. Returns lines to show, the verdict first, and
-    whether the two agree.
+    every number of the history except times, and the arrays must be equal to the last
+    bit. Elsewhere random numbers differ, and on a GPU the order of sums too. There
+    accuracies on training and test images must agree within three binomial errors;
+    other numbers are only shown. Runs that this one builds on, such as the members of
+    an ensemble, are read from the records beside it. Returns lines to show, the verdict
+    first, and whether the two agree.
     """
     path = pathlib.Path(path).resolve()
     record = read_record(path)
     again, arrays = _run_again(record, path)
     differing = _list_changes(record["environment"], again["environment"])
     if again["environment"]["device"] != describe_processor():
-        differing.append("  a GPU, which does not promise equal bits")
+        differing.append("  a GPU, which does not guarantee equal bits")
     if differing:
         said = ["not the same machine or versions:", *differing]
         lines, agree = _compare_scores(record, again)
@@ -65,10 +65,10 @@ def _run_again(record, path):
     (file,) = [file for file in files if file.endswith(".json")]
     again = check_record(json.loads(files.pop(file)), file)
     if again["data"]["sha256"] != record["data"]["sha256"]:
-        raise RecordError(f"{path}: made on other images than those that are here.")
+        raise RecordError(f"{path}: made on other images than the ones found here.")
     if differs := list_differences(record["parameters"], again["parameters"]):
         raise RecordError(
-            f"{path}: the chapter as it stands gives {name} other parameters: "
+            f"{path}: the chapter now gives {name} other parameters: "
             f"{'; '.join(differs)}."
         )
     return again, next(iter(files.values()), None)

@@ -1,8 +1,8 @@
-"""Data of the widgets that show trained networks, made of recorded runs.
+"""Data of the widgets that show trained networks, made from recorded runs.
 
-`tutorials widgets` writes a small script for each chapter into `book/_static/data`, and
-the widget's own, in `book/_static/widgets`, reads it. It holds `null` where the runs
-are not recorded yet.
+`tutorials widgets` writes a small script for each chapter into `book/_static/data`,
+which the widget's own script in `book/_static/widgets` reads. It holds `null` while the
+runs are not recorded.
 """
 
 import base64
@@ -67,7 +67,7 @@ def write_network() -> str:
 
 
 def find_runs(chapter: str) -> list[Record]:
-    """Finds the published runs that a widget shows; none where one is missing."""
+    """Finds the published runs that a widget shows; none if one is missing."""
     widget = WIDGETS[chapter]
     found = [
         record
@@ -82,9 +82,9 @@ def find_runs(chapter: str) -> list[Record]:
 
 
 def make_widget(chapter: str) -> Data | None:
-    """Makes the data of a chapter's widget, or None where runs are missing.
+    """Makes the data of a chapter's widget, or None if runs are missing.
 
-    A `RecordError` says that a run's arrays are missing, or its images are others.
+    A `RecordError` says that a run's arrays are missing, or that it used other images.
     """
     records = find_runs(chapter)
     if not records:
@@ -102,7 +102,7 @@ def _load_images(records):
     for record in records:
         if record["data"]["sha256"] != images.sha256:
             name = name_run(record["variant"], record["seed"])
-            raise RecordError(f"the run {name} is of other images.")
+            raise RecordError(f"the run {name} used other images.")
     return images
 
 
@@ -154,7 +154,7 @@ def _show_mixes(records: list[Record], images: Dataset) -> Data:
 
 
 def _choose_first(images):
-    """The first test image of each class: nobody chose it."""
+    """The first test image of each class, so that nobody chose it."""
     return [images.x_test[np.argmax(images.y_test == k)] for k in range(10)]
 
 
@@ -259,15 +259,15 @@ def _show_recipes(records: list[Record]) -> Data | None:
 
 @dataclasses.dataclass(frozen=True)
 class Widget:
-    """What a widget is made of.
+    """What a widget is made from.
 
     Attributes:
-        make: Makes the data of these runs and of the images.
-        profile: Of the runs; None takes the one that has more of them.
-        needed: Their variants.
-        others: Variants that are shown too where they are recorded.
-        every_seed: Whether runs of all seeds are shown, not of seed 0 alone.
-        arrays: Whether it shows arrays of the runs, beside images, and not just scores.
+        make: Makes the data from these runs and the images.
+        profile: Profile of the runs; None takes the one that has more of them.
+        needed: Variants of the runs.
+        others: Variants that are shown too if they are recorded.
+        every_seed: Whether runs of all seeds are shown, not only those of seed 0.
+        arrays: Whether it shows arrays of the runs, and images, and not only scores.
     """
 
     make: Callable[..., Data | None]

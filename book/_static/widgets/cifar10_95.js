@@ -1,4 +1,4 @@
-// How the mean answer about an image settles with more of its versions and more networks.
+// How the mean answer about an image settles with more versions and more networks.
 (function () {
   "use strict";
 
@@ -48,9 +48,9 @@
             }),
           );
         });
-        const asked = `${versions} ${versions > 1 ? "versions" : "version"} by ${networks} ${networks > 1 ? "networks" : "network"}`;
+        const asked = `${versions} ${versions > 1 ? "versions" : "version"} and ${networks} ${networks > 1 ? "networks" : "network"}`;
         return (
-          `Mean of ${asked}: ${right} of ${images.length} images right. On average the probability of the right class is ` +
+          `Mean over ${asked}: ${right} of ${images.length} images right. On average the probability of the right class is ` +
           `${(100 * distance).toFixed(1)} points from where it settles (the marks).`
         );
       },

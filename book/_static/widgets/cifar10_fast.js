@@ -1,4 +1,4 @@
-// Which recipe to train in the minutes that one has, of those that are recorded.
+// Which of the recorded recipes to train in the minutes that one has.
 (function () {
   "use strict";
 
@@ -35,9 +35,9 @@
           draw(drawing, "text", side, recipe.name);
         });
         const start = `${minutes} ${minutes > 1 ? "minutes" : "minute"} on ${processor}: `;
-        if (!best) return `${start}no recipe on record is as short.`;
+        if (!best) return `${start}no recorded recipe is as short.`;
         return (
-          `${start}train "${best.name}". It takes about ${Math.round(best.minutes)} minutes and has ` +
+          `${start}train "${best.name}". It takes about ${Math.round(best.minutes)} minutes and gets ` +
           `${writeShare(best.accuracy)} of the test images right (${best.runs > 1 ? `mean of ${best.runs} runs` : "one run"}).`
         );
       },

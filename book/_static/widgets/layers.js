@@ -36,7 +36,7 @@
     return padded;
   }
 
-  // The largest of every square; what fills none is left out.
+  // The largest of every square; rows and columns that fill none are left out.
   function pool(image, side, channels, size) {
     const wide = Math.floor(side / size);
     const steps = Array.from({ length: size * size }, (_, k) => Math.floor(k / size) * side + (k % size));

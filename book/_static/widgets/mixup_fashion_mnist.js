@@ -1,5 +1,5 @@
 // What a network trained without mixup and one trained with it answer to a mix of two
-// garments. Both run here, on the weights of recorded runs.
+// garments. Both run here, with the weights of recorded runs.
 (function () {
   "use strict";
 
@@ -60,7 +60,7 @@
           return `${name} ${writeShare(row[first])}`;
         });
         drawChart(drawing, {
-          title: `Distance from λ, points: mean over ${data.pairs.toLocaleString("en")} pairs`,
+          title: `Mean distance from λ, points, over ${data.pairs.toLocaleString("en")} pairs`,
           y: 360,
           lines: Object.fromEntries(networks.map(({ name, distances }) => [name, distances])),
           ticks: [0, 0.5, 1],
@@ -72,13 +72,13 @@
         const measured = networks.map(({ name, distances }) => `${name} ${(100 * distances[place]).toFixed(1)}`);
         return (
           `λ = ${weight.toFixed(2)}. Probability of ${data.classes[first]}: ${said.join(", ")}. ` +
-          `Over the test images the distance from λ is, in points: ${measured.join(", ")}.`
+          `Mean distance from λ over the test images, in points: ${measured.join(", ")}.`
         );
       },
     };
   }
 
   window.bookWidgets = { ...window.bookWidgets, mixup_fashion_mnist: makeWidget };
-  // For a test that holds it to Keras.
+  // For a test that compares it with Keras.
   makeWidget.answer = answer;
 })();

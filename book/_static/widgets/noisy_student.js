@@ -40,7 +40,7 @@
         const rarest = Math.min(...kept);
         const copies = rarest
           ? `Balancing repeats the rarest class ${(Math.max(...kept) / rarest).toFixed(1)} times.`
-          : `Nothing is left of ${data.classes.filter((_, k) => !kept[k]).join(", ")}.`;
+          : `No labels are left for ${data.classes.filter((_, k) => !kept[k]).join(", ")}.`;
         return `${start} ${all.toLocaleString("en")} are kept, and ${writeShare(good / all)} of these are right. ${copies}`;
       },
     };

@@ -1,5 +1,5 @@
-// What the network that cifar10_fast keeps answers to a picture of the reader's own. Its
-// weights are loaded with the first picture.
+// What the network that cifar10_fast keeps answers to the reader's own picture. Its weights
+// are loaded with the first picture.
 (function () {
   "use strict";
 
@@ -8,8 +8,8 @@
   // Of each colour over CIFAR-10, as in tutorials_lib/airbench.
   const [MEAN, STD] = [[0.4914, 0.4822, 0.4465], [0.247, 0.2435, 0.2616]];
 
-  // The square in the middle, brought down to 32x32: each pixel is the mean of the area
-  // that it stands for. In strips, for a photograph whole is more than a telephone draws.
+  // The square in the middle, reduced to 32x32: each pixel is the mean of the area that it
+  // covers. In strips, because a telephone may not be able to draw a whole photograph.
   function shrink(picture) {
     const side = Math.min(picture.width, picture.height);
     const [left, top] = [picture.width, picture.height].map((length) => Math.floor((length - side) / 2));
@@ -102,18 +102,18 @@
 
     async function work(file, update) {
       const tell = (what) => {
-        // Who has chosen another picture meanwhile is told about that one alone.
+        // If another picture has been chosen meanwhile, only that one is reported.
         if (shown.file !== file) return;
         shown = { ...shown, ...what };
         update();
       };
       const picture = await createImageBitmap(file).catch(() => null);
-      if (!picture) return tell({ said: "This file is no picture that your browser can read." });
+      if (!picture) return tell({ said: "Your browser cannot read this file as a picture." });
       const pixels = shrink(picture);
       tell({ pixels, said: "Computing ..." });
       network = network || loadNetwork();
       const found = await network;
-      if (!found) return tell({ said: "The network's weights are not here." });
+      if (!found) return tell({ said: "The network's weights are missing." });
       // The browser draws before it computes.
       await new Promise((go) => setTimeout(go, 50));
       const shares = answer(found.weights, pixels);
@@ -124,7 +124,7 @@
         shares,
         said:
           `${name(first)}, then ${name(second)}. ` +
-          "The network knows ten classes and must say one of them, whatever the picture shows.",
+          "The network knows ten classes and must choose one of them, whatever the picture shows.",
       });
     }
 
@@ -143,12 +143,12 @@
         drawing.setAttribute("viewBox", `0 0 320 ${(pixels ? 150 : 1) + 24 * classes.length}`);
         if (pixels) drawImage(drawing, pixels, { x: 92, y: 0, size: 136 });
         classes.forEach((name, k) => drawShare(drawing, shares[k], { name, y: 150 + 24 * k }));
-        return file ? shown.said : "The picture stays on your machine. The network is loaded with the first one.";
+        return file ? shown.said : "The picture stays on your machine. The network is loaded with the first picture.";
       },
     };
   }
 
   window.bookWidgets = { ...window.bookWidgets, own_picture: makeWidget };
-  // For tests that hold them to Keras and Pillow.
+  // For tests that compare them with Keras and Pillow.
   Object.assign(makeWidget, { answer, shrink, widen });
 })();

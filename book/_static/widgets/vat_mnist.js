@@ -39,7 +39,7 @@
           const row = findRow(answers, place, digit);
           const factor = (length * 255 * largest) / 127;
           const start = digit * images[digit].length;
-          // What is below 0 or above 1 is shown as black or white.
+          // Values below 0 or above 1 are shown as black or white.
           const moved = Uint8ClampedArray.from(images[digit], (value, pixel) => value + factor * steps[start + pixel]);
           const rival = findRival(row, digit);
           draw(drawing, "text", { x: 0, y: 14 + 150 * k, class: "heading" }, `What the ${name} sees and answers`);
