@@ -1,7 +1,7 @@
 """Helpers for a book that reproduces five articles with Keras 3.
 
-The modules at this level hold one idea each, and are what a chapter imports to teach.
-What runs chapters and keeps their records lies apart, in `tutorials_lib.runs`.
+Each module at this level implements one idea, which the chapters import to teach it.
+The code that runs chapters and keeps their records is in `tutorials_lib.runs`.
 """
 
 __version__ = "0.1.0"

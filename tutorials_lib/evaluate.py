@@ -1,10 +1,10 @@
-"""Scores of trained networks: test-time averaging, ensembles, calibration, corruptions.
+"""Scores networks: test-time augmentation, ensembles, calibration, corruptions.
 
 Guo, Pleiss, Sun and Weinberger, "On Calibration of Modern Neural Networks",
 arXiv:1706.04599. Hendrycks and Dietterich, "Benchmarking Neural Network Robustness to
 Common Corruptions and Perturbations", arXiv:1903.12261: six of their corruptions, with
-the strengths that they chose for CIFAR-10. Means of accuracy over these six are not
-theirs over all.
+the strengths that they chose for CIFAR-10. Mean accuracies over these six are not
+comparable with theirs over all corruptions.
 """
 
 import io
@@ -33,11 +33,10 @@ def score_model(
 
     Args:
         model: A compiled `keras.Model`.
-        **splits: (images, labels) by name, for instance `test=(x_test, y_test)`.
+        **splits: (images, labels) of each set, for instance `test=(x_test, y_test)`.
 
     Returns:
-        Dict with the loss and each metric of every set: `test_loss`,
-        `test_accuracy`, ...
+        Dict of the loss and metrics of every set: `test_loss`, `test_accuracy`, ...
     """
     scores: dict[str, float] = {}
     for split, arrays in splits.items():
@@ -47,10 +46,10 @@ def score_model(
 
 
 class ScoreEpochs(keras.callbacks.Callback):
-    """Evaluates further sets after each epoch, beside `fit`'s validation set.
+    """Evaluates further sets after each epoch, besides `fit`'s validation set.
 
-    Their scores join the epoch's in the history, as `test_accuracy` and the like. It
-    takes what `score_model` takes.
+    Adds their scores to the history, for instance `test_accuracy`. Takes sets as
+    `score_model` does.
     """
 
     def __init__(self, **splits: tuple[ArrayLike, ArrayLike]) -> None:
@@ -73,16 +72,16 @@ def predict_draws(
 ) -> np.ndarray:
     """Predicts augmented versions of each image, for test-time augmentation.
 
-    The mean over the draws is the augmented prediction. Images keep their order.
+    The mean over the draws is the final prediction. Images keep their order.
 
     Args:
-        model: A `keras.Model` from images to rows of probabilities. What it augments
-            in training it does not augment here.
+        model: A `keras.Model` from images to probabilities (n, classes). Augmentation
+            layers inside it stay off.
         images: float array (n, height, width, channels).
-        augmentation: A layer that augments where `training=True`.
-        draws: Augmented versions of each image.
-        batch_size: Images predicted at once.
-        identity: Whether the image as it is comes first.
+        augmentation: A layer that augments when called with `training=True`.
+        draws: Number of augmented versions of each image.
+        batch_size: Images per batch.
+        identity: Whether to predict the unchanged image first.
 
     Returns:
         float32 array (draws, n, classes), or (1 + draws, n, classes) with `identity`.
@@ -98,21 +97,21 @@ def predict_draws(
 
 
 class AugmentedModel(keras.Model):
-    """Augments and predicts in one, so that both run on the device, inside jit."""
+    """Augments and predicts in one model, so that both run inside jit on the device."""
 
     def __init__(self, model: keras.Model, augmentation: keras.Layer) -> None:
         super().__init__(name="augmented")
         self.model = model
         self.augmentation = augmentation
 
-    # Without an argument `training`, which `predict` would set to False for both.
+    # No `training` argument: `predict` would set it to False for both.
     def call(self, images: Tensor) -> Tensor:
         """Predicts an augmented version of each image."""
         return self.model(self.augmentation(images, training=True), training=False)
 
 
 def average_members(predictions: Sequence[ArrayLike]) -> np.ndarray:
-    """Returns the mean of the members' probabilities, an ensemble's answer.
+    """Returns the mean of the members' probabilities, the ensemble's prediction.
 
     Args:
         predictions: Sequence of arrays (n, classes), one for each member.
@@ -121,7 +120,7 @@ def average_members(predictions: Sequence[ArrayLike]) -> np.ndarray:
         float64 array (n, classes).
     """
     mean = np.mean(np.stack(predictions), axis=0, dtype="float64")
-    # Whatever is not finite in one member is not in their mean.
+    # NaN or infinity in any member carries over to the mean.
     return check_finite("predictions", mean)
 
 
@@ -130,33 +129,33 @@ def measure_accuracy(rows: ArrayLike, labels: ArrayLike) -> float:
 
     Args:
         rows: Array (n, classes) of probabilities or logits.
-        labels: Array (n, classes) of one-hot labels.
+        labels: One-hot array (n, classes).
     """
     return float(np.mean(_find_right(rows, labels)))
 
 
 def _find_right(rows, labels):
-    """Whether each row is greatest where its label is."""
+    """Returns whether each row is largest at its label's class."""
     rows = check_finite("rows", np.asarray(rows))
     labels = check_label_rows("labels", labels, rows)
     return rows.argmax(axis=1) == labels.argmax(axis=1)
 
 
 def count_confidence(rows: ArrayLike, labels: ArrayLike) -> dict[str, np.ndarray]:
-    """Counts how many images are how confident, and how many of those are right.
+    """Counts images and correct predictions in ten bins of confidence.
 
     Args:
         rows: Array (n, classes) of probabilities.
-        labels: Array (n, classes) of one-hot labels.
+        labels: One-hot array (n, classes).
 
     Returns:
-        Dict of arrays (10,), for tenths of the way from 0 to 1: `images`, how many
-        there are, `confidence`, the sum of theirs, and `right`, how many of them are
-        answered right. A confidence on the border of two belongs to the upper one.
+        Dict of arrays (10,), one entry per tenth from 0 to 1: `images`, their number;
+        `confidence`, the sum of their confidences; `right`, the number of correct
+        predictions. A confidence on the border of two bins counts in the upper one.
     """
     right = _find_right(rows, labels)
     confidence = np.max(rows, axis=1).astype("float64")
-    # Half precision rounds a sure answer to a little above 1.
+    # Half precision may round a confident prediction to slightly above 1.
     if np.min(rows) < 0 or confidence.max() > 1.01:
         raise ValueError(
             f"rows must be probabilities, from 0 to 1; got {np.min(rows)} to "
@@ -173,16 +172,16 @@ def count_confidence(rows: ArrayLike, labels: ArrayLike) -> dict[str, np.ndarray
 def measure_calibration(counts: Mapping[str, ArrayLike]) -> float:
     """Computes the expected calibration error (equation 3 of Guo et al.).
 
-    The gap between confidence and the share of right answers in each bin of
-    `count_confidence`, weighted by the bin's images.
+    It is the mean gap between confidence and accuracy over the bins of
+    `count_confidence`, weighted by their numbers of images.
     """
     gaps = np.abs(np.subtract(counts["right"], counts["confidence"]))
     return float(np.sum(gaps) / np.sum(counts["images"]))
 
 
-# By strength 1 to 5: standard deviation of the noise and radius of the blur (pixels of
-# value 1, pixels), what contrast is left, what is added to the value, the share of the
-# size that is left, JPEG quality.
+# For strengths 1 to 5: standard deviation of the noise (images from 0 to 1), radius of
+# the blur in pixels, share of the contrast kept, amount added to the value of HSV,
+# share of the size kept, JPEG quality.
 CORRUPTIONS = {
     "noise": (0.04, 0.06, 0.08, 0.09, 0.10),
     "blur": (0.4, 0.6, 0.7, 0.8, 1.0),
@@ -194,13 +193,13 @@ CORRUPTIONS = {
 
 
 def corrupt_images(images: ArrayLike, corruption: str, strength: int) -> np.ndarray:
-    """Corrupts images; noise is the same each time.
+    """Corrupts images; the noise is the same on every call.
 
     Args:
         images: uint8 array (n, height, width, 3).
-        corruption: One of `CORRUPTIONS`; records of `noisy_student` hold scores under
+        corruption: One of `CORRUPTIONS`; records of `noisy_student` hold a score for
             each and their mean.
-        strength: 1 to 5.
+        strength: Integer from 1 to 5.
 
     Returns:
         uint8 array of the same shape.
@@ -223,8 +222,8 @@ def corrupt_images(images: ArrayLike, corruption: str, strength: int) -> np.ndar
         means = values.mean(axis=(1, 2), keepdims=True)
         values = means + amount * (values - means)
     else:
-        # Added to the value of HSV, the largest channel, which keeps hue and
-        # saturation: all channels grow by the same factor.
+        # Adds to the value of HSV, the largest channel. Scaling all channels by the
+        # same factor keeps hue and saturation.
         value = values.max(axis=-1, keepdims=True)
         factor = np.clip(value + amount, 0, 1) / np.maximum(value, 1e-9)
         values = np.where(value > 0, values * factor, amount)

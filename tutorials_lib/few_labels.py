@@ -1,8 +1,8 @@
-"""Training with few labels: hide labels, and let a teacher write new ones.
+"""Training with few labels: hide labels, and let a teacher assign new ones.
 
 Pseudo-labels as in Xie, Luong, Hovy and Le, "Self-training with Noisy Student improves
-ImageNet classification", arXiv:1911.04252, section 2. Functions return places in an
-array, so that images need not be copied.
+ImageNet classification", arXiv:1911.04252, section 2. Functions that select images
+return indices, so that no image is copied.
 """
 
 import numpy as np
@@ -17,18 +17,18 @@ from tutorials_lib.support.checks import (
 
 
 def choose_labelled(labels: np.ndarray, n: int, seed: int) -> np.ndarray:
-    """Chooses images at random, equally many of each class.
+    """Chooses images at random, the same number of each class.
 
     Args:
         labels: Integer array (images,).
-        n: How many, a multiple of the number of classes.
-        seed: Whole number of at least 0.
+        n: Number of images to choose, a multiple of the number of classes.
+        seed: Non-negative integer.
 
     Returns:
-        Integer array (n,): their places, ascending.
+        Integer array (n,) of their indices, ascending.
     """
     if labels.ndim != 1:
-        raise ValueError(f"labels must be of shape (images,); got {labels.shape}.")
+        raise ValueError(f"labels must have shape (images,); got {labels.shape}.")
     classes = np.unique(labels)
     if n < 1 or n % len(classes):
         raise ValueError(f"n must be a multiple of {len(classes)} classes; got {n}.")
@@ -41,15 +41,15 @@ def choose_labelled(labels: np.ndarray, n: int, seed: int) -> np.ndarray:
 
 
 def keep_confident(probabilities: np.ndarray, threshold: float) -> np.ndarray:
-    """Finds the images of which the teacher is sure.
+    """Finds the images that the teacher classifies confidently.
 
     Args:
         probabilities: float array (n, classes), the teacher's predictions.
-        threshold: The greatest probability must be above it; 0.75 in the article, 0.3
+        threshold: The largest probability must be above it; 0.75 in the article, 0.3
             in the paper.
 
     Returns:
-        Integer array: the places of these images, ascending.
+        Integer array of their indices, ascending.
     """
     check_label_rows("probabilities", probabilities, probabilities)
     confidence = probabilities.max(axis=1)
@@ -64,15 +64,16 @@ def balance_classes(
     Args:
         labels: Integer array (n,), the class of each image.
         classes: Number of classes.
-        empty: Where a class has no images, `"stop"` raises, `"skip"` leaves it out.
+        empty: If a class has no images, `"stop"` raises ValueError, `"skip"` leaves
+            the class out.
 
     Returns:
-        Integer array of places, class after class: all images of the class in order,
-        over and over until there are enough.
+        Integer array of indices, class by class: each class's images in order,
+        repeated until there are enough.
     """
     counts = np.bincount(labels, minlength=classes)
     if empty != "skip" and not counts.all():
-        raise ValueError(f"labels must hold every class; counted {counts.tolist()}.")
+        raise ValueError(f"labels must hold every class; got counts {counts.tolist()}.")
     if not counts.any():
         raise ValueError("labels must hold at least one image; got none.")
     repeated = [
@@ -85,7 +86,7 @@ def balance_classes(
 def write_labels(probabilities: np.ndarray, soft: bool = True) -> np.ndarray:
     """Turns a teacher's probabilities (n, classes) into labels, float32.
 
-    Soft ones are the probabilities, others one-hot rows of the most probable class.
+    Soft labels are the probabilities; hard labels are one-hot rows of the top class.
     """
     if soft:
         return probabilities.astype("float32")
@@ -96,23 +97,23 @@ def write_labels(probabilities: np.ndarray, soft: bool = True) -> np.ndarray:
 class PartlyLabelledBatches(SeededBatches):
     """Batches of labelled and unlabelled images, with sample weights.
 
-    First come labelled images, drawn with replacement, then unlabelled ones, each at
-    most once an epoch. An unlabelled image has zeros for a label and the weight 0; the
-    weights of the others make a batch's mean loss that of its labelled images.
+    A batch starts with labelled images, drawn with replacement. Unlabelled ones follow,
+    each at most once per epoch, with zeros as labels and weight 0. The weights of the
+    labelled images make a batch's mean loss equal to the mean over these images.
 
     Args:
-        images: float array (n, ...), labelled.
+        images: float array (n, ...) of labelled images.
         labels: float array (n, classes), one-hot rows.
-        unlabelled: float array (m, ...).
-        batch_size: Images in a batch.
+        unlabelled: float array (m, ...) of unlabelled images.
+        batch_size: Images per batch.
         labelled_per_batch: How many of them are labelled, 1 to batch_size - 1.
-        seed: Whole number of at least 0.
-        labelled_only: Leaves out the unlabelled images; labelled images and number of
-            batches stay as they are.
+        seed: Non-negative integer.
+        labelled_only: Whether to leave out the unlabelled images; the labelled ones
+            and the number of batches stay the same.
 
     Raises:
-        ValueError: images that are not finite floats, labels that are not one-hot,
-            other lengths, a number out of range.
+        ValueError: A value is out of range, images are not finite floats, labels are
+            not one-hot, or lengths differ.
     """
 
     def __init__(

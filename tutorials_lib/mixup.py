@@ -41,16 +41,16 @@ def sample_weights(
     For two images a row is (lambda, 1 - lambda) with lambda ~ Beta(alpha, alpha).
 
     Args:
-        rng: Generator.
-        n: How many rows.
-        alpha: Above 0. Towards 0 one weight is 1, the others 0: no mixing.
-        images_per_mix: Weights in a row.
-        method: `"beta"` draws from the distribution itself. `"gamma"` divides
-            Gamma(alpha, 1) draws by their sum, which has the same law.
+        rng: NumPy generator.
+        n: Number of rows.
+        alpha: Above 0. As it falls to 0, one weight tends to 1 and the others to 0.
+        images_per_mix: Number of weights in a row.
+        method: `"beta"` samples the distribution directly. `"gamma"` divides
+            Gamma(alpha, 1) draws by their sum, which gives the same distribution.
 
     Returns:
-        float64 (n, images_per_mix), rows with sum 1. In float32 so many weights near 1
-        would round to 1 that the law at small alpha would change.
+        float64 array (n, images_per_mix); each row sums to 1. At small alpha, float32
+        would round so many weights to 1 that the distribution would change.
     """
     if method == "gamma":
         gammas = rng.gamma(alpha, size=(n, images_per_mix))
@@ -64,17 +64,17 @@ def sample_weights(
 
 
 def mix(arrays: Sequence[np.ndarray], weights: np.ndarray) -> np.ndarray:
-    """Returns the weighted mean of arrays, sample by sample: equation 1 of the paper.
+    """Returns the weighted mean of arrays for each sample: equation 1 of the paper.
 
-    Images and labels go through it with the same weights.
+    Mix images and labels with the same weights.
 
     Args:
-        arrays: k arrays (n, ...) of one shape.
-        weights: Lambda (n,) for two arrays; or rows (n, k) with sum 1, of which a
-            single one, (1, k), is for all samples.
+        arrays: k arrays of the same shape (n, ...).
+        weights: lambda (n,) for two arrays; or rows (n, k) that sum to 1. A single
+            row, (1, k), applies to all samples.
 
     Returns:
-        float32 (n, ...).
+        float32 array (n, ...).
     """
     if weights.ndim == 1:
         weights = np.stack([weights, 1 - weights], axis=1)
@@ -95,20 +95,20 @@ def measure_distances(
     labels: np.ndarray,
     lambdas: Sequence[float],
 ) -> tuple[np.ndarray, int]:
-    """Measures how far a network's answers to mixes are from the mixing weight.
+    """Measures how far predictions for mixed images are from the mixing weight.
 
-    The first half of the images is mixed with the second, one by one; pairs of one
-    class are left out.
+    Each image of the first half is mixed with its counterpart in the second half;
+    pairs of the same class are left out.
 
     Args:
-        network: A built `keras.Model` from images to rows of probabilities.
+        network: A built `keras.Model` from images to probabilities (n, classes).
         images: float array (n, ...).
         labels: One-hot rows (n, classes).
         lambdas: Weights of the first image.
 
     Returns:
-        For each lambda the mean of |p(first image's class) - lambda|, and the number
-        of pairs.
+        float64 array (lambdas,), the mean of |p(first image's class) - lambda| for
+        each lambda, and the number of pairs.
     """
     half = len(images) // 2
     classes = labels.argmax(axis=1)
@@ -130,27 +130,27 @@ class MixupBatches(SeededBatches):
     Args:
         images: float array (n, ...).
         labels: float array (n, classes), one-hot rows.
-        alpha: Of Beta(alpha, alpha): above 0 and at most 1e6; at least 1e-3 with gamma
-            draws, which below that nearly all underflow to 0.
-        batch_size: From 1 to n.
-        seed: Whole number of at least 0.
-        pairing: Which images are mixed.
-            `"replacement"`: every image of a batch is drawn from the whole set with
+        alpha: Parameter of Beta(alpha, alpha): above 0 and at most 1e6. With gamma
+            draws at least 1e-3, because below that nearly all underflow to 0.
+        batch_size: Images per batch, from 1 to n.
+        seed: Non-negative integer.
+        pairing: How images are paired.
+            `"replacement"`: draws every image of a batch from the whole set with
             replacement; an epoch has floor(n / batch_size) batches.
-            `"shuffles"`: independent shuffles of the set are zipped, so that an epoch
-            uses every image once in each place; the last batch may be smaller.
-            `"batch"`: one shuffle; a batch is mixed with permutations of itself, as
-            by the paper's authors.
-        lambda_per: `"sample"`, or `"batch"` for one lambda a batch, as by the paper's
-            authors.
+            `"shuffles"`: zips independent shuffles of the set, so that an epoch uses
+            every image once in each position; the last batch may be smaller.
+            `"batch"`: shuffles once and mixes each batch with permutations of itself,
+            as the paper's authors do.
+        lambda_per: `"sample"`, or `"batch"` for one lambda per batch, as the paper's
+            authors do.
         images_per_mix: At least 2.
         method: `"beta"` or `"gamma"`, see `sample_weights`.
-        window: See `batches.ArrayBatches`; None with `"replacement"`, which shuffles
-            nothing.
+        window: See `batches.ArrayBatches`; None with `"replacement"`, which does not
+            shuffle.
 
     Raises:
-        ValueError: a value out of range, images that are not finite floats, labels
-            that are not one-hot, other lengths.
+        ValueError: A value is out of range, images are not finite floats, labels are
+            not one-hot, or lengths differ.
     """
 
     def __init__(
@@ -197,7 +197,7 @@ class MixupBatches(SeededBatches):
         return images, labels
 
     def choose_images(self, rng: np.random.Generator, index: int) -> list[np.ndarray]:
-        """Chooses places in the set: one array for each image of a mix."""
+        """Chooses indices into the set: one array for each image of a mix."""
         if self.pairing == "replacement":
             shape = (self.images_per_mix, self.batch_size)
             return list(rng.integers(len(self.images), size=shape))

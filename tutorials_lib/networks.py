@@ -34,14 +34,14 @@ def build_mixup_mnist_net() -> keras.Sequential:
 
 
 def build_vat_mnist_net(dropout: bool, logits: bool = False) -> keras.Sequential:
-    """Builds the network of "VAT on MNIST", Keras' own old MNIST example.
+    """Builds the network of "VAT on MNIST", Keras' former MNIST example.
 
     Input (28, 28, 1), output softmax over 10 classes, 600,810 parameters.
 
     Args:
         dropout: Whether to drop a quarter of the units after pooling and half after
             the hidden layer.
-        logits: Whether the output is what the softmax is taken of.
+        logits: Whether to return logits instead, without the softmax.
     """
     return Sequential(
         [
@@ -85,12 +85,12 @@ def build_cifar10_benchmark_net(
 ) -> keras.Sequential:
     """Builds the benchmark network of "CIFAR-10 to 95%".
 
-    Input (32, 32, 3), output softmax over 10 classes in float32 under any precision,
+    Input (32, 32, 3), output softmax over 10 classes in float32 under any dtype policy,
     1,418,826 parameters at the article's width.
 
     Args:
-        width: Filters of the first convolutions; all other widths follow.
-        augmentation: A layer that the images go through first, or None.
+        width: Filters of the first convolutions; all other widths scale with it.
+        augmentation: A layer applied to the images first, or None.
     """
     stack = [layers.Input((32, 32, 3)), *([augmentation] if augmentation else [])]
     for factor in (1, 2):
@@ -108,8 +108,8 @@ def build_cifar10_deep_net(
 ) -> keras.Sequential:
     """Builds the deep network of "CIFAR-10 to 95%".
 
-    Thirteen convolutions; input, output and arguments as of the benchmark network,
-    8,228,106 parameters at the article's width.
+    Thirteen convolutions, 8,228,106 parameters at the article's width; input, output
+    and arguments are those of `build_cifar10_benchmark_net`.
     """
     stack = [layers.Input((32, 32, 3)), *([augmentation] if augmentation else [])]
     for factor in (1, 2):
@@ -139,24 +139,24 @@ def build_noisy_student_net(
     stride_on: str = "last",
     augmentation: keras.Layer | None = None,
 ) -> keras.Model:
-    """Builds the network of "Noisy Student on CIFAR-10", teacher and student alike.
+    """Builds the network of "Noisy Student on CIFAR-10", for teacher and student.
 
     A ResNet-50 for small images: a 5x5 stem, four stages of bottleneck blocks with
-    stride 2 at the start of the second and the fourth, global average pooling; input
-    (32, 32, 3), output softmax over 10 classes in float32 under any precision,
-    23,590,794 parameters at the article's width and depth. Without noise it is the
-    article's teacher; its student has dropout 0.5 and a last survival of 0.8.
+    stride 2 at the start of the second and the fourth, global average pooling. Input
+    (32, 32, 3), output softmax over 10 classes in float32 under any dtype policy,
+    23,590,794 parameters at the article's width and depth. The defaults give the
+    article's teacher; its student has `dropout=0.5` and `last_survival=0.8`.
 
     Args:
-        width: Filters within the first stage's bottlenecks; an even number.
-        blocks: Number of blocks of each stage.
-        dropout: Share of the pooled features that is dropped; 0 for none.
-        last_survival: Survival of the last block's branch in stochastic depth, see
-            `noise.list_survivals`; 1 for none.
+        width: Filters inside the first stage's bottlenecks; an even number.
+        blocks: Number of blocks in each stage.
+        dropout: Share of the pooled features to drop; 0 for none.
+        last_survival: Survival probability of the last block's branch in stochastic
+            depth, see `noise.list_survivals`; 1 turns stochastic depth off.
         dropped_per: See `noise.StochasticDepth`.
         stride_on: Which convolution of a bottleneck has the stride: `"last"`, as in
             the article, or `"middle"`, as is usual today.
-        augmentation: A layer that the images go through first, or None.
+        augmentation: A layer applied to the images first, or None.
     """
     check_choice("stride_on", stride_on, ("last", "middle"))
     survivals = iter(list_survivals(sum(blocks), last_survival))
@@ -204,15 +204,15 @@ def _shortcut(x, branch, strides):
 
 def _convolve_strided(x, filters, size, strides, **options):
     if size == 1 and strides > 1:
-        # The pixels that a strided convolution of size 1 reads. TensorFlow 2.21 has its
-        # gradient write past its memory on a CPU: batches of 3 images killed Python.
+        # Take the pixels that a strided convolution of size 1 reads; in TensorFlow 2.21
+        # its gradient writes out of bounds on a CPU: batches of 3 images killed Python.
         x, strides = x[:, ::strides, ::strides], 1
     return layers.Conv2D(filters, size, strides, padding="same", **options)(x)
 
 
 @contextlib.contextmanager
 def use_precision(policy: str) -> Iterator[None]:
-    """Gives the layers that are made within a dtype policy, as `"mixed_bfloat16"`."""
+    """Sets the dtype policy, for instance `"mixed_bfloat16"`, of layers made inside."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
     try:
@@ -224,15 +224,15 @@ def use_precision(policy: str) -> Iterator[None]:
 def count_flops(model: keras.Model) -> int:
     """Counts the floating-point operations of predicting one image.
 
-    A multiplication and an addition are two. Only convolutions and dense layers
-    count, which is nearly all there is; layers within layers are not seen. A training
-    step costs about three times as much: forwards, and backwards for the weights and
-    for what lies below.
+    A multiplication and an addition count as two. Only convolutions and dense layers
+    count, which do nearly all the work; layers nested in other layers are missed. A
+    training step costs about three times as much: one pass forwards, and backwards one
+    for the weights and one for the layers below.
     """
     total = 0
     for layer in model.layers:
         if isinstance(layer, layers.Conv2D):
-            # Each place of the output takes one product with every weight.
+            # Each output position multiplies every weight once.
             _, height, width, _ = layer.output.shape
             total += 2 * height * width * math.prod(layer.kernel.shape)
         elif isinstance(layer, layers.Dense):

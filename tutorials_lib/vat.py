@@ -1,16 +1,16 @@
-"""Virtual adversarial training: the same answer around every image.
+"""Virtual adversarial training: the same prediction around every image.
 
 Miyato, Maeda, Koyama, Nakae and Ishii, "Distributional Smoothing with Virtual
-Adversarial Training", arXiv:1507.00677. With p(x) the net's prediction for x, the
+Adversarial Training", arXiv:1507.00677. With p(x) the network's prediction for x, the
 loss gains the term KL(p(x) || p(x + r)), where r is the perturbation of length eps
-that makes the term largest. No label is needed to find it:
+that maximises the term. Finding it takes no label:
 
-    d <- gradient by r of KL(p(x) || p(x + r)) at r = xi * d,   d scaled to length 1,
+    d <- gradient in r of KL(p(x) || p(x + r)) at r = xi * d,   d scaled to length 1,
     r  = eps * d.
 
-Around r = 0 the term is r' H r / 2 up to higher orders, its gradient at r = xi * d is
-xi * H d, so each step is one of the power iteration for the top eigenvector of H, the
-Hessian.
+Up to higher orders, the term is r' H r / 2 around r = 0, with H its Hessian, and its
+gradient at r = xi * d is xi * H d. So each step is one of power iteration, which finds
+the top eigenvector of H.
 """
 
 from collections.abc import Callable
@@ -26,17 +26,17 @@ from tutorials_lib.support.checks import check_floats, check_positive, check_who
 
 
 def kl_divergence(p: Tensor, q: Tensor, from_logits: bool = False) -> Tensor:
-    """Computes KL(p || q), row by row.
+    """Computes KL(p || q) for each row.
 
     Args:
-        p: float array (n, classes) of probabilities, or of logits.
+        p: float array (n, classes) of probabilities or logits.
         q: The same for the other distribution.
         from_logits: Whether p and q are logits.
 
     Returns:
-        float32 tensor (n,), sum of p * log(p / q). Probabilities have Keras' epsilon
-        (1e-7) added within the logarithms, as in the article. So it is finite where one
-        is exactly 0 or 1, and has a gradient there, which Keras' own loss has not.
+        float32 tensor (n,), the sum of p * log(p / q). As in the article, Keras'
+        epsilon (1e-7) is added to probabilities inside the logarithms. So where one is
+        exactly 0 or 1, the result is finite and has a gradient; Keras' loss has none.
     """
     p, q = ops.cast(p, "float32"), ops.cast(q, "float32")
     if from_logits:
@@ -49,12 +49,12 @@ def kl_divergence(p: Tensor, q: Tensor, from_logits: bool = False) -> Tensor:
 
 
 def normalise(d: Tensor) -> Tensor:
-    """Scales every sample of (n, ...) to length 1; one of zeros stays as it is."""
+    """Scales every sample of (n, ...) to length 1; a zero sample stays zero."""
     axes = tuple(range(1, len(d.shape)))
-    # Gradients of a confident net are so small that their squares would underflow.
+    # A confident network's gradients are so small that their squares would underflow.
     largest = ops.stop_gradient(ops.max(ops.abs(d), axis=axes, keepdims=True))
     d = d / ops.where(largest > 0, largest, 1.0)
-    # At least 1 unless the sample is zero, where a root of 0 has no gradient.
+    # At least 1 unless the sample is zero; a square root has no gradient at 0.
     squares = ops.sum(ops.square(d), axis=axes, keepdims=True)
     return d / ops.sqrt(ops.maximum(squares, 0.5))
 
@@ -65,20 +65,20 @@ def iterate_power(
     xi: float,
     through_normalisation: bool = True,
 ) -> Tensor:
-    """Makes one step of the power iteration.
+    """Performs one step of power iteration.
 
     Args:
-        divergence: Function of a perturbation (n, ...) that returns the KL (n,).
-        d: Directions, float tensor (n, ...), of any length.
+        divergence: Function from a perturbation (n, ...) to the KL divergence (n,).
+        d: float tensor (n, ...) of directions, of any length.
         xi: Length of the perturbation at which the gradient is taken.
-        through_normalisation: Whether the gradient is that by d before it is scaled
-            to length 1, as in the article. That takes out the gradient's part along
-            d. From a random d this is next to nothing; from the second step on it
-            is what the iteration is after, and the paper takes the gradient by the
-            scaled d.
+        through_normalisation: Whether to differentiate with respect to d before it is
+            scaled to length 1, as in the article. This removes the gradient's
+            component along d, which is negligible for a random d, but is what the
+            iteration is after from the second step on. The paper differentiates with
+            respect to the scaled d.
 
     Returns:
-        New directions (n, ...), of any length; d itself where the gradient is zero.
+        Tensor (n, ...) of new directions, of any length; d where the gradient is zero.
     """
     if through_normalisation:
         slope = compute_gradient(lambda d: ops.sum(divergence(xi * normalise(d))), d)
@@ -101,23 +101,23 @@ def find_perturbation(
     """Finds the virtual adversarial perturbation of each image, without dropout.
 
     Args:
-        network: A built `keras.Model` that predicts probabilities (or logits).
+        network: A built `keras.Model` that returns probabilities (or logits).
         images: float array (n, ...).
         eps: Length of each perturbation.
         xi: Length at which gradients are taken, above 0: 10 in the article, 1e-6 in
-            the paper. In single precision the paper's limit is reached from 1e-3 to
-            1e-2; at 1e-1 higher orders turn the direction where the top eigenvalues
-            are close, at 1e-6 rounding does. Near an image of which the network is
-            surer than about 99.99%, the constant in `kl_divergence` hides the
-            direction even at 1e-1, unless the network returns logits.
-        iterations: Steps of the power iteration, at least 1.
+            the paper. In single precision, 1e-3 to 1e-2 reach the paper's limit. Where
+            the top eigenvalues are close, higher orders change the direction at 1e-1
+            and rounding does at 1e-6. Near an image that the network classifies with
+            more than about 99.99% confidence, the constant in `kl_divergence` hides
+            the direction even at 1e-1, unless the network returns logits.
+        iterations: Steps of power iteration, at least 1.
         through_normalisation: See `iterate_power`.
         from_logits: Whether the network returns logits.
-        start: Directions to start from, shaped as images; None draws them from a
-            normal distribution, the same each time.
+        start: Initial directions, shaped like images; None draws them from a normal
+            distribution, the same on every call.
 
     Returns:
-        float32 array shaped as images; every sample has length eps.
+        float32 array shaped like images; every sample has length eps.
     """
     check_positive("xi", xi)
     check_whole("iterations", iterations, 1)
@@ -143,33 +143,33 @@ def find_perturbation(
 
 @keras.saving.register_keras_serializable("tutorials_lib")
 class VatModel(keras.Model):
-    """Trains a network with the term of virtual adversarial training in its loss.
+    """Trains a network with the virtual adversarial term added to its loss.
 
     The defaults are the article's. `fit`, callbacks, metrics and saving work as for
-    any model; the trained network is `model.network`. The term is added in training
-    only: the loss that `evaluate` and validation report is the compiled one.
+    any model; the trained network is `model.network`. The term is added only in
+    training: `evaluate` and validation report the compiled loss alone.
 
-    Sample weights weigh the compiled loss and not the term, which needs no label: an
-    image of weight 0 is an unlabelled one.
+    Sample weights apply to the compiled loss but not to the term, which needs no label:
+    give unlabelled images the weight 0.
 
     Args:
         network: A built `keras.Model` with one input and one output.
         eps: Length of the perturbation, above 0.
         xi: Length at which gradients are taken, see `find_perturbation`.
-        iterations: Steps of the power iteration, at least 1.
-        constant_clean: Whether p(x) is a constant in the term, as in the paper. In
-            the article the gradient runs through both predictions.
+        iterations: Steps of power iteration, at least 1.
+        constant_clean: Whether the term treats p(x) as constant, as in the paper. In
+            the article the gradient flows through both predictions.
         through_normalisation: See `iterate_power`.
-        same_dropout: Whether all predictions of a step drop the same units. In the
-            article each has a mask of its own.
+        same_dropout: Whether all predictions of a training step drop the same units.
+            In the article each has its own mask.
         from_logits: Whether the network returns logits.
-        seed: For the first directions and the masks; None takes what
-            `keras.utils.set_random_seed` set.
-        **kwargs: Of `keras.Model`.
+        seed: Seed of the first directions and the masks; None follows
+            `keras.utils.set_random_seed`.
+        **kwargs: Passed to `keras.Model`.
 
     Raises:
-        ValueError: a length that is not above 0, a network whose output is not what
-            `from_logits` says, or images that are not floats.
+        ValueError: A value is out of range, the network's output does not match
+            `from_logits`, or images are not floats.
     """
 
     def __init__(
@@ -197,16 +197,16 @@ class VatModel(keras.Model):
         self.from_logits = from_logits
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
-        # What the network's own generators held before the clean prediction.
+        # The states of the network's generators before the clean prediction.
         self.clean_seeds = [keras.random.SeedGenerator(0) for _ in _find_seeds(network)]
         self.build(network.input_shape)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Does nothing: the network is built."""
+        """Marks the model as built; its network already is."""
         self.built = True
 
     def call(self, images: Tensor, training: bool = False) -> Tensor:
-        """Predicts with the network."""
+        """Returns the network's predictions."""
         check_floats("images", images)
         if training and self.same_dropout:
             seeds = _find_seeds(self.network)
@@ -222,7 +222,7 @@ class VatModel(keras.Model):
         sample_weight: Tensor = None,
         training: bool = True,
     ) -> Tensor:
-        """Adds the mean of KL(p(x) || p(x + r)) to the loss, in training."""
+        """Adds the mean of KL(p(x) || p(x + r)) to the compiled loss in training."""
         loss = super().compute_loss(x, y, y_pred, sample_weight, training)
         if not training:
             return loss
@@ -242,10 +242,10 @@ class VatModel(keras.Model):
         return loss + ops.mean(kl_divergence(p, q, self.from_logits))
 
     def _predict_again(self, images, seeds):
-        """Predicts with given masks of dropout, and changes nothing in the network.
+        """Predicts with the given dropout masks, without changing the network.
 
-        Stateless, so that batch normalisation's statistics stay those of the clean
-        images, and nothing traced leaks out of the gradient on JAX.
+        The call is stateless, so batch normalisation's statistics stay those of the
+        clean images, and on JAX no traced value leaks out of the gradient.
         """
         values = {id(variable): variable.value for variable in self.network.variables}
         for variable, seed in zip(_find_seeds(self.network), seeds, strict=True):
@@ -259,7 +259,7 @@ class VatModel(keras.Model):
         return predicted
 
     def _draw_masks(self, passes):
-        """For each pass, what the network's generators of dropout start from."""
+        """Returns the dropout generators' initial states for each pass."""
         states = _find_seeds(self.network)
         if self.same_dropout:
             return [[kept.state.value for kept in self.clean_seeds]] * passes
@@ -282,29 +282,29 @@ class VatModel(keras.Model):
     def from_config(
         cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
     ) -> Self:
-        """Makes the model that `get_config` described."""
+        """Rebuilds the model from the result of `get_config`."""
         load = keras.saving.deserialize_keras_object
         return cls(**{**config, "network": load(config["network"], custom_objects)})
 
 
 def check_network(network: keras.Model, from_logits: bool = False) -> None:
-    """Raises ValueError unless a network returns what `from_logits` says.
+    """Raises ValueError unless the network's output matches `from_logits`.
 
-    Logits that are taken for probabilities, or the reverse, train without complaint.
+    Training with logits mistaken for probabilities, or the reverse, raises no error.
     """
     shape = network.input_shape[1:]
     images = np.random.default_rng(0).normal(size=(4, *shape)).astype("float32")
     rows = ops.convert_to_numpy(network(images, training=False)).astype("float64")
     probabilities = (rows >= 0).all() and np.allclose(rows.sum(axis=1), 1, atol=1e-2)
     if probabilities == from_logits:
-        found = "probabilities" if probabilities else "no probabilities"
+        found = "probabilities" if probabilities else "not probabilities"
         raise ValueError(
-            f"from_logits must say what network returns: it is {from_logits}, and the "
+            f"from_logits must match what network returns; got {from_logits}, but the "
             f"outputs are {found}."
         )
 
 
 def _find_seeds(network):
-    """The states of the network's random generators, those of its dropout."""
+    """Returns the states of the network's random generators, those of its dropout."""
     weights = {id(variable) for variable in network.non_trainable_weights}
     return [x for x in network.non_trainable_variables if id(x) not in weights]

@@ -1,7 +1,7 @@
-"""Affine warps of batches of images, and `RandomWarp`, which draws them in training.
+"""Affine warps of image batches, and `RandomWarp`, which draws them in training.
 
-Rotation, shift, zoom and flip are one matrix for each image, so one gather.
-`RandomWarp` draws what Keras' old `ImageDataGenerator` drew.
+Rotation, shift, zoom and flip make one matrix per image, so one gather applies them.
+`RandomWarp` draws its parameters as Keras' old `ImageDataGenerator` did.
 """
 
 import math
@@ -26,26 +26,26 @@ def make_matrices(
     flip: bool | Tensor = False,
     off_centre: bool = False,
 ) -> Tensor:
-    """Composes the warps of a batch from their parts.
+    """Composes the warp matrices of a batch from their parts.
 
-    A pixel of the result takes its value from the place M (row, column, 1) in the
-    image: about the centre, zoomed, then shifted, then rotated; a flip mirrors the
-    result. So a zoom above 1 makes the image smaller, a shift moves it up or left.
+    Pixel (row, column) of the result takes its value from M (row, column, 1) in the
+    image. About the centre, M zooms, then shifts, then rotates; a flip mirrors the
+    result. So a zoom above 1 shrinks the image, a positive shift moves it up or left.
 
     Args:
         size: (height, width) of the images.
-        rotation: Radians, counter-clockwise; a number or a float array (n,), as all
-            that follow.
-        shift_rows: In pixels.
-        shift_columns: In pixels.
-        zoom_rows: Above 0, 1 leaves the size.
-        zoom_columns: The same.
+        rotation: Angle in radians, counter-clockwise. This and the next five are
+            numbers or arrays (n,).
+        shift_rows: Vertical shift in pixels.
+        shift_columns: Horizontal shift in pixels.
+        zoom_rows: Vertical zoom factor, above 0; 1 keeps the size.
+        zoom_columns: Horizontal zoom factor, likewise.
         flip: Whether to mirror left and right.
-        off_centre: Whether to turn and zoom about the point one pixel below and to
+        off_centre: Whether to rotate and zoom about the point one pixel below and to
             the right of the centre, as `ImageDataGenerator` did up to 2019.
 
     Returns:
-        float32 tensor (n, 2, 3), or (2, 3) where every part is a number.
+        float32 tensor (n, 2, 3), or (2, 3) if every part is a number.
     """
     height, width = size
     centre = np.array([height - 1, width - 1], "float32") / 2 + float(off_centre)
@@ -65,22 +65,22 @@ def make_matrices(
 
 
 def _stack(*parts, axis=-1):
-    """Stacks parts that may be numbers beside arrays of a length not known yet."""
+    """Stacks numbers and tensors, whose length may not be known yet."""
     floats = [ops.cast(part, "float32") for part in parts]
     zero = sum(0 * part for part in floats)
     return ops.stack([part + zero for part in floats], axis=axis)
 
 
 def warp_images(images: Tensor, matrices: Tensor) -> Tensor:
-    """Warps each image by its matrix, with bilinear weights and nearest fill.
+    """Warps each image by its matrix: bilinear interpolation, nearest fill.
 
     Args:
         images: float array (n, height, width, channels).
         matrices: float array (n, 2, 3), see `make_matrices`.
 
     Returns:
-        float32 tensor shaped as images. Places beyond the border take the nearest
-        pixel within.
+        float32 tensor shaped like images. Positions beyond the border take the nearest
+        pixel inside.
     """
     images = ops.cast(images, "float32")
     height, width, channels = images.shape[1:]
@@ -106,15 +106,14 @@ def warp_images(images: Tensor, matrices: Tensor) -> Tensor:
 
 
 def shift_channels(images: Tensor, amounts: Tensor) -> Tensor:
-    """Adds an amount to every pixel of an image, within the image's own range.
+    """Adds an amount to every pixel of an image, clipped to the image's own range.
 
     Args:
         images: float array (n, height, width, channels).
         amounts: float array (n,), in the units of the pixels.
 
     Returns:
-        float32 tensor shaped as images, no pixel below the image's lowest or above its
-        highest, over all channels.
+        float32 tensor shaped like images. The range is that of all channels together.
     """
     images, amounts = ops.cast(images, "float32"), ops.cast(amounts, "float32")
     low = ops.min(images, axis=(1, 2, 3), keepdims=True)
@@ -124,24 +123,24 @@ def shift_channels(images: Tensor, amounts: Tensor) -> Tensor:
 
 @keras.saving.register_keras_serializable("tutorials_lib")
 class RandomWarp(keras.layers.Layer):
-    """Rotates, shifts, zooms, flips and shifts the channels of images, in training.
+    """Rotates, shifts, zooms and flips images and shifts their channels, in training.
 
-    Every image has parameters of its own, drawn uniformly; half are mirrored. What lies
-    beyond the border takes the nearest pixel. The layer runs inside jit on TensorFlow
-    and JAX. The defaults are those of "CIFAR-10 to 95%".
+    Each image draws its own parameters uniformly and is mirrored with probability 1/2.
+    Positions beyond the border take the nearest pixel. The layer runs inside jit on
+    TensorFlow and JAX. The defaults are those of "CIFAR-10 to 95%".
 
     Args:
-        rotation: Largest angle, in degrees, to either side.
-        shift: Largest shift, as a share of height and of width, to either side.
-        zoom: Rows and columns are each scaled by 1 - zoom to 1 + zoom; below 1.
-        channel_shift: Largest amount, in the units of the pixels, that is added to
-            all pixels of an image; see `shift_channels`.
+        rotation: Largest angle in degrees, in either direction.
+        shift: Largest shift in either direction, as a share of height and of width.
+        zoom: Rows and columns are each scaled by 1 - zoom to 1 + zoom; at most 0.99.
+        channel_shift: Largest amount, in the units of the pixels, added to or
+            subtracted from all pixels of an image; see `shift_channels`.
         off_centre: See `make_matrices`.
-        seed: Whole number, or None for what `keras.utils.set_random_seed` set.
-        **kwargs: Of `keras.layers.Layer`.
+        seed: Integer, or None to follow `keras.utils.set_random_seed`.
+        **kwargs: Passed to `keras.layers.Layer`.
 
     Raises:
-        ValueError: a range out of bounds, or images that are not floats.
+        ValueError: A value is out of range, or images are not floats.
     """
 
     def __init__(
@@ -164,7 +163,7 @@ class RandomWarp(keras.layers.Layer):
         self.fused = fuse(self._apply)
 
     def draw(self, n: int | Tensor, size: Sequence[int]) -> dict[str, Tensor]:
-        """Draws what `apply` takes, tensors (n,), for images of (height, width)."""
+        """Draws the parameters of `apply`, tensors (n,), for a (height, width)."""
         height, width = size
         spread = keras.random.uniform((6, n), -1, 1, seed=self.seed_generator)
         return {
@@ -178,7 +177,7 @@ class RandomWarp(keras.layers.Layer):
         }
 
     def apply(self, images: Tensor, parameters: Mapping[str, Tensor]) -> Tensor:
-        """Warps images (n, height, width, channels) by what `draw` drew."""
+        """Warps images (n, height, width, channels) with parameters from `draw`."""
         return self.fused(images, parameters)
 
     def _apply(self, images, parameters):
@@ -190,7 +189,7 @@ class RandomWarp(keras.layers.Layer):
         return shift_channels(warped, parameters["channel_shift"])
 
     def call(self, images: Tensor, training: bool = False) -> Tensor:
-        """Augments images while training; returns them as they are otherwise."""
+        """Augments images in training; otherwise returns them unchanged."""
         check_floats("images", images)
         if not training:
             return images

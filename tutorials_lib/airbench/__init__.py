@@ -2,8 +2,8 @@
 
 Jordan, "94% on CIFAR-10 in 3.29 Seconds on a Single GPU", arXiv:2404.00498, and its
 code, https://github.com/KellerJordan/cifar10-airbench: `airbench94.py`, and the larger
-`airbench95.py` and `airbench96.py`. That code is PyTorch in half precision; where Keras
-computes something else by default, this module follows PyTorch and says so.
+`airbench95.py` and `airbench96.py`. That code is PyTorch in half precision; where the
+defaults of Keras differ, this package follows PyTorch and says so.
 """
 
 from tutorials_lib.airbench.images import (

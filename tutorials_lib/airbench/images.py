@@ -1,4 +1,4 @@
-"""airbench's images: normalised, flipped in turns, shifted, seen in several views."""
+"""airbench's images: normalised, flipped, shifted, and predicted in several views."""
 
 from typing import Any
 
@@ -14,11 +14,11 @@ from tutorials_lib.support.checks import (
     check_whole,
 )
 
-# Of each colour over the training images, pixels from 0 to 1, as published.
+# Statistics of each colour over the training images, from 0 to 1, as published.
 CIFAR_MEAN = (0.4914, 0.4822, 0.4465)
 CIFAR_STD = (0.2470, 0.2435, 0.2616)
 FLIPS = ("alternating", "random", "none")
-# Pixels down and to the right, and the weight of that shift.
+# Shift in pixels, both down and to the right, and its weight.
 VIEWS = {
     "plain": [(0, 1.0)],
     "mirror": [(0, 1.0)],
@@ -43,23 +43,23 @@ def normalise_images(images: ArrayLike) -> np.ndarray:
 class AirbenchBatches(SeededBatches):
     """Shuffled batches of flipped and shifted images for `model.fit`.
 
-    Images that fill no whole batch are left out of an epoch, as published.
+    An epoch leaves out the images that do not fill a batch, as published.
 
     Args:
         images: float array (n, height, width, channels).
         labels: float array (n, classes), one-hot rows.
-        batch_size: From 1 to n.
-        seed: Whole number of at least 0.
+        batch_size: Images per batch, from 1 to n.
+        seed: Non-negative integer.
         flip: `"alternating"` draws once which images are mirrored, and mirrors the
-            others instead in every other epoch; `"random"` draws for each batch;
-            `"none"`.
-        shift: Largest shift in pixels; what comes in is reflected at the border.
-        cutout: Side of a square of every image, at a random place, that takes the mean
-            colour, 0 once normalised; airbench96 has 12.
+            others instead in every other epoch; `"random"` draws anew for each batch;
+            `"none"` mirrors no image.
+        shift: Largest shift in pixels; gaps are filled by reflection at the border.
+        cutout: Side in pixels of a square at a random position of every image, filled
+            with the mean colour, which is 0 once normalised; airbench96 has 12.
 
     Raises:
-        ValueError: a value out of range, images that are not floats, labels that are
-            not one-hot, lengths that differ.
+        ValueError: A value is out of range, images are not floats, labels are not
+            one-hot, or lengths differ.
     """
 
     def __init__(
@@ -80,14 +80,14 @@ class AirbenchBatches(SeededBatches):
         self.shift = check_whole("shift", shift, 0, min(images.shape[1:3]) - 1)
         self.cutout = check_whole("cutout", cutout, 0, min(images.shape[1:3]))
         super().__init__(seed, len(images), shuffles=1)
-        # No batch and no shuffle has a seed of two numbers.
+        # A seed of two numbers, so no batch and no shuffle shares the stream.
         self._mirrored = np.random.default_rng([seed, 2**32 - 1]).random(len(images))
 
     def __len__(self) -> int:
         return len(self.images) // self.batch_size
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """Returns batch `index`: images, labels, float32 (batch_size, ...)."""
+        """Returns batch `index`: images and labels, float32 (batch_size, ...)."""
         rng = self.make_generator(index)
         batch = slice(index * self.batch_size, (index + 1) * self.batch_size)
         chosen = self.shuffles[0][batch]
@@ -113,14 +113,14 @@ def shift_images(
     mirrored: ArrayLike,
     chosen: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Shifts images, reflects them at their border, then mirrors some left to right.
+    """Shifts images, fills gaps by reflection, then mirrors some left to right.
 
     Args:
         images: Array (n, height, width, channels).
-        down: Pixels, a whole number or an array (m,); negative is up.
-        right: Likewise; negative is left.
-        mirrored: True, False or a bool array (m,).
-        chosen: Which images to take, (m,); all in their order without it.
+        down: Pixels, an integer or an integer array (m,); negative is up.
+        right: The same; negative is left.
+        mirrored: Whether to mirror, a bool or a bool array (m,).
+        chosen: Indices (m,) of the images to take; None takes all in order.
 
     Returns:
         Array (m, height, width, channels).
@@ -140,17 +140,17 @@ def shift_images(
 def predict_views(
     model: keras.Model, images: ArrayLike, views: str = "plain"
 ) -> np.ndarray:
-    """Predicts the mean of the logits over views of each image.
+    """Predicts the weighted mean of the logits over views of each image.
 
     Args:
         model: Network from images to logits.
         images: float array (n, height, width, channels), as the network takes them.
-        views: `"plain"`: the image; `"mirror"`: it and its mirror image;
-            `"multi-crop"`: half the weight on these, half on both of them shifted by
-            a pixel up and left, and down and right.
+        views: `"plain"`: the image; `"mirror"`: the image and its mirror image;
+            `"multi-crop"`: these two with half the weight, and both shifted by one
+            pixel up and left, and down and right, with the other half.
 
     Returns:
-        float32 array (n, classes).
+        float32 array (n, classes) of logits.
     """
     check_choice("views", views, VIEWS)
     images = np.asarray(images)

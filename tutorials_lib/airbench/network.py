@@ -1,4 +1,4 @@
-"""airbench's network: whitening, identity start, biases that learn fast."""
+"""airbench's network: whitening, identity initialisation, biases that learn fast."""
 
 import math
 from collections.abc import Sequence
@@ -23,29 +23,29 @@ from tutorials_lib.support.checks import (
 def whiten_patches(images: ArrayLike, epsilon: float = 5e-4) -> np.ndarray:
     """Computes the kernel of a convolution that whitens 2x2 patches of images.
 
-    A filter is an eigenvector of the patches' second-moment matrix over the root of
-    (its eigenvalue + epsilon), so that the outputs are uncorrelated and of equal size.
-    Each comes with its negative, for GELU lets little of a negative output through.
-    Published: `whiten_patches(normalise_images(x_train[:5000]))`.
+    A filter is an eigenvector of the patches' second-moment matrix, divided by the root
+    of (its eigenvalue + epsilon), so that the outputs are uncorrelated and equally
+    large. Each comes with its negative, as GELU lets little of a negative output pass.
+    As published, it is `whiten_patches(normalise_images(x_train[:5000]))`.
 
     Args:
         images: float array (n, height, width, channels), normalised.
-        epsilon: Keeps faint directions, mostly noise, from being blown up.
+        epsilon: Keeps weak directions, mostly noise, from being amplified.
 
     Returns:
-        float32 array (2, 2, channels, 8 * channels), the filter of the largest
-        eigenvalue first, all negatives last.
+        float32 array (2, 2, channels, 8 * channels): the filters by decreasing
+        eigenvalue, then their negatives.
 
     Raises:
-        ValueError: images that are not finite floats of that shape, or fewer patches
-            than a patch has numbers.
+        ValueError: Images are not finite floats of that shape, or they have fewer
+            patches than a patch has numbers.
     """
     images = np.asarray(images)
     check_images("images", images)
     check_finite("images", images)
     length = 4 * images.shape[-1]
     moment, patches = np.zeros((length, length)), 0
-    # Some images at a time: their patches take up eight times the memory.
+    # Only some images at a time: their patches take eight times the memory.
     for first in range(0, len(images), 500):
         few = images[first : first + 500].astype("float64")
         windows = np.lib.stride_tricks.sliding_window_view(few, (2, 2), (1, 2))
@@ -63,16 +63,16 @@ def whiten_patches(images: ArrayLike, epsilon: float = 5e-4) -> np.ndarray:
 
 
 def _torch_default(seed=None):
-    """PyTorch's start of weights: uniform within 1 / sqrt(inputs of a unit)."""
+    """Returns PyTorch's default initialiser: uniform within 1 / sqrt(fan-in)."""
     return keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform", seed)
 
 
 @keras.saving.register_keras_serializable("tutorials_lib")
 class IdentityStart(keras.initializers.Initializer):
-    """Starts a convolution so that its first filters pass its input on.
+    """Initialises a convolution so that its first filters pass on its input.
 
-    The filters above the number of input channels start as PyTorch's do. `seed` is a
-    whole number, or None for what `keras.utils.set_random_seed` set.
+    There is one for each input channel; all other filters start as in PyTorch. `seed`
+    is an integer, or None to follow `keras.utils.set_random_seed`.
     """
 
     def __init__(self, seed: int | None = None) -> None:
@@ -103,11 +103,11 @@ class ScaledBias(layers.Layer):
 
     The layer learns v and adds sqrt(scale) * v. By the chain rule v's gradient is
     sqrt(scale) times the bias's, and the bias moves sqrt(scale) times as far as v, so
-    under SGD it learns `scale` times as fast. L2 on v shrinks it at the plain rate.
+    under SGD it learns `scale` times as fast. L2 on v shrinks it at the usual rate.
 
     Args:
-        scale: Number above 0; 1 makes a plain bias.
-        **kwargs: Of `keras.layers.Layer`.
+        scale: Above 0; 1 makes an ordinary bias.
+        **kwargs: Passed to `keras.layers.Layer`.
     """
 
     def __init__(self, scale: float = 64.0, **kwargs: Any) -> None:
@@ -115,7 +115,7 @@ class ScaledBias(layers.Layer):
         self.scale = check_positive("scale", scale)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Creates v, zeros (channels,)."""
+        """Creates v, zeros of shape (channels,)."""
         self.v = self.add_weight(shape=input_shape[-1:], initializer="zeros", name="v")
 
     def call(self, inputs: Tensor) -> Tensor:
@@ -140,26 +140,27 @@ def build_airbench_net(
     It first normalises images as `normalise_images` does. A block is convolution, max
     pooling, batch norm, GELU, then once or twice convolution, batch norm, GELU. With
     `whitening` it is airbench94's network of 1,971,640 parameters (moving statistics
-    not counted). PyTorch's moving variance is n / (n - 1) times Keras' for n pixels; at
-    n of thousands that changes nothing.
+    not counted). PyTorch's moving variance is n / (n - 1) times Keras' for n pixels,
+    which is negligible for n in the thousands.
 
     Args:
         widths: Filters of the blocks; airbench95 has (128, 384, 384).
-        convolutions: In a block: 2, or 3 as in airbench96, whose last two make a
-            residual branch.
-        whitening: float array (2, 2, 3, 24) from `whiten_patches`; it stays as it is.
-            None: the first convolution learns as the others do.
-        identity: Whether convolutions have `IdentityStart`.
+        convolutions: Convolutions per block: 2, or 3 as in airbench96, whose last two
+            form a residual branch.
+        whitening: float array (2, 2, 3, 24) from `whiten_patches`, which stays fixed;
+            None trains the first convolution like the others.
+        identity: Whether convolutions are initialised by `IdentityStart`.
         bias_scale: How many times as fast the batch norms' biases learn.
         residual: Whether the second of two convolutions is a residual branch.
-        dropout: Share of the dense layer's inputs left out in training.
-        last_survival: Survival of the last residual branch, see `list_survivals`.
-        augmentation: A layer that sees the images first.
-        norm_momentum: Of the moving statistics; airbench96 has 0.9.
+        dropout: Share of the dense layer's inputs dropped in training.
+        last_survival: Survival probability of the last residual branch, see
+            `list_survivals`.
+        augmentation: A layer applied to the images first, or None.
+        norm_momentum: Momentum of the moving statistics; airbench96 has 0.9.
 
     Returns:
         An uncompiled `keras.Model` from images (n, 32, 32, 3), 0 to 1, to float32
-        logits (n, 10), under any precision. "whitening_bias" is the first bias.
+        logits (n, 10) under any dtype policy. Layer "whitening_bias" is the first bias.
     """
     check_choice("convolutions", convolutions, (2, 3))
     residual = residual or convolutions == 3
@@ -191,8 +192,8 @@ def build_airbench_net(
     x = inputs = keras.Input((32, 32, 3))
     if augmentation is not None:
         x = augmentation(x)
-    # Beginning and end cost little and stay in float32; whitening multiplies the
-    # difference of two pixels, and with it their rounding errors, by up to 12.
+    # The first and last layers cost little and stay in float32; whitening multiplies
+    # the difference of two pixels, and with it their rounding errors, by up to 12.
     single: dict[str, Any] = {"dtype": "float32"}
     scale = [1 / std for std in CIFAR_STD]
     offset = [-m / std for m, std in zip(CIFAR_MEAN, CIFAR_STD, strict=True)]

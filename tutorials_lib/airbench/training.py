@@ -1,4 +1,4 @@
-"""airbench's training: the rate, SGD, slow weights, the last step."""
+"""airbench's training: learning rate, SGD, Lookahead, and when to stop."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -16,14 +16,14 @@ MOMENTUM = 0.85
 
 @keras.saving.register_keras_serializable("tutorials_lib")
 class Triangle(keras.optimizers.schedules.LearningRateSchedule):
-    """A learning rate that rises in a straight line to its peak, then falls in one.
+    """A learning rate that rises linearly to its peak, then falls linearly.
 
     Args:
-        peak: Highest rate.
+        peak: Highest learning rate.
         steps: Training steps T.
-        start: Rate of the first step, in parts of the peak.
-        end: Rate after the last step, in parts of the peak.
-        peak_at: Where the peak is, in parts of T.
+        start: Rate of the first step, as a share of the peak.
+        end: Rate after the last step, as a share of the peak.
+        peak_at: Step of the peak, as a share of T.
     """
 
     def __init__(
@@ -51,12 +51,12 @@ class Triangle(keras.optimizers.schedules.LearningRateSchedule):
 
 
 def convert_rates(rate: float, decay: float) -> tuple[float, float]:
-    """Converts the published rate and weight decay to those of `AirbenchSGD`.
+    """Converts the published learning rate and weight decay to `AirbenchSGD`'s.
 
-    The published ones are for the sum of the loss over 1,024 images, and the rate is
-    that of the whole step, 1 + 1 / (1 - MOMENTUM) times the plain one where the
-    gradient stays the same. airbench94 has (11.5, 0.0153), which makes (1.5, 0.00133),
-    airbench95 (10, 0.0153), airbench96 (9, 0.012).
+    The published ones are for the sum of the loss over 1,024 images. The rate is that
+    of the whole step under a constant gradient, which the published code takes to be
+    1 + 1 / (1 - MOMENTUM) times the plain one. airbench94 has (11.5, 0.0153), which
+    becomes (1.5, 0.00133), airbench95 (10, 0.0153), airbench96 (9, 0.012).
 
     Returns:
         Learning rate and L2 coefficient, for the mean of the loss.
@@ -70,19 +70,19 @@ class AirbenchSGD(keras.optimizers.SGD):
 
     With g the gradient plus `l2` times the variable: m <- 0.85 * m + g, variable
     <- variable - rate * (g + 0.85 * m). Keras' own SGD has the rate inside m, which
-    differs while the rate changes, and its weight decay stays out of the momentum. The
-    loss reported is without the penalty.
+    differs while the rate changes, and keeps weight decay out of the momentum. The
+    reported loss excludes the penalty.
 
     Args:
         learning_rate: Number or schedule.
         l2: Coefficient of the penalty's gradient, at least 0.
-        frozen_after: Name of a layer or variable -> steps after which it stops
-            learning, momentum and penalty included.
-        **kwargs: Of `keras.optimizers.SGD`.
+        frozen_after: Dict from the name of a layer or variable to the steps after which
+            it stops learning, momentum and penalty included.
+        **kwargs: Passed to `keras.optimizers.SGD`.
 
     Raises:
-        ValueError: a value out of range; when training starts, a name that no
-            trainable variable has.
+        ValueError: A value is out of range or, when training starts, a name belongs to
+            no trainable variable.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class AirbenchSGD(keras.optimizers.SGD):
         self.frozen_after = dict(frozen_after or {})
 
     def build(self, variables: Sequence[keras.Variable]) -> None:
-        """Creates the momenta, and finds the variables that stop learning."""
+        """Creates the momenta and finds the variables that stop learning."""
         super().build(variables)
         self._last_steps: dict[int, int] = {}
         for name, step in self.frozen_after.items():
@@ -109,13 +109,13 @@ class AirbenchSGD(keras.optimizers.SGD):
     def update_step(
         self, gradient: Tensor, variable: Tensor, learning_rate: Tensor
     ) -> None:
-        """Moves one variable."""
+        """Updates one variable."""
         index = self._get_variable_index(variable)
         rate = ops.cast(learning_rate, variable.dtype)
         gradient = ops.cast(gradient, variable.dtype) + self.l2 * variable
         last = self._last_steps.get(index)
         if last is not None:
-            # At a rate of 0 the variable stays; its momentum no longer matters.
+            # A rate of 0 freezes the variable; its momentum no longer matters.
             rate = ops.where(self.iterations < last, rate, 0)
         velocity = self.momentum * self.momentums[index] + gradient
         self.assign(self.momentums[index], velocity)
@@ -129,18 +129,18 @@ class AirbenchSGD(keras.optimizers.SGD):
 
 
 class Lookahead(keras.callbacks.Callback):
-    """Pulls the weights back to slowly moving ones every five steps.
+    """Pulls the weights back to slow weights every five steps.
 
     Every five steps: slow <- slow + (1 - decay) * (fast - slow), fast <- slow, with
     decay = 0.95^5 * (step / steps)^3, and after the last step fast <- slow. As in the
-    published code, these are all weights, the batch norms' moving statistics too.
+    published code, this covers all weights, the batch norms' moving statistics too.
 
     Args:
         steps: Training steps T.
 
     Attributes:
         slow: Slow weights, in the order of `model.weights`; empty before training.
-        step: Training steps done. To go on from a checkpoint, set both.
+        step: Training steps done. To resume from a checkpoint, set both.
     """
 
     def __init__(self, steps: int) -> None:
@@ -150,13 +150,13 @@ class Lookahead(keras.callbacks.Callback):
         self.slow: list[np.ndarray] = []
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Takes the weights as they are for the slow ones, unless there are some."""
+        """Copies the weights as slow weights, unless there are some already."""
         if self.model.steps_per_execution != 1:
-            raise ValueError("Lookahead must see each step: steps_per_execution 1.")
+            raise ValueError("steps_per_execution must be 1: Lookahead sees each step.")
         self.slow = self.slow or self._copy_weights()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Counts the step, and pulls where it is time."""
+        """Counts the step and pulls the weights back when due."""
         self.step += 1
         if self.step % 5 == 0 and self.step <= self.steps:
             self._pull(0.95**5 * (self.step / self.steps) ** 3)
@@ -164,7 +164,7 @@ class Lookahead(keras.callbacks.Callback):
             self._pull(1.0)
 
     def _copy_weights(self):
-        # On JAX the training loop holds the weights until it is asked for them.
+        # On JAX the training loop holds the current weights until asked to sync them.
         if keras.backend.backend() == "jax":
             self.model.jax_state_sync()
         return [np.array(weight) for weight in self.model.get_weights()]
@@ -172,15 +172,15 @@ class Lookahead(keras.callbacks.Callback):
     def _pull(self, decay):
         pairs = zip(self.slow, self._copy_weights(), strict=True)
         self.slow = [slow + (1 - decay) * (fast - slow) for slow, fast in pairs]
-        # Copies here too, for a backend may keep the memory that it is handed.
+        # Copies here too: a backend may keep the memory that it is given.
         self.model.set_weights([slow.copy() for slow in self.slow])
 
 
 class StopAfter(keras.callbacks.Callback):
-    """Ends training after a number of steps, within an epoch: 9.9 epochs.
+    """Stops training after a number of steps, even mid-epoch, as after 9.9 epochs.
 
     Args:
-        steps: Training steps since epoch 0, also where `initial_epoch` is later.
+        steps: Training steps since epoch 0, even if `initial_epoch` is later.
     """
 
     def __init__(self, steps: int) -> None:
@@ -188,10 +188,10 @@ class StopAfter(keras.callbacks.Callback):
         self.steps = steps
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Counts the steps of the epochs before."""
+        """Counts the steps of the previous epochs."""
         self._before = epoch * self.params["steps"]
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Ends training where it is time."""
+        """Stops training when the steps are done."""
         if self._before + batch + 1 >= self.steps:
             self.model.stop_training = True

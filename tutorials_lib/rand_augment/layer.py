@@ -1,12 +1,12 @@
-"""The layer, and the passes over a batch that its operations share.
+"""The `RandAugment` layer, and the passes over a batch that its operations share.
 
-Thirteen operations need three passes over a batch, not thirteen: six are a table of
-256 values for each image and channel, five a warp, two a blend with another image. Each
-pass is applied once; where an image drew another kind of operation, it changes nothing.
-A pass that no image of a batch drew is skipped.
+Thirteen operations need three passes over a batch, not thirteen: six look up a table of
+256 values for each image and channel, five warp, two blend with another image. Each
+pass runs once and leaves images that drew another kind of operation unchanged. A pass
+that no image of the batch drew is skipped.
 
-Whole values come out as Pillow's, except where its sums fall short of a whole number by
-the last bit and it cuts off a grey level: autocontrast, and where a warp interpolates.
+Grey values equal Pillow's, except where its sum falls short of an integer by the last
+bit and is truncated one level lower: in autocontrast, and where a warp interpolates.
 """
 
 import functools
@@ -51,25 +51,25 @@ TABLES = tuple(name for name in OPERATIONS if name not in WARPS + BLENDS)
 
 
 def stretch_images(images: Tensor) -> Tensor:
-    """Stretches each image to the whole range, as Keras 2's `array_to_img` does.
+    """Stretches each image to the full range, as Keras 2's `array_to_img` does.
 
-    Its default, `scale=True`, subtracts the image's lowest value, divides by what is
-    then its highest, both over all channels, and cuts 255 times that off to whole
-    grey values. (So it has been since keras-preprocessing 1.1.1 of May 2020; up to
-    1.1.0 nothing was subtracted from an image without negative values.)
+    By default (`scale=True`) that function subtracts the image's lowest value, divides
+    by the highest of the result, both over all channels, and truncates 255 times that
+    to integers. (This holds since keras-preprocessing 1.1.1 of May 2020; up to 1.1.0
+    nothing was subtracted from an image without negative values.)
 
     Args:
         images: float array (n, height, width, channels).
 
     Returns:
-        float32 tensor shaped as images: whole grey values from 0 to 255, over 255. An
-        image of one value becomes 0.
+        float32 tensor shaped like images: integers from 0 to 255, divided by 255. A
+        constant image becomes 0.
     """
     images = ops.cast(images, "float32")
     images = images - ops.min(images, axis=(1, 2, 3), keepdims=True)
     highest = ops.max(images, axis=(1, 2, 3), keepdims=True)
-    # A divisor for each pixel: with one for each image XLA would multiply by its
-    # inverse, whose rounding costs some pixels a grey value.
+    # One divisor per pixel: with one per image, XLA would multiply by its inverse,
+    # whose rounding costs some pixels a grey level.
     divisor = ops.maximum(images, ops.where(highest > 0, highest, 1.0))
     return ops.floor(255 * (images / divisor)) / 255
 
@@ -78,23 +78,20 @@ def stretch_images(images: Tensor) -> Tensor:
 class RandAugment(keras.layers.Layer):
     """Applies operations to images in training, drawn anew for each image.
 
-    The layer runs inside jit on TensorFlow and JAX. It takes floats from 0 to 1, rounds
-    them to the 256 grey values that Pillow knows, and so is what each operation makes
-    of them.
+    The layer runs inside jit on TensorFlow and JAX. It takes floats from 0 to 1 and
+    rounds them, before each operation and after, to Pillow's 256 grey values.
 
     Args:
         policy: `"article"` or `"paper"`, see `list_magnitudes`.
-        operations: How many operations an image goes through, one after the other; N
-            in the paper.
-        level: From 0 to 9, the strength of every operation, M in the paper; None
-            draws it anew for each operation, as the article does.
-        seed: Whole number, or None for what `keras.utils.set_random_seed` set.
-        stretch: Whether each image first goes through `stretch_images`, as in the
-            article.
-        **kwargs: Of `keras.layers.Layer`.
+        operations: Number of operations applied to each image in turn; N in the paper.
+        level: Strength of every operation, from 0 to 9; M in the paper. None draws it
+            anew for each operation, as the article does.
+        seed: Integer, or None to follow `keras.utils.set_random_seed`.
+        stretch: Whether to apply `stretch_images` first, as in the article.
+        **kwargs: Passed to `keras.layers.Layer`.
 
     Raises:
-        ValueError: a value out of range, or images that are not floats.
+        ValueError: A value is out of range, or images are not floats.
     """
 
     def __init__(
@@ -117,9 +114,9 @@ class RandAugment(keras.layers.Layer):
         """Draws one operation for each of n images.
 
         Returns:
-            Dict of int32 tensors (n,), what `apply` takes: `operation`, a place in
-            `OPERATIONS`; `level`; `sign`, 0 or 1, the side to which an operation with
-            two goes.
+            Dict of int32 tensors (n,) for `apply`: `operation`, an index into
+            `OPERATIONS`; `level`; `sign`, 0 or 1, the direction of an operation that
+            has two.
         """
 
         def draw(high):
@@ -131,11 +128,11 @@ class RandAugment(keras.layers.Layer):
         return {"operation": draw(len(OPERATIONS)), "level": level, "sign": draw(2)}
 
     def apply(self, images: Tensor, drawn: Mapping[str, Tensor]) -> Tensor:
-        """Applies to each image (height, width, 3), from 0 to 1, what it drew."""
+        """Applies what each image drew; images are (n, height, width, 3), 0 to 1."""
         return _fuse_passes(self.policy)(images, drawn)
 
     def call(self, images: Tensor, training: bool = False) -> Tensor:
-        """Augments images while training; returns them as they are otherwise."""
+        """Augments images in training; otherwise returns them unchanged."""
         check_images("images", images, 3)
         if not training:
             return images
@@ -148,7 +145,7 @@ class RandAugment(keras.layers.Layer):
 
 @functools.cache
 def _fuse_passes(policy):
-    """What applies an operation to each image, compiled once for all layers."""
+    """Returns `apply_passes` for a policy, compiled once for all layers."""
     return fuse(functools.partial(apply_passes, policy, _list_steps(policy)))
 
 
@@ -158,9 +155,9 @@ def apply_passes(
     images: Tensor,
     drawn: Mapping[str, Tensor],
 ) -> Tensor:
-    """Applies the table, the warp or the blend that each image drew.
+    """Applies the table, warp or blend that each image drew.
 
-    `steps` is what tables and blends take, a row for each operation, level and sign.
+    `steps` holds the parameters of tables and blends, see `_list_steps`.
     """
     values = ops.cast(ops.round(255 * ops.cast(images, "float32")), "int32")
     pixels = ops.clip(values, 0, 255)
@@ -169,8 +166,8 @@ def apply_passes(
     step = {name: ops.take(rows, place, axis=0) for name, rows in steps.items()}
 
     def skip_unless(names, change, values):
-        # XLA does not fuse across a condition. Without one it computes a pass anew
-        # for every pixel that the next reads of it, at six times the cost.
+        # The condition also keeps XLA from fusing passes: a fused pass is recomputed
+        # for every pixel that the next one reads, at six times the cost.
         drew = ops.any(ops.take(np.isin(OPERATIONS, names), operation))
         return ops.cond(drew, lambda: change(values), lambda: values)
 
@@ -185,7 +182,7 @@ def apply_passes(
 
 
 def _list_steps(policy):
-    """What tables and blends take, a row for every operation, level and sign."""
+    """Lists parameters of tables and blends by operation, level and sign, flat."""
     shape = (len(OPERATIONS), LEVELS, 2)
     factor, threshold = np.ones(shape, "float32"), np.full(shape, 256, "int32")
     grain = np.ones(shape, "int32")
@@ -202,7 +199,7 @@ def _list_steps(policy):
 
 
 def _is(operation, name):
-    """Whether each image drew an operation, as (n, 1, 1)."""
+    """Returns whether each image drew an operation, as (n, 1, 1)."""
     return ops.reshape(operation == OPERATIONS.index(name), (-1, 1, 1))
 
 
@@ -213,7 +210,7 @@ def fill_tables(
     operation: Tensor,
     step: Mapping[str, Tensor],
 ) -> Tensor:
-    """Makes each image's table: what becomes of each value, int32 (n, 256, 3)."""
+    """Fills each image's table of new values, int32 (n, 256, 3)."""
     mean = ops.where(_is(operation, "contrast"), mean_grey(pixels), 0)
     mixed = mix(mean, VALUES, step["factor"])
     tables = {
@@ -223,7 +220,7 @@ def fill_tables(
         "contrast": mixed,
         "brightness": mixed,
     }
-    # The article's leaves the image as it is, so that its counts need not be taken.
+    # The article's equalize changes nothing, so its histogram is not needed.
     if policy != "article":
         tables["equalize"] = equalize(pixels)
     for name, changed in tables.items():
@@ -232,16 +229,16 @@ def fill_tables(
 
 
 def warp(policy: str, pixels: Tensor, place: Tensor) -> Tensor:
-    """Takes each pixel from the places that its image's warp names."""
+    """Warps the images that drew a warp; `place` is a flat index, see `_make_maps`."""
     number, *maps = _make_maps(policy, tuple(pixels.shape[1:3]))
     return read_taps(pixels, ops.take(number, place), maps)
 
 
 @functools.cache
 def _make_maps(policy, size):
-    """The number of the warp of each operation, level and sign, 0 for none.
+    """Returns the warp number of each operation, level and sign, flat; 0 is no warp.
 
-    Then places, weights and fill of each warp, see `transforms.Taps`.
+    Then the indices, weights and fill of each warp, see `transforms.Taps`.
     """
     article = policy == "article"
     magnitudes = list_magnitudes(policy)
@@ -255,7 +252,7 @@ def _make_maps(policy, size):
             tap = tap_bicubic
         fill = 0 if article and name != "rotate" else 128
         for level, sign in np.ndindex(LEVELS, 2):
-            # The article turns to one side alone.
+            # The article rotates in one direction only.
             side = 1 if article and name == "rotate" else 1 - 2 * sign
             matrix = make_matrix(name, side * magnitudes[name][level], size)
             number[OPERATIONS.index(name), level, sign] = len(maps)
@@ -270,7 +267,7 @@ def _make_maps(policy, size):
 
 
 def blend(pixels: Tensor, operation: Tensor, step: Mapping[str, Tensor]) -> Tensor:
-    """Mixes an image with its grey one (color) or its smoothed one (sharpness)."""
+    """Blends images with their grey (color) or smoothed (sharpness) versions."""
     color, sharpness = (_is(operation, name)[..., None] for name in BLENDS)
     other = ops.where(color, make_grey(pixels), smooth(pixels))
     mixed = mix(other, pixels, step["factor"])

@@ -1,7 +1,7 @@
-"""What each operation of RandAugment does at each level, in the article and elsewhere.
+"""The magnitude of each RandAugment operation at each level, in both policies.
 
 The paper gives no ranges, and its authors' code has two sets of them; the chapter
-noisy_student has both in a table. Policy `"paper"` has neither to the letter.
+noisy_student shows both in a table. Policy `"paper"` matches neither exactly.
 """
 
 import numpy as np
@@ -17,19 +17,19 @@ LEVELS = 10
 
 
 def list_magnitudes(policy: str) -> dict[str, list]:
-    """Lists what each operation does at each level.
+    """Lists the magnitude of each operation at each level.
 
     Args:
-        policy: `"article"` or `"paper"`. The article turns by up to 360 degrees,
-            solarizes next to nothing, and its equalize leaves the image as it is; it
-            fills with black, and with grey where it turns. `"paper"` has ranges like
-            AutoAugment's, see above, and fills with grey; the operation that does
-            nothing is not among these thirteen.
+        policy: `"article"` or `"paper"`. The article rotates by up to 360 degrees,
+            solarizes next to nothing, and its equalize changes nothing; it fills with
+            black, but with grey in rotations. `"paper"` has ranges like AutoAugment's,
+            see above, and fills with grey; the thirteen operations do not include the
+            identity.
 
     Returns:
-        Dict of operation to a list of ten numbers: degrees, shares of the image's
-        size, what a factor differs from 1 by, bits kept, or the threshold. An
-        operation without strength has None.
+        Dict from operation to a list of ten numbers: degrees, shares of the image's
+        size, a factor's differences from 1, bits kept, or thresholds. For an operation
+        without strength, all ten are None.
     """
     check_choice("policy", policy, POLICIES)
     article = policy == "article"

@@ -1,7 +1,7 @@
-"""Pillow's affine transforms: for each pixel, up to four places to read, and weights.
+"""Pillow's affine transforms: up to four source pixels and weights for each pixel.
 
-What a transform reads depends on its matrix and the images' size alone, so it is found
-once, in NumPy. Then a batch takes one gather for each of the four.
+They depend only on the transform's matrix and the images' size, so they are computed
+once, in NumPy. A batch then takes one gather for each of the four.
 """
 
 import math
@@ -11,19 +11,19 @@ from keras import ops
 
 from tutorials_lib.support.backend import Tensor
 
-# Places in the flattened image and their weights, both (4, pixels), and the fill of
-# pixels from beyond the border, (pixels,), -1 for others.
+# Indices into the flattened image and their weights, both (4, pixels), and the fill of
+# pixels from beyond the border, (pixels,), -1 for all others.
 Taps = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def make_matrix(name: str, value: float, size: tuple[int, int]) -> np.ndarray:
-    """Makes the matrix from (x, y, 1) of the result to (x, y) of the image.
+    """Makes the matrix that maps (x, y, 1) in the result to (x, y) in the image.
 
     Args:
         name: `"rotate"`, `"shear_x"`, `"shear_y"`, `"translate_x"` or
             `"translate_y"`.
-        value: Degrees, or a share: of the distance from the border in a shear, of the
-            image's size in a translation.
+        value: Degrees of a rotation; for a shear, a share of the distance from the
+            border; for a translation, a share of the image's size.
         size: (height, width) of the images.
 
     Returns:
@@ -49,10 +49,10 @@ def make_matrix(name: str, value: float, size: tuple[int, int]) -> np.ndarray:
 
 
 def tap_nearest(matrix: np.ndarray, size: tuple[int, int], fill: int) -> Taps:
-    """Lists the taps of NEAREST."""
+    """Lists the taps of Pillow's NEAREST."""
     x, y, beyond = _find_sources(matrix, size)
     if matrix[0, 1]:
-        # Pillow turns in whole 65536ths of a pixel.
+        # Pillow rotates in fixed point, in units of 1/65536 pixel.
         half = matrix @ (0.5, 0.5, 1)
         steps = np.floor(np.c_[matrix[:, :2], half] * 65536 + 0.5)
         rows, columns = np.indices(size).reshape(2, -1)
@@ -63,7 +63,7 @@ def tap_nearest(matrix: np.ndarray, size: tuple[int, int], fill: int) -> Taps:
 
 
 def tap_bilinear(matrix: np.ndarray, size: tuple[int, int], fill: int) -> Taps:
-    """Lists the taps of BILINEAR."""
+    """Lists the taps of Pillow's BILINEAR."""
     x, y, beyond = _find_sources(matrix, size)
     left, top = np.floor(x - 0.5), np.floor(y - 0.5)
     right, down = x - 0.5 - left, y - 0.5 - top
@@ -77,7 +77,7 @@ def tap_bilinear(matrix: np.ndarray, size: tuple[int, int], fill: int) -> Taps:
 
 
 def tap_bicubic(matrix: np.ndarray, size: tuple[int, int], fill: int) -> Taps:
-    """Lists the taps of BICUBIC along the axis of a shear; across it nothing moves."""
+    """Lists the taps of Pillow's BICUBIC along a shear; across it nothing moves."""
     x, y, beyond = _find_sources(matrix, size)
     along, across = (x, y) if matrix[0, 1] else (y, x)
     across = np.floor(across)
@@ -97,9 +97,9 @@ def tap_bicubic(matrix: np.ndarray, size: tuple[int, int], fill: int) -> Taps:
 
 
 def _find_sources(matrix, size):
-    """Where the middle of each pixel comes from: x and y, and whether from beyond."""
+    """Returns the source x and y of each pixel's centre, and whether it is beyond."""
     rows, columns = np.indices(size).reshape(2, -1) + 0.5
-    # Summed in Pillow's order: some sums lie on the border but for their last bit.
+    # Add in Pillow's order: the last bit of some sums decides if they are beyond.
     x, y = (a * columns + b * rows + c for a, b, c in matrix)
     return x, y, _is_beyond(x, y, size)
 
@@ -119,16 +119,16 @@ def _list_taps(taps, beyond, size, fill):
 
 
 def read_taps(pixels: Tensor, warp: Tensor, maps: tuple[np.ndarray, ...]) -> Tensor:
-    """Computes each pixel from the four that its image's taps name.
+    """Computes each pixel from the four source pixels of its image's warp.
 
     Args:
         pixels: int32 (n, height, width, 3), from 0 to 255.
         warp: int32 (n,), the number of each image's warp.
-        maps: `Taps` of all warps: places, int32, and weights, float32, both
+        maps: `Taps` of all warps: indices, int32, and weights, float32, both
             (4, warps, height * width), and fill, int32 (warps, height * width).
 
     Returns:
-        int32 tensor shaped as pixels.
+        int32 tensor shaped like pixels.
     """
     n, (height, width) = ops.shape(pixels)[0], pixels.shape[1:3]
     flat = ops.cast(ops.reshape(pixels, (-1, 3)), "float32")
@@ -139,8 +139,8 @@ def read_taps(pixels: Tensor, warp: Tensor, maps: tuple[np.ndarray, ...]) -> Ten
         * ops.take(weight, warp, axis=0)[..., None]
         for place, weight in zip(places, weights, strict=True)
     )
-    # Pillow cuts off what is behind the point; weights that sum to 1 but for their
-    # rounding must not cost a whole value.
+    # Pillow truncates; weights that rounding makes sum to slightly less than 1 must
+    # not cost a grey level.
     warped = ops.cast(ops.clip(warped + 1e-3, 0, 255), "int32")
     fill = ops.take(fill, warp, axis=0)[..., None]
     return ops.reshape(ops.where(fill >= 0, fill, warped), (-1, height, width, 3))

@@ -1,7 +1,7 @@
-"""Pillow's operations on the values of pixels, for whole batches.
+"""Pillow's operations on pixel values, for whole batches.
 
-Pixels are int32 (n, height, width, 3) from 0 to 255. A table is int32 (n, 256, 3), or
-broadcasts to it: what becomes of each value in each image and channel.
+Pixels are int32 (n, height, width, 3) from 0 to 255. A table gives the new value for
+each value, image and channel: int32 (n, 256, 3), or broadcastable to it.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ VALUES = np.arange(256, dtype="int32").reshape(1, 256, 1)
 
 
 def look_up(pixels: Tensor, tables: Tensor) -> Tensor:
-    """Replaces each value by its entry in its image's and channel's table."""
+    """Replaces each value by its entry in the table of its image and channel."""
     n = ops.shape(pixels)[0]
     start = ops.reshape(256 * ops.arange(n, dtype="int32"), (-1, 1, 1, 1))
     places = 3 * (start + pixels) + np.arange(3, dtype="int32")
@@ -21,7 +21,7 @@ def look_up(pixels: Tensor, tables: Tensor) -> Tensor:
 
 
 def autocontrast(pixels: Tensor) -> Tensor:
-    """Makes the tables that stretch each channel's values over the whole range."""
+    """Makes the tables that stretch each channel's values to the full range."""
     low = ops.min(pixels, axis=(1, 2))[:, None]
     high = _find_highest(pixels)
     stretched = 255 * (VALUES - low) // ops.maximum(high - low, 1)
@@ -29,7 +29,7 @@ def autocontrast(pixels: Tensor) -> Tensor:
 
 
 def equalize(pixels: Tensor) -> Tensor:
-    """Makes the tables that spread the counts of each channel's values evenly."""
+    """Makes the tables that flatten each channel's histogram."""
     n, total = ops.shape(pixels)[0], pixels.shape[1] * pixels.shape[2]
     start = 256 * ops.arange(3 * n, dtype="int32")
     bins = ops.reshape(pixels, (n, total, 3)) + ops.reshape(start, (n, 1, 3))
@@ -48,7 +48,7 @@ def _find_highest(pixels):
 
 
 def solarize(threshold: Tensor) -> Tensor:
-    """Makes the tables that invert values from each image's threshold on."""
+    """Makes the tables that invert values from each image's threshold upwards."""
     threshold = ops.reshape(threshold, (-1, 1, 1))
     return ops.where(threshold > VALUES, VALUES, 255 - VALUES)
 
@@ -60,7 +60,7 @@ def posterize(grain: Tensor) -> Tensor:
 
 
 def make_grey(pixels: Tensor) -> Tensor:
-    """Returns the grey images, int32 (n, height, width, 1)."""
+    """Returns grey versions of the images, int32 (n, height, width, 1)."""
     weights = np.array([19595, 38470, 7471], "int32")
     return (ops.sum(pixels * weights, axis=-1, keepdims=True) + 32768) // 65536
 
@@ -73,13 +73,13 @@ def mean_grey(pixels: Tensor) -> Tensor:
 
 
 def smooth(pixels: Tensor) -> Tensor:
-    """Applies the SMOOTH filter: a mean of nine with weight 5 in the middle."""
+    """Applies Pillow's SMOOTH filter: a 3x3 mean with weight 5 in the middle."""
     height, width = pixels.shape[1:3]
     rows = pixels[:, :-2] + pixels[:, 1:-1] + pixels[:, 2:]
     squares = rows[:, :, :-2] + rows[:, :, 1:-1] + rows[:, :, 2:]
-    # Rounded: a thirteenth is never half way between two whole numbers.
+    # Rounds: a multiple of 1/13 is never halfway between two integers.
     inner = ops.cast((squares + 4 * pixels[:, 1:-1, 1:-1]) / 13 + 0.5, "int32")
-    # Pillow leaves the border as it is.
+    # Pillow leaves the border unchanged.
     border = np.ones((height, width, 1), dtype=bool)
     border[1:-1, 1:-1] = False
     inner = ops.pad(inner, ((0, 0), (1, 1), (1, 1), (0, 0)))
@@ -87,7 +87,7 @@ def smooth(pixels: Tensor) -> Tensor:
 
 
 def mix(one: Tensor, other: Tensor, factor: Tensor) -> Tensor:
-    """Blends: one + factor * (other - one), cut to whole values in range.
+    """Computes one + factor * (other - one), clipped and truncated to integers.
 
     Args:
         one: Pixels, or a value for each image.
@@ -95,11 +95,11 @@ def mix(one: Tensor, other: Tensor, factor: Tensor) -> Tensor:
         factor: float32 (n,).
 
     Returns:
-        int32 tensor shaped as both together.
+        int32 tensor from 0 to 255, of their broadcast shape.
     """
     factor = ops.reshape(factor, (-1,) + (1,) * (len(other.shape) - 1))
     product = factor * ops.cast(other - one, "float32")
-    # The bounds change nothing, but keep XLA from multiplying and adding in one go:
-    # without the product's rounding some sums are another whole number than Pillow's.
+    # The clip changes no value, but keeps XLA from fusing multiplication and addition:
+    # without the product's rounding, some results would differ from Pillow's by one.
     total = ops.cast(one, "float32") + ops.clip(product, -1e3, 1e3)
     return ops.cast(ops.clip(total, 0, 255), "int32")

@@ -1,1 +1,1 @@
-"""What the chapters need beside their methods: data, plots, statistics, checks."""
+"""What the chapters need besides their methods: data, plots, statistics, checks."""

@@ -7,15 +7,15 @@ from typing import Any
 import keras
 from keras import ops
 
-# A tensor of the backend that Keras runs on, a symbolic one, or an array: TensorFlow's,
-# JAX's, Keras' and NumPy's share no class, so a type checker can be told no more.
+# A backend's tensor, a symbolic one, or an array: TensorFlow's, JAX's, Keras' and
+# NumPy's share no class, so a type checker cannot be told more.
 Tensor = Any
 
 
 def compute_gradient(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """Computes the gradient of a scalar function at x, on TensorFlow and JAX.
 
-    It is 0 where the function does not depend on x.
+    The gradient is 0 where the function does not depend on x.
     """
     x = ops.convert_to_tensor(x)
     if keras.backend.backend() == "tensorflow":
@@ -37,15 +37,15 @@ def compute_gradient(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
 def fuse(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """Has XLA fuse a function's many small steps over a batch, on TensorFlow too.
 
-    Keras leaves XLA off on a CPU under TensorFlow, for the sake of convolutions. What
-    goes pixel by pixel is four times as fast with it. JAX fuses whatever it compiles.
+    With TensorFlow on a CPU, Keras leaves XLA off, for the sake of convolutions, but
+    pixelwise work is four times as fast with it. JAX fuses whatever it compiles.
 
-    The function is of tensors, arrays and dicts of them, to tensors.
+    The function maps tensors, arrays and dicts of them to tensors.
     """
-    # TensorFlow's builds for a Mac have no XLA to rely on.
+    # TensorFlow's builds for Macs have no reliable XLA.
     if keras.backend.backend() != "tensorflow" or platform.system() == "Darwin":
         return function
     import tensorflow as tf
 
-    # What is fused has no branches by value, which are all that AutoGraph is for.
+    # Fused functions do not branch on values, which is all that AutoGraph is for.
     return tf.function(function, jit_compile=True, autograph=False)

@@ -1,4 +1,4 @@
-"""Batches for `model.fit` that depend on a seed, the epoch and their index alone."""
+"""Batches for `model.fit` that depend only on a seed, the epoch and their index."""
 
 import math
 
@@ -11,12 +11,12 @@ from tutorials_lib.support.checks import check_whole
 def shuffle_in_window(
     rng: np.random.Generator, n: int, window: int | None = None
 ) -> np.ndarray:
-    """Returns 0 to n - 1 in an order as of `tf.data.Dataset.shuffle(window)`.
+    """Returns 0 to n - 1, shuffled as by `tf.data.Dataset.shuffle(window)`.
 
-    A buffer holds the first `window` images. Again and again one of the buffer, drawn
-    at random, comes next in the order, and the next image of the file takes its place.
-    So an image comes at most `window - 1` places early; how late has no limit. None
-    shuffles all, every order as likely as any other.
+    A buffer holds the first `window` images. Repeatedly, a random image of the buffer
+    comes next in the order, and the next image of the file takes its place. So an image
+    comes at most `window - 1` positions early, but may come arbitrarily late. None
+    shuffles all images; every order is equally likely.
     """
     if window is None or window >= n:
         return rng.permutation(n)
@@ -28,11 +28,11 @@ def shuffle_in_window(
 
 
 class SeededBatches(keras.utils.PyDataset):
-    """Base of batches that repeat from a seed and are new in every epoch.
+    """Base class of batches that a seed reproduces and that differ between epochs.
 
-    A subclass draws batch i from `self.make_generator(i)`, seeded by (seed, epoch, i),
-    so that a batch does not depend on which others were asked for before. It finds the
-    epoch's orders of its n images in `self.shuffles`, see `shuffle_in_window`.
+    A subclass draws batch i with `self.make_generator(i)`, seeded by (seed, epoch, i),
+    so that a batch does not depend on which others were requested before. In
+    `self.shuffles` are the epoch's orders of the n images, see `shuffle_in_window`.
     """
 
     def __init__(
@@ -46,13 +46,13 @@ class SeededBatches(keras.utils.PyDataset):
 
     @property
     def epoch(self) -> int:
-        """The epoch whose batches are drawn; set it to resume a run."""
+        """The current epoch, which determines the batches; set it to resume a run."""
         return self._epoch
 
     @epoch.setter
     def epoch(self, epoch: int) -> None:
         self._epoch = epoch
-        # No batch has this index, so no batch shares the stream of the shuffles.
+        # No batch has this index, so no batch shares the shuffles' stream.
         rng = self.make_generator(2**32 - 1)
         self.shuffles = [shuffle_in_window(rng, n, self.window) for n in self._lengths]
 
@@ -61,22 +61,22 @@ class SeededBatches(keras.utils.PyDataset):
         self.epoch += 1
 
     def make_generator(self, index: int) -> np.random.Generator:
-        """The generator of batch `index` in this epoch."""
+        """Returns the generator of batch `index` in this epoch."""
         return np.random.default_rng([self.seed, self.epoch, index])
 
 
 class ArrayBatches(SeededBatches):
-    """Shuffled batches of images and labels; an epoch has every image once.
+    """Shuffled batches of images and labels; an epoch uses every image once.
 
     Args:
         images: Array (n, ...).
         labels: Array (n, ...).
-        batch_size: Images in a batch; the last one may have fewer.
-        seed: Whole number of at least 0.
-        window: Size of the buffer of a `tf.data` shuffle, see `shuffle_in_window`; None
-            shuffles all. Pass `shuffle=False` to `fit` with it: Keras else shuffles the
-            order of the batches too, and early batches no longer come from the front of
-            the file.
+        batch_size: Images per batch; the last batch may be smaller.
+        seed: Non-negative integer.
+        window: Buffer size of a `tf.data` shuffle, see `shuffle_in_window`; None
+            shuffles all images. With a window, pass `shuffle=False` to `fit`: otherwise
+            Keras also shuffles the batches, and early ones no longer come from the
+            front of the file.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class ArrayBatches(SeededBatches):
     ) -> None:
         if len(images) != len(labels):
             raise ValueError(
-                f"labels must be one for each of {len(images)} images; got "
+                f"labels must have one entry for each of {len(images)} images; got "
                 f"{len(labels)}."
             )
         self.images, self.labels = images, labels

@@ -1,4 +1,4 @@
-"""Checks of arguments whose mistakes would be silent, each naming what is allowed."""
+"""Checks of arguments whose mistakes would be silent; errors say what is allowed."""
 
 import contextlib
 import math
@@ -11,15 +11,16 @@ from numpy.typing import ArrayLike
 
 Choice = TypeVar("Choice")
 
-# Keras' names of dtype policies that a chapter may train with.
+# The Keras dtype policies that a chapter may train with.
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
-# More of anything than fits in memory.
+# A bound on counts: more than fits in memory.
 MOST = 10**9
 
 
 def check_choice(name: str, value: Choice, allowed: Collection[Choice]) -> Choice:
     """Returns `value`; raises ValueError unless it is one of `allowed`."""
-    # An array among strings has no truth value, and one of one string has a wrong one.
+    # Type first: an array == a string has no truth value, or if it holds one string a
+    # misleading one.
     if not any(isinstance(value, type(each)) and value == each for each in allowed):
         choices = ", ".join(repr(choice) for choice in allowed)
         raise ValueError(f"{name} must be one of {choices}; got {value!r}.")
@@ -29,7 +30,7 @@ def check_choice(name: str, value: Choice, allowed: Collection[Choice]) -> Choic
 def check_positive(name: str, value: Any) -> float:
     """Returns `value` as a float; raises ValueError unless it is finite and above 0."""
     if _is_number(value) and 0 < value < math.inf:
-        # A whole number may be beyond all floats.
+        # An integer may be too large for a float.
         with contextlib.suppress(OverflowError):
             return float(value)
     raise ValueError(f"{name} must be a finite number above 0; got {value!r}.")
@@ -47,7 +48,7 @@ def _is_number(value):
 
 
 def check_whole(name: str, value: Any, low: int, high: int | None = None) -> int:
-    """Returns `value` as an int; raises ValueError unless it is whole, in bounds."""
+    """Returns `value` as an int; raises ValueError unless it is an integer in range."""
     whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
     if not whole or value < low or (high is not None and value > high):
         bounds = f"of at least {low}" if high is None else f"from {low} to {high}"
@@ -56,8 +57,8 @@ def check_whole(name: str, value: Any, low: int, high: int | None = None) -> int
 
 
 def check_finite(name: str, values: np.ndarray) -> np.ndarray:
-    """Returns `values`; raises ValueError if an array holds NaN or infinity."""
-    # The extremes show both, without an array of flags beside a large one.
+    """Returns `values`; raises ValueError if they include NaN or infinity."""
+    # The extremes reveal both, without an array of flags as long as a large array.
     if values.size and not np.isfinite([values.min(), values.max()]).all():
         raise ValueError(
             f"{name} must hold finite numbers; got values from {values.min()} to "
@@ -67,14 +68,14 @@ def check_finite(name: str, values: np.ndarray) -> np.ndarray:
 
 
 def check_floats(name: str, images: Any) -> None:
-    """Raises ValueError unless an array or tensor of any backend holds floats.
+    """Raises ValueError unless an array or a tensor of any backend holds floats.
 
-    Whole numbers, such as the uint8 of image files, have not been scaled.
+    Integers, such as the uint8 of image files, have not been scaled.
     """
     dtype = getattr(images.dtype, "name", str(images.dtype))
     if "float" not in dtype:
         raise ValueError(
-            f"{name} must be floats, scaled as the net expects them; got dtype {dtype}."
+            f"{name} must be floats, scaled as the network expects; got dtype {dtype}."
         )
 
 
@@ -97,7 +98,7 @@ def check_image_shape(name: str, images: Any, channels: int | None = None) -> No
 def check_label_rows(name: str, labels: ArrayLike, images: Sized) -> np.ndarray:
     """Returns `labels` as an array; raises ValueError unless rows of class weights.
 
-    As of one-hot and of mixed labels, a row for each image: none negative, sum 1.
+    One-hot and mixed labels pass: a row for each image, no negative entry, sum 1.
     """
     labels = np.asarray(labels)
     if labels.ndim != 2:
@@ -113,6 +114,6 @@ def check_label_rows(name: str, labels: ArrayLike, images: Sized) -> np.ndarray:
     # NaN is neither below 0 nor close to 1.
     if (labels < 0).any() or not np.allclose(labels.sum(axis=1), 1, atol=1e-4):
         raise ValueError(
-            f"{name} must be one-hot rows: no entry below 0 and every row with sum 1."
+            f"{name} must be one-hot rows: no entry below 0, and each row sums to 1."
         )
     return labels

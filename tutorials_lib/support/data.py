@@ -1,4 +1,4 @@
-"""One loader for MNIST, Fashion-MNIST and CIFAR-10, and for images in their place."""
+"""One loader for MNIST, Fashion-MNIST, CIFAR-10, and drawn images to replace them."""
 
 import dataclasses
 import functools
@@ -17,10 +17,10 @@ from tutorials_lib.support.samples import SAMPLE_CLASSES, draw_samples
 
 @dataclasses.dataclass(frozen=True)
 class Specification:
-    """What a data set must look like to be taken for itself.
+    """The properties by which a data set is recognised.
 
-    `fingerprint` is of the labelled training and test images, see
-    `fingerprint_images`; `downloads` is a pattern of the files that Keras keeps.
+    `fingerprint` is that of the labelled training and test images, see
+    `fingerprint_images`; `downloads` is a glob pattern of the files that Keras keeps.
     """
 
     title: str
@@ -61,7 +61,7 @@ ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 
 
 class DataError(RuntimeError):
-    """A data set is missing, damaged, or not what its name says."""
+    """A data set is missing, damaged, or not the one that its name says."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Dataset:
     """Images with integer labels, split into train and test.
 
     Attributes:
-        name: `"mnist"`, `"fashion_mnist"` or `"cifar10"`: the set asked for.
+        name: `"mnist"`, `"fashion_mnist"` or `"cifar10"`: the requested set.
         origin: `"folder"`, `"download"` or `"sample"`.
         class_names: Ten names, in the order of the labels.
         x_train, x_test: uint8 arrays (n, height, width, channels), 0 to 255.
@@ -86,14 +86,14 @@ class Dataset:
 
     @functools.cached_property
     def sha256(self) -> str:
-        """SHA-256 of the four arrays, in the order train, test, images first."""
+        """SHA-256 of the four arrays: training images and labels, then test."""
         digest = hashlib.sha256()
         for name in ARRAYS:
             digest.update(getattr(self, name).tobytes())
         return digest.hexdigest()
 
     def describe(self) -> str:
-        """Says in one line what the images are and where they come from."""
+        """Describes in one line what the images are and where they come from."""
         size = "x".join(str(length) for length in self.x_train.shape[1:])
         counts = (
             f"{len(self.x_train):,} training and {len(self.x_test):,} test images "
@@ -126,9 +126,9 @@ class Dataset:
 
 
 def check_data(name: str) -> None:
-    """Raises DataError where TUTORIALS_DATA is set and does not hold a data set.
+    """Raises DataError if TUTORIALS_DATA is set but does not hold a data set.
 
-    The file is looked at and not loaded.
+    The file is checked but not loaded.
     """
     folder = os.environ.get("TUTORIALS_DATA")
     if not folder:
@@ -144,7 +144,7 @@ def check_data(name: str) -> None:
         return
     raise DataError(
         f"TUTORIALS_DATA must name a folder that holds {name}.npz; {wrong}. Without "
-        f"TUTORIALS_DATA, Keras downloads the data; source='sample' takes images that "
+        f"TUTORIALS_DATA, Keras downloads the data; source='sample' uses images that "
         f"the package draws."
     )
 
@@ -155,12 +155,12 @@ def load_dataset(name: str, source: str = "real") -> Dataset:
     Args:
         name: `"mnist"`, `"fashion_mnist"` or `"cifar10"`.
         source: `"real"` reads NAME.npz from the folder that the environment variable
-            TUTORIALS_DATA names, or, where that is not set, has `keras.datasets`
-            download the set. `"sample"` draws images in place of the set.
+            TUTORIALS_DATA names or, if that is not set, has `keras.datasets` download
+            the set. `"sample"` draws images instead.
 
     Raises:
-        DataError: the file is missing, damaged or not that set, or the download
-            failed. Nothing else is loaded in its place.
+        DataError: The file is missing, damaged or another set, or the download failed.
+            Nothing else is loaded instead.
     """
     check_choice("name", name, tuple(SPECIFICATIONS))
     check_choice("source", source, SOURCES)
@@ -180,7 +180,7 @@ def load_dataset(name: str, source: str = "real") -> Dataset:
         with hold_downloads(SPECIFICATIONS[name].downloads):
             train, test = getattr(keras.datasets, name).load_data()
             return _identify(name, "download", [*train, *test])
-    # Damaged files and failed downloads raise nearly anything.
+    # Damaged files and failed downloads raise nearly any exception.
     except Exception as error:
         specification = SPECIFICATIONS[name]
         raise DataError(
@@ -190,13 +190,13 @@ def load_dataset(name: str, source: str = "real") -> Dataset:
             f"{', '.join(map(str, specification.image_shape))}) and their integer "
             f"labels y_train and y_test (n,).\n"
             f"Two ways out: set TUTORIALS_DATA to a folder that holds that file (unset "
-            f"it to download through keras.datasets), or pass source='sample' for "
-            f"images that the package draws itself."
+            f"it to download through keras.datasets), or pass source='sample' to use "
+            f"images that the package draws."
         ) from error
 
 
 def _identify(name, origin, arrays):
-    """Makes a set of the four arrays; raises unless they are the set of that name."""
+    """Makes a `Dataset` of four arrays; raises ValueError unless they are that set."""
     specification = SPECIFICATIONS[name]
     found = ", ".join(
         f"{key} {array.dtype} {array.shape}"
@@ -206,15 +206,15 @@ def _identify(name, origin, arrays):
     labels = [array.reshape(-1).astype("uint8") for array in arrays[1::2]]
     prints = [fingerprint_images(images[i], labels[i])[:16] for i in (0, 1)]
     if "-".join(prints) != specification.fingerprint:
-        raise ValueError(f"the labelled images are others; found {found}.")
+        raise ValueError(f"the labelled images are not this set's; found {found}.")
     train, test = ((images[i], labels[i].astype("int64")) for i in (0, 1))
     return Dataset(name, origin, specification.classes, *train, *test)
 
 
 def fingerprint_images(images: np.ndarray, labels: np.ndarray) -> str:
-    """Hashes labelled images (n, ...), uint8, whatever their order.
+    """Hashes labelled uint8 images (n, ...), whatever their order.
 
-    Returns the SHA-256 of the sorted SHA-256 of each image with its label.
+    Returns the SHA-256 of the sorted SHA-256 hashes of each image with its label.
     """
     each = [
         hashlib.sha256(image.tobytes() + label.tobytes()).digest()
@@ -229,7 +229,7 @@ def _draw(name):
     train = draw_samples(2000, specification.image_shape, seed=0)
     test = draw_samples(500, specification.image_shape, seed=1)
     for array in (*train, *test):
-        # The cache hands the same arrays to every caller.
+        # The cache returns the same arrays to every caller.
         array.setflags(write=False)
     return Dataset(name, "sample", SAMPLE_CLASSES, *train, *test)
 

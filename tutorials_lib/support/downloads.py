@@ -1,4 +1,4 @@
-"""The folder of Keras' downloads: one process at a time, nothing damaged left in it."""
+"""Keras' download folder: one process at a time, no damaged files left behind."""
 
 import contextlib
 import os
@@ -10,7 +10,7 @@ import filelock
 
 
 def find_downloads() -> pathlib.Path:
-    """Returns the folder where Keras keeps its downloads, by Keras' own rules."""
+    """Returns the folder of Keras' downloads, found by Keras' own rules."""
     home = pathlib.Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser()
     if not os.access(home, os.W_OK):
         home = pathlib.Path("/tmp/.keras")
@@ -21,12 +21,12 @@ def find_downloads() -> pathlib.Path:
 def hold_downloads(pattern: str) -> Iterator[None]:
     """Lets one process download at a time, and removes its files if it fails.
 
-    Keras takes a file that is half downloaded, or damaged, for a whole one. `pattern`
-    is of the names of the files and folders to remove.
+    Keras mistakes a damaged or half-downloaded file for a complete one. `pattern` is a
+    glob pattern of the files and folders to remove.
     """
     folder = find_downloads()
     lock = filelock.FileLock(folder / ".tutorials.lock", timeout=600)
-    # Goes on without a lock on a file system that has none, and after ten minutes.
+    # Continues without a lock if the file system has none, or after ten minutes.
     with contextlib.suppress(OSError, NotImplementedError):
         folder.mkdir(parents=True, exist_ok=True)
         lock.acquire()

@@ -1,4 +1,4 @@
-"""Images of any size and kind from a folder."""
+"""Reads images of any size and format from a folder."""
 
 import fnmatch
 import hashlib
@@ -8,19 +8,19 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageOps
 
-# The formats that Pillow reads without the help of another program.
+# The formats that Pillow reads without another program.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
-# In pixels: more than most cameras take, far less than would fill the memory.
+# In pixels: more than most cameras take, far too few to fill the memory.
 LARGEST = 50_000_000
 
 
 def read_folder(
     folder: str | pathlib.Path, leave_out: Sequence[str] = ()
 ) -> tuple[np.ndarray, dict[str, int]]:
-    """Reads every image below a folder, cropped to its middle, as 32x32 pixels.
+    """Reads every image below a folder, cropped to its centre, as 32x32 pixels.
 
-    Files are read in order of their path. Grey images become colour, what is
-    transparent becomes white, and the orientation that a camera noted is applied.
+    Files are read in order of their paths. Grey images become colour, transparent areas
+    become white, and the orientation that a camera recorded is applied.
 
     Args:
         folder: Path of the folder.
@@ -46,7 +46,7 @@ def read_folder(
             counts["no image"] += 1
         except Image.DecompressionBombError:
             counts["too large"] += 1
-        # A damaged file makes Pillow raise nearly anything.
+        # A damaged file makes Pillow raise nearly any exception.
         except Exception:
             counts["damaged"] += 1
     if not images:
@@ -65,6 +65,6 @@ def _read_image(path):
 
 
 def hash_images(images: np.ndarray) -> str:
-    """Returns sixteen hexadecimal digits that tell sets of images apart."""
+    """Returns sixteen hexadecimal digits that identify a set of images."""
     content = str(images.shape).encode() + images.tobytes()
     return hashlib.sha256(content).hexdigest()[:16]

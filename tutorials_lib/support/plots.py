@@ -1,4 +1,4 @@
-"""Pictures in one style: the same size, colours and labels in every chapter."""
+"""Plots in one style: the same size, colours and labels in every chapter."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -11,10 +11,10 @@ from scipy.optimize import isotonic_regression
 
 from tutorials_lib.support.statistics import Interval
 
-# Label to a dict with `y` and, as wanted, `x`, `colour`, `style` and `width`.
+# Dict from label to a curve, see `show_curves`.
 Curves = Mapping[str, Mapping[str, Any]]
 
-# Okabe and Ito's colours, told apart also by colour-blind readers.
+# Okabe and Ito's colours, which colour-blind readers can also tell apart.
 COLOURS = {
     "baseline": "#444444",
     "method": "#0072B2",
@@ -22,11 +22,11 @@ COLOURS = {
     "article": "#CC79A7",
     "other": "#009E73",
 }
-# For a quantity that grows from line to line, light to dark.
+# For a quantity that increases from line to line, light to dark.
 SEQUENCE = ("#6BAED6", "#3182BD", "#08519C", "#08233F")
 # Width and height in inches.
 FIGURE = (6.5, 3.6)
-# Size of the names of lines.
+# Font size of the lines' labels.
 POINTS = 8
 
 
@@ -36,9 +36,9 @@ def show_images(
     columns: int = 8,
     size: float = 1.2,
 ) -> None:
-    """Shows images in a grid, from their smallest to their largest value.
+    """Shows images in a grid, scaled from their lowest to their highest value.
 
-    They are (n, height, width, channels), channels 1 or 3, with n titles or none. Each
+    They are (n, height, width, channels), channels 1 or 3, with n titles or None. Each
     is `size` inches wide and high.
     """
     pixels = np.asarray(images, "float32")
@@ -48,7 +48,7 @@ def show_images(
     figure, axes = _make_grid(len(pixels), columns, size, height)
     for axis, image in zip(axes, pixels, strict=True):
         axis.axis("off")
-        # Pixels as they are; smoothed ones also make a file three times as large.
+        # No smoothing, which would also make the file three times as large.
         axis.imshow(
             image.squeeze(), cmap="gray_r", vmin=0, vmax=1, interpolation="nearest"
         )
@@ -68,18 +68,17 @@ def show_curves(
     xticks: Sequence[float] | None = None,
     logx: bool = False,
 ) -> None:
-    """Draws lines, each named at its right end.
+    """Draws lines, each labelled at its right end.
 
     Args:
-        curves: Dict of label to a dict with `y` (sequence of numbers) and, as
-            wanted, `x` (1, 2, ... without it), `colour`, `style`, `width` and
-            `marker`.
+        curves: Dict from label to a dict with `y` (sequence of numbers) and optionally
+            `x` (default: 1, 2, ...), `colour`, `style`, `width` and `marker`.
         xlabel: Label of the horizontal axis, with its unit.
         ylabel: Label of the vertical axis, with its unit.
         size: Width and height in inches.
         limits: Lowest and highest y, or None.
         xticks: Numbers to mark on the horizontal axis, or None.
-        logx: Whether equal factors of x are equally far apart.
+        logx: Whether the horizontal axis is logarithmic.
     """
     figure, axis = plt.subplots(figsize=size)
     _draw_curves(axis, curves)
@@ -98,7 +97,7 @@ def show_curves(
 def show_panels(panels: Mapping[str, Curves], xlabel: str) -> None:
     """Draws several sets of lines in panels, two in a row, with one legend.
 
-    `panels` is a dict of title to curves, see `show_curves`, all of the same labels.
+    `panels` maps titles to curves, see `show_curves`, all with the same labels.
     """
     figure, axes = _make_grid(len(panels), 2, 3.4, 2.3)
     for axis, (title, curves) in zip(axes, panels.items(), strict=True):
@@ -115,7 +114,7 @@ def show_bars(
 ) -> None:
     """Draws groups of bars.
 
-    `bars` has up to three lists of numbers by name, a number for each label.
+    `bars` maps up to three names to lists with a number for each label.
     """
     figure, axis = plt.subplots(figsize=(6.5, 3.2))
     colours = (COLOURS["baseline"], COLOURS["method"], COLOURS["variant"])
@@ -132,10 +131,10 @@ def show_intervals(
     xlabel: str,
     published: Mapping[str, float] | None = None,
 ) -> None:
-    """Draws a mean with its interval for each row, single runs as dots.
+    """Draws the mean and its interval for each row, with single runs as dots.
 
-    `rows` is a dict of label to (values, `Interval`), both on the axis' scale,
-    `published` one of label to the article's value.
+    `rows` maps labels to (values, `Interval`), both on the axis' scale, and
+    `published` maps labels to the article's values.
     """
     figure, axis = plt.subplots(figsize=FIGURE)
     runs: dict[str, Any] = {"color": "0.25", "alpha": 0.6, "markersize": 4, "zorder": 3}
@@ -154,7 +153,7 @@ def show_intervals(
 
 
 def _make_grid(n, columns, width, height):
-    """A figure and n axes in rows; what the last row has left stays empty."""
+    """Returns a figure and n axes in rows; the rest of the last row stays empty."""
     rows = -(-n // columns)
     figure, axes = plt.subplots(
         rows, columns, figsize=(columns * width, rows * height), squeeze=False
@@ -173,8 +172,8 @@ def _draw_curves(axis, curves):
 
 
 def _name_ends(figure, axis):
-    """Names each line at its right end; names that would overlap are moved apart."""
-    # Until it is asked for them, an axis has not yet set its limits to its lines.
+    """Labels each line at its right end; moves labels apart that would overlap."""
+    # Axes fit their limits to their lines only on request.
     axis.autoscale_view()
     to_share = axis.transData + axis.transAxes.inverted()
     named = [line for line in axis.lines if not str(line.get_label()).startswith("_")]
@@ -183,11 +182,11 @@ def _name_ends(figure, axis):
     ends = []
     for line in named:
         points = np.asarray(line.get_xydata())
-        # A training that diverged ends with NaN.
+        # A run that diverged ends with NaN.
         last = points[np.isfinite(points).all(axis=1)][-1]
         ends.append(float(to_share.transform(last)[1]))
-    # Axes take about three quarters of a figure's height; a line of text a bit more
-    # than its letters.
+    # Axes take about three quarters of a figure's height, a line of text a bit more
+    # than the font size.
     step = 1.25 * POINTS / 72 / (0.75 * figure.get_figheight())
     off = {"transform": axis.transAxes, "clip_on": False}
     places = spread_apart(np.clip(ends, 0, 1), step)
@@ -199,9 +198,9 @@ def _name_ends(figure, axis):
 
 
 def spread_apart(places: Sequence[float] | np.ndarray, step: float) -> np.ndarray:
-    """Moves places apart, as little as may be, until neighbours are a step away.
+    """Moves positions apart, as little as possible, until neighbours are a step apart.
 
-    They stay in their order and sorted alike; a crowd spreads about its middle.
+    The result keeps their order; a cluster spreads about its middle.
     """
     wished = np.asarray(places, "float64")
     order, steps = np.argsort(wished, kind="stable"), step * np.arange(len(wished))
@@ -218,7 +217,7 @@ def _style(axis, xlabel, ylabel):
 
 
 def _finish(figure, axis, xlabel, ylabel):
-    """Styles a figure, with each kind of mark once in a legend above the axes."""
+    """Styles a figure; a legend above the axes lists each kind of mark once."""
     _style(axis, xlabel, ylabel)
     handles, labels = axis.get_legend_handles_labels()
     if marks := dict(zip(labels, handles, strict=True)):
@@ -228,13 +227,13 @@ def _finish(figure, axis, xlabel, ylabel):
 
 
 def _show_drawing(figure):
-    """Shows what is lines and letters, in a notebook as vectors."""
+    """Shows a line drawing, in a notebook as SVG."""
     figure.tight_layout()
     inline = sys.modules.get("matplotlib_inline.backend_inline")
     if inline is None:
         plt.show()
         return
-    # Without date and random names of parts, so that equal figures are equal files.
+    # Without the date and random ids, so that equal figures give equal files.
     inline.set_matplotlib_formats("svg", metadata={"Date": None})
     try:
         with plt.rc_context({"svg.hashsalt": "figure"}):

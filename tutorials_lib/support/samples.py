@@ -16,12 +16,12 @@ _CANVAS = 128
 def draw_samples(
     n: int, image_shape: Sequence[int], seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draws n images of ten shapes, each turned, scaled, shifted and made noisy.
+    """Draws n images of ten shapes, each rotated, scaled, shifted and noisy.
 
-    Classes differ in shape alone: size, place, angle, colours and contrast are
-    drawn independently of the class. Labels cycle through the classes, then are
-    shuffled. Images are uint8 (n, *image_shape), where the shape is (height, width,
-    channels), and labels int64 (n,), 0 to 9.
+    Classes differ only in shape: size, position, angle, colours and contrast do not
+    depend on the class. Labels cycle through the classes and are then shuffled. Returns
+    images, uint8 (n, *image_shape), with image_shape (height, width, channels), and
+    labels, int64 (n,), 0 to 9.
     """
     height, width, channels = image_shape
     rng = np.random.default_rng([seed, height, width, channels])
@@ -35,7 +35,7 @@ def draw_samples(
 
 
 def _warp(shapes, height, width, rng):
-    """Samples each canvas at an image's pixels under a random similarity."""
+    """Samples each canvas at an image's pixels, with a random rotation, zoom, shift."""
     n = len(shapes)
     angle = rng.uniform(-0.25, 0.25, size=(n, 1, 1))
     zoom = rng.uniform(0.9, 1.25, size=(n, 1, 1))
@@ -53,7 +53,7 @@ def _warp(shapes, height, width, rng):
 
 @functools.cache
 def _draw_shapes():
-    """Draws the ten shapes on large canvases, 0 to 1, softened at the edges."""
+    """Draws the ten shapes on large canvases, from 0 to 1, with soft edges."""
     low, middle, high = 24, 64, 104
     bars = [(low, low + 9), (60, 69), (high - 9, high)]
     falling, rising = [low, low, high, high], [low, high, high, low]

@@ -1,4 +1,4 @@
-"""Source code on the page: what a chapter shows of the package is what it runs."""
+"""Source code on the page: a chapter shows the very code that it runs."""
 
 import ast
 import inspect
@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 
 class Source:
-    """Python source that a notebook highlights, and `print` writes as it is."""
+    """Python source that a notebook highlights and `print` shows as plain text."""
 
     def __init__(self, code: str) -> None:
         self.code = code
@@ -22,15 +22,15 @@ class Source:
 def show_source(*objects: Callable | type) -> Source:
     """Shows the source of functions, methods or classes, one below the other.
 
-    Docstrings are taken out, and indentation that all lines of one share. A notebook
-    displays the `Source` where it ends a cell.
+    Docstrings and each one's common indentation are removed. A notebook displays the
+    `Source` at the end of a cell.
     """
     codes = [textwrap.dedent(inspect.getsource(each)).rstrip() for each in objects]
     return Source("\n\n\n".join(map(_strip_docstrings, codes)))
 
 
 def _strip_docstrings(code):
-    """Takes out the lines of all docstrings, and a blank line after each."""
+    """Removes all docstrings, and a blank line after each."""
     lines = code.splitlines()
     kinds = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
     dropped: set[int] = set()

@@ -1,4 +1,4 @@
-"""How sure a mean of few runs is, and whether two arms differ."""
+"""How certain the mean of a few runs is, and whether two variants differ."""
 
 import dataclasses
 import math
@@ -12,11 +12,11 @@ from tutorials_lib.support.checks import check_finite
 
 @dataclasses.dataclass(frozen=True)
 class Interval:
-    """A mean with its 95% confidence interval, or with the one for a further value.
+    """A mean with its 95% confidence interval, or a 95% prediction interval.
 
     Attributes:
         mean: Mean of the values.
-        half_width: Half the interval's width; None where there is one value.
+        half_width: Half the interval's width; None if there is only one value.
         n: Number of values.
     """
 
@@ -26,23 +26,23 @@ class Interval:
 
     @property
     def low(self) -> float:
-        """Where it begins: minus infinity where there is one value."""
+        """The lower end; minus infinity if there is only one value."""
         return -math.inf if self.half_width is None else self.mean - self.half_width
 
     @property
     def high(self) -> float:
-        """Where it ends: infinity where there is one value."""
+        """The upper end; infinity if there is only one value."""
         return math.inf if self.half_width is None else self.mean + self.half_width
 
     def holds(self, value: float) -> bool:
-        """Says whether a number lies in it, ends included."""
+        """Returns whether a number lies in the interval, ends included."""
         return self.low <= value <= self.high
 
     def predict_one_more(self) -> "Interval":
-        """Returns where one more value lies in 95% of cases, around the same mean.
+        """Returns the 95% prediction interval of one more value, around the same mean.
 
-        It spreads as the values do and around a mean that is unsure itself, which makes
-        the interval sqrt(n + 1) times as wide as that of the mean.
+        It covers the spread of the values and the uncertainty of their mean, so it is
+        sqrt(n + 1) times as wide as the interval of the mean.
         """
         if self.half_width is None:
             return self
@@ -57,7 +57,7 @@ def mean_interval(values: ArrayLike) -> Interval:
         values: Sequence of at least one number, for instance a score for each seed.
 
     Returns:
-        An `Interval`; without a half-width where there is only one value.
+        An `Interval`; its half-width is None if there is only one value.
     """
     values = check_finite("values", np.asarray(values, "float64"))
     n = len(values)
@@ -73,21 +73,21 @@ def mean_interval(values: ArrayLike) -> Interval:
 def paired_difference(
     first: ArrayLike, second: ArrayLike
 ) -> tuple[Interval, float | None]:
-    """Compares two arms that were run with the same seeds.
+    """Compares two variants that were run with the same seeds.
 
     Args:
         first: Scores, one for each seed.
-        second: Scores of the other arm, for the same seeds in the same order.
+        second: Scores of the other variant, for the same seeds in the same order.
 
     Returns:
-        The `Interval` of the mean of first - second, and the two-sided p-value of
-        the paired t-test (None where there is one pair, or where all differences are
-        alike up to the rounding of single precision).
+        The `Interval` of the mean of first - second, and the two-sided p-value of the
+        paired t-test (None if there is only one pair, or if all differences are equal
+        up to rounding in single precision).
     """
     first, second = (np.asarray(each, "float64") for each in (first, second))
     if len(first) != len(second):
         raise ValueError(
-            f"first and second must pair up; got {len(first)} and {len(second)} values."
+            f"first and second must pair up; got {len(first)} and {len(second)} scores."
         )
     interval = mean_interval(first - second)
     scale = max(np.abs(first).max(), np.abs(second).max())
@@ -97,5 +97,5 @@ def paired_difference(
 
 
 def binomial_error(accuracy: float, n: int) -> float:
-    """Computes the standard error of an accuracy, 0 to 1, measured on n samples."""
+    """Computes the standard error of an accuracy, 0 to 1, measured on n images."""
     return math.sqrt(accuracy * (1 - accuracy) / n)
