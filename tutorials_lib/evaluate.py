@@ -48,8 +48,8 @@ def score_model(
 class ScoreEpochs(keras.callbacks.Callback):
     """Evaluates further sets after each epoch, besides `fit`'s validation set.
 
-    Adds their scores to the history, for instance `test_accuracy`. Takes sets as
-    `score_model` does.
+    Adds their scores to the history, as `test_accuracy` and so on. The arguments are
+    those of `score_model`.
     """
 
     def __init__(self, **splits: tuple[ArrayLike, ArrayLike]) -> None:
@@ -149,9 +149,9 @@ def count_confidence(rows: ArrayLike, labels: ArrayLike) -> dict[str, np.ndarray
         labels: One-hot array (n, classes).
 
     Returns:
-        Dict of arrays (10,), one entry per tenth from 0 to 1: `images`, their number;
-        `confidence`, the sum of their confidences; `right`, the number of correct
-        predictions. A confidence on the border of two bins counts in the upper one.
+        Dict of arrays (10,), one entry for each tenth from 0 to 1: `images`, the number
+        of images; `confidence`, the sum of their confidences; `right`, the number of
+        correct predictions. A confidence between two bins counts in the upper one.
     """
     right = _find_right(rows, labels)
     confidence = np.max(rows, axis=1).astype("float64")

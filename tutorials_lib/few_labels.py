@@ -137,7 +137,7 @@ class PartlyLabelledBatches(SeededBatches):
         )
         self.unlabelled_per_batch = batch_size - labelled_per_batch
         self.labelled_only = labelled_only
-        check_whole("unlabelled images", len(unlabelled), self.unlabelled_per_batch)
+        check_whole("len(unlabelled)", len(unlabelled), self.unlabelled_per_batch)
         super().__init__(seed, len(unlabelled))
 
     def __len__(self) -> int:

@@ -3,9 +3,9 @@
 Miyato, Maeda, Koyama, Nakae and Ishii, "Distributional Smoothing with Virtual
 Adversarial Training", arXiv:1507.00677. With p(x) the network's prediction for x, the
 loss gains the term KL(p(x) || p(x + r)), where r is the perturbation of length eps
-that maximises the term. Finding it takes no label:
+that maximises the term. Finding it needs no label:
 
-    d <- gradient in r of KL(p(x) || p(x + r)) at r = xi * d,   d scaled to length 1,
+    d <- grad_r KL(p(x) || p(x + r)) at r = xi * d,   with d scaled to length 1,
     r  = eps * d.
 
 Up to higher orders, the term is r' H r / 2 around r = 0, with H its Hessian, and its
@@ -105,11 +105,11 @@ def find_perturbation(
         images: float array (n, ...).
         eps: Length of each perturbation.
         xi: Length at which gradients are taken, above 0: 10 in the article, 1e-6 in
-            the paper. In single precision, 1e-3 to 1e-2 reach the paper's limit. Where
-            the top eigenvalues are close, higher orders change the direction at 1e-1
-            and rounding does at 1e-6. Near an image that the network classifies with
-            more than about 99.99% confidence, the constant in `kl_divergence` hides
-            the direction even at 1e-1, unless the network returns logits.
+            the paper. In single precision, 1e-3 to 1e-2 gives the paper's limit; at
+            1e-1 higher orders change the direction where the top eigenvalues are
+            close, at 1e-6 rounding does. Near an image that the network classifies
+            with more than about 99.99% confidence, the constant in `kl_divergence`
+            hides the direction even at 1e-1, unless the network returns logits.
         iterations: Steps of power iteration, at least 1.
         through_normalisation: See `iterate_power`.
         from_logits: Whether the network returns logits.

@@ -30,7 +30,7 @@ def make_matrices(
 
     Pixel (row, column) of the result takes its value from M (row, column, 1) in the
     image. About the centre, M zooms, then shifts, then rotates; a flip mirrors the
-    result. So a zoom above 1 shrinks the image, a positive shift moves it up or left.
+    result. So a zoom above 1 shrinks the image; a positive shift moves it up or left.
 
     Args:
         size: (height, width) of the images.
@@ -106,14 +106,14 @@ def warp_images(images: Tensor, matrices: Tensor) -> Tensor:
 
 
 def shift_channels(images: Tensor, amounts: Tensor) -> Tensor:
-    """Adds an amount to every pixel of an image, clipped to the image's own range.
+    """Adds an amount to every pixel of an image, within the image's own range.
 
     Args:
         images: float array (n, height, width, channels).
         amounts: float array (n,), in the units of the pixels.
 
     Returns:
-        float32 tensor shaped like images. The range is that of all channels together.
+        float32 tensor shaped like images, clipped to the range over all channels.
     """
     images, amounts = ops.cast(images, "float32"), ops.cast(amounts, "float32")
     low = ops.min(images, axis=(1, 2, 3), keepdims=True)
@@ -163,7 +163,7 @@ class RandomWarp(keras.layers.Layer):
         self.fused = fuse(self._apply)
 
     def draw(self, n: int | Tensor, size: Sequence[int]) -> dict[str, Tensor]:
-        """Draws the parameters of `apply`, tensors (n,), for a (height, width)."""
+        """Draws parameters for `apply`, tensors (n,), given (height, width)."""
         height, width = size
         spread = keras.random.uniform((6, n), -1, 1, seed=self.seed_generator)
         return {

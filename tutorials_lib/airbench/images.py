@@ -80,7 +80,7 @@ class AirbenchBatches(SeededBatches):
         self.shift = check_whole("shift", shift, 0, min(images.shape[1:3]) - 1)
         self.cutout = check_whole("cutout", cutout, 0, min(images.shape[1:3]))
         super().__init__(seed, len(images), shuffles=1)
-        # A seed of two numbers, so no batch and no shuffle shares the stream.
+        # Seeds of batches and shuffles are three numbers, so none shares this stream.
         self._mirrored = np.random.default_rng([seed, 2**32 - 1]).random(len(images))
 
     def __len__(self) -> int:

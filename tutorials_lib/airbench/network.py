@@ -30,7 +30,7 @@ def whiten_patches(images: ArrayLike, epsilon: float = 5e-4) -> np.ndarray:
 
     Args:
         images: float array (n, height, width, channels), normalised.
-        epsilon: Keeps weak directions, mostly noise, from being amplified.
+        epsilon: Keeps weak directions, mostly noise, from being amplified too much.
 
     Returns:
         float32 array (2, 2, channels, 8 * channels): the filters by decreasing
@@ -71,8 +71,8 @@ def _torch_default(seed=None):
 class IdentityStart(keras.initializers.Initializer):
     """Initialises a convolution so that its first filters pass on its input.
 
-    There is one for each input channel; all other filters start as in PyTorch. `seed`
-    is an integer, or None to follow `keras.utils.set_random_seed`.
+    These are one per input channel; all other filters start as in PyTorch. `seed` is an
+    integer, or None to follow `keras.utils.set_random_seed`.
     """
 
     def __init__(self, seed: int | None = None) -> None:

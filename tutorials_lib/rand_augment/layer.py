@@ -128,7 +128,7 @@ class RandAugment(keras.layers.Layer):
         return {"operation": draw(len(OPERATIONS)), "level": level, "sign": draw(2)}
 
     def apply(self, images: Tensor, drawn: Mapping[str, Tensor]) -> Tensor:
-        """Applies what each image drew; images are (n, height, width, 3), 0 to 1."""
+        """Applies the drawn operations to images (n, height, width, 3), 0 to 1."""
         return _fuse_passes(self.policy)(images, drawn)
 
     def call(self, images: Tensor, training: bool = False) -> Tensor:
@@ -182,7 +182,7 @@ def apply_passes(
 
 
 def _list_steps(policy):
-    """Lists parameters of tables and blends by operation, level and sign, flat."""
+    """Lists what tables and blends need, a row for each operation, level and sign."""
     shape = (len(OPERATIONS), LEVELS, 2)
     factor, threshold = np.ones(shape, "float32"), np.full(shape, 256, "int32")
     grain = np.ones(shape, "int32")
@@ -236,9 +236,9 @@ def warp(policy: str, pixels: Tensor, place: Tensor) -> Tensor:
 
 @functools.cache
 def _make_maps(policy, size):
-    """Returns the warp number of each operation, level and sign, flat; 0 is no warp.
+    """Numbers the warps of all operations, levels and signs, and makes their taps.
 
-    Then the indices, weights and fill of each warp, see `transforms.Taps`.
+    Returns these numbers, flat, 0 for no warp, then the parts of `transforms.Taps`.
     """
     article = policy == "article"
     magnitudes = list_magnitudes(policy)

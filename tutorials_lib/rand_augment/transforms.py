@@ -1,6 +1,6 @@
-"""Pillow's affine transforms: up to four source pixels and weights for each pixel.
+"""Pillow's affine transforms: a pixel's taps, up to four source pixels and weights.
 
-They depend only on the transform's matrix and the images' size, so they are computed
+Taps depend only on the transform's matrix and the images' size, so they are computed
 once, in NumPy. A batch then takes one gather for each of the four.
 """
 
@@ -97,9 +97,9 @@ def tap_bicubic(matrix: np.ndarray, size: tuple[int, int], fill: int) -> Taps:
 
 
 def _find_sources(matrix, size):
-    """Returns the source x and y of each pixel's centre, and whether it is beyond."""
+    """Returns the source x and y of each pixel's centre, and whether it is outside."""
     rows, columns = np.indices(size).reshape(2, -1) + 0.5
-    # Add in Pillow's order: the last bit of some sums decides if they are beyond.
+    # Add in Pillow's order: for some sums the last bit decides if they are outside.
     x, y = (a * columns + b * rows + c for a, b, c in matrix)
     return x, y, _is_beyond(x, y, size)
 
@@ -139,8 +139,8 @@ def read_taps(pixels: Tensor, warp: Tensor, maps: tuple[np.ndarray, ...]) -> Ten
         * ops.take(weight, warp, axis=0)[..., None]
         for place, weight in zip(places, weights, strict=True)
     )
-    # Pillow truncates; weights that rounding makes sum to slightly less than 1 must
-    # not cost a grey level.
+    # Pillow truncates. The offset keeps weights whose rounded sum is just below 1 from
+    # costing a grey level.
     warped = ops.cast(ops.clip(warped + 1e-3, 0, 255), "int32")
     fill = ops.take(fill, warp, axis=0)[..., None]
     return ops.reshape(ops.where(fill >= 0, fill, warped), (-1, height, width, 3))

@@ -31,8 +31,8 @@ class SeededBatches(keras.utils.PyDataset):
     """Base class of batches that a seed reproduces and that differ between epochs.
 
     A subclass draws batch i with `self.make_generator(i)`, seeded by (seed, epoch, i),
-    so that a batch does not depend on which others were requested before. In
-    `self.shuffles` are the epoch's orders of the n images, see `shuffle_in_window`.
+    so that a batch does not depend on which others were requested before.
+    `self.shuffles` holds the epoch's orders of the n images, see `shuffle_in_window`.
     """
 
     def __init__(

@@ -19,8 +19,7 @@ MOST = 10**9
 
 def check_choice(name: str, value: Choice, allowed: Collection[Choice]) -> Choice:
     """Returns `value`; raises ValueError unless it is one of `allowed`."""
-    # Type first: an array == a string has no truth value, or if it holds one string a
-    # misleading one.
+    # Type first: array == string has no truth value, or for one string a wrong one.
     if not any(isinstance(value, type(each)) and value == each for each in allowed):
         choices = ", ".join(repr(choice) for choice in allowed)
         raise ValueError(f"{name} must be one of {choices}; got {value!r}.")
@@ -96,9 +95,9 @@ def check_image_shape(name: str, images: Any, channels: int | None = None) -> No
 
 
 def check_label_rows(name: str, labels: ArrayLike, images: Sized) -> np.ndarray:
-    """Returns `labels` as an array; raises ValueError unless rows of class weights.
+    """Returns `labels` as an array; raises ValueError unless they are label rows.
 
-    One-hot and mixed labels pass: a row for each image, no negative entry, sum 1.
+    These may be one-hot or mixed: one row for each image, no negative entry, sum 1.
     """
     labels = np.asarray(labels)
     if labels.ndim != 2:
@@ -114,6 +113,6 @@ def check_label_rows(name: str, labels: ArrayLike, images: Sized) -> np.ndarray:
     # NaN is neither below 0 nor close to 1.
     if (labels < 0).any() or not np.allclose(labels.sum(axis=1), 1, atol=1e-4):
         raise ValueError(
-            f"{name} must be one-hot rows: no entry below 0, and each row sums to 1."
+            f"{name} must be rows with sum 1 and no entry below 0, as one-hot rows are."
         )
     return labels

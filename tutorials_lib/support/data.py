@@ -1,4 +1,4 @@
-"""One loader for MNIST, Fashion-MNIST, CIFAR-10, and drawn images to replace them."""
+"""Loads MNIST, Fashion-MNIST and CIFAR-10, or drawn images in their place."""
 
 import dataclasses
 import functools

@@ -17,7 +17,7 @@ LARGEST = 50_000_000
 def read_folder(
     folder: str | pathlib.Path, leave_out: Sequence[str] = ()
 ) -> tuple[np.ndarray, dict[str, int]]:
-    """Reads every image below a folder, cropped to its centre, as 32x32 pixels.
+    """Reads every image in a folder or below, centre-cropped, as 32x32 pixels.
 
     Files are read in order of their paths. Grey images become colour, transparent areas
     become white, and the orientation that a camera recorded is applied.

@@ -22,7 +22,7 @@ class Source:
 def show_source(*objects: Callable | type) -> Source:
     """Shows the source of functions, methods or classes, one below the other.
 
-    Docstrings and each one's common indentation are removed. A notebook displays the
+    Docstrings are removed, and so is the indentation of each. A notebook displays the
     `Source` at the end of a cell.
     """
     codes = [textwrap.dedent(inspect.getsource(each)).rstrip() for each in objects]
