@@ -62,6 +62,8 @@ class TestBalanceClasses:
         assert balance_classes(labels, 4, empty="skip").tolist() == [0, 1, 2, 2]
         with pytest.raises(ValueError, match="at least one image"):
             balance_classes(labels[:0], 4, empty="skip")
+        with pytest.raises(ValueError, match="empty"):
+            balance_classes(labels, 4, empty="skipp")
 
 
 def test_soft_labels_stay_and_hard_ones_are_one_hot():

@@ -308,6 +308,8 @@ class TestTerm:
 def test_lengths_of_nothing_are_refused(name):
     with pytest.raises(ValueError, match=name):
         VatModel(make_small(), **{name: 0})
+    with pytest.raises(ValueError, match=name):
+        find_perturbation(make_small(), np.zeros((4, 20), "float32"), **{name: 0})
 
 
 def test_images_that_are_not_scaled_are_refused():

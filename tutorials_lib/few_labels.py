@@ -9,6 +9,7 @@ import numpy as np
 
 from tutorials_lib.support.batches import SeededBatches
 from tutorials_lib.support.checks import (
+    check_choice,
     check_finite,
     check_floats,
     check_label_rows,
@@ -31,7 +32,9 @@ def choose_labelled(labels: np.ndarray, n: int, seed: int) -> np.ndarray:
         raise ValueError(f"labels must have shape (images,); got {labels.shape}.")
     classes = np.unique(labels)
     if n < 1 or n % len(classes):
-        raise ValueError(f"n must be a multiple of {len(classes)} classes; got {n}.")
+        raise ValueError(
+            f"n must be a positive multiple of {len(classes)} classes; got {n}."
+        )
     rng = np.random.default_rng(seed)
     chosen = [
         rng.choice(np.flatnonzero(labels == each), n // len(classes), replace=False)
@@ -71,8 +74,9 @@ def balance_classes(
         Integer array of indices, class by class: each class's images in order,
         repeated until there are enough.
     """
+    check_choice("empty", empty, ("stop", "skip"))
     counts = np.bincount(labels, minlength=classes)
-    if empty != "skip" and not counts.all():
+    if empty == "stop" and not counts.all():
         raise ValueError(f"labels must hold every class; got counts {counts.tolist()}.")
     if not counts.any():
         raise ValueError("labels must hold at least one image; got none.")

@@ -119,6 +119,7 @@ def find_perturbation(
     Returns:
         float32 array shaped like images; every sample has length eps.
     """
+    check_positive("eps", eps)
     check_positive("xi", xi)
     check_whole("iterations", iterations, 1)
     check_network(network, from_logits)
