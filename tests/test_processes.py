@@ -69,7 +69,7 @@ def test_ctrl_c_in_a_run(tmp_path, run_python):
     done = run(stop="now")
     assert done.returncode == 130, (done.stdout, done.stderr)
     said = done.stderr.splitlines()[-1]
-    assert said == "stopped; published runs resume where they stopped."
+    assert said == "stopped; runs at laptop and full resume where they stopped."
     assert "Traceback" not in done.stdout + done.stderr
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)

@@ -12,7 +12,7 @@ EPILOG = """exit status:
   0    success
   1    something failed: a cell, an assertion, the build, a missing tool
   2    the command was not understood: unknown chapter, profile, parameter or value
-  130  stopped with Ctrl-C; published runs resume where they stopped
+  130  stopped with Ctrl-C; runs at laptop and full resume where they stopped
 """
 
 
@@ -97,7 +97,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{said}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("stopped; published runs resume where they stopped.", file=sys.stderr)
+        print(
+            "stopped; runs at laptop and full resume where they stopped.",
+            file=sys.stderr,
+        )
         return 130
 
 

@@ -54,7 +54,7 @@ def show_estimates(
     published: Mapping[str, float | None],
     label: str = "gain in test accuracy, points",
 ) -> None:
-    """Draws means with their intervals, their values, and the article's numbers.
+    """Draws means with intervals, the values behind them, and the article's numbers.
 
     `ours` has means or gains by title, from top to bottom; None is left out.
     `published` has the article's numbers by title, before they are scaled.

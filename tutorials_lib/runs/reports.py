@@ -166,7 +166,10 @@ def show_gap(
     gain = dataclasses.replace(gain, digits=3)
     lines = [
         ["article, one pair", gain.write(theirs)],
-        ["its standard error, if both err independently", gain.write(error, "")],
+        [
+            "its standard error, if both networks err independently",
+            gain.write(error, ""),
+        ],
         [f"ours, mean of {interval.n} pairs", f"{gain:mean}"],
     ]
     if interval.half_width is not None:
@@ -328,5 +331,6 @@ def show_provenance(records: Records) -> None:
             rows.append([name, ", ".join(found)])
     notes = [each["note"] for each in frame["record"] if "note" in each]
     for note in dict.fromkeys(notes):
-        rows.append([f"note on {notes.count(note)} runs", note])
+        n = notes.count(note)
+        rows.append([f"note on {n} run{'s' * (n > 1)}", note])
     show_table(["published runs", "on record"], rows)

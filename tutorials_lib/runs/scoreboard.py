@@ -126,7 +126,9 @@ def describe_chapter(
     head = next(each for each in mine if each.claim.name == article["headline"])
     if not head.ours:
         head = next((each for each in mine if each.ours), head)
-    result = f"Claim: {head.claim.text} The effect is {head.article} in the article"
+    result = (
+        f"Claim: {head.claim.text} The claimed effect is {head.article} in the article"
+    )
     if head.ours:
         result += f" and **{head.effect}** in our runs ({head.protocol}): "
         result += f"*{head.verdict}*."

@@ -83,7 +83,10 @@ def run_on_cluster(
     from distributed import Client, as_completed
 
     if settings.max_minutes is not None:
-        raise ValueError("a limit of minutes cannot be combined with a scheduler.")
+        raise ValueError(
+            f"max_minutes limits this machine only and must be None with a scheduler; "
+            f"got {settings.max_minutes}."
+        )
     try:
         client = Client(address, timeout=PATIENCE, set_as_default=False)
     except (OSError, ValueError) as error:
