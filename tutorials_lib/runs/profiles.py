@@ -102,6 +102,8 @@ TABLE: dict[str, dict[str, dict[str, Any]]] = {
         # Test images are scored every so many epochs, and after the last five.
         score_every=      (1,         1,         5,         1),
         seeds=            (1,         1,         3,         3),
+        # Of two networks twice as wide, with and without augmentation.
+        pairs=            ((0,),      (),        (0,),      ()),
         members=          (1,         2,         3,         5),
         draws=            (2,         10,        50,        50),
         width=            (4,         8,         24,        64),

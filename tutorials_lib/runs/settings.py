@@ -65,7 +65,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     **dict.fromkeys(("threshold", "other_threshold"), (0, 0.9999)),
 }
 SEEDS = ("seeds", "larger_seeds", "pairs")
-MAY_BE_EMPTY = ("leave_out", "lengths", "without")
+MAY_BE_EMPTY = ("leave_out", "lengths", "without", "pairs")
 # Lists that say how a network is built, layer by layer.
 MAY_REPEAT = ("blocks", "widths")
 
