@@ -74,10 +74,13 @@ def make_pages(records: Mapping[str, Sequence[Record]]) -> dict[str, str]:
     runs = {chapter: _list_runs(group) for chapter, group in records.items()}
     book = book_folder()
 
-    def measure_gain(chapter, variant, baseline):
-        return find_effect(
-            frames[chapter], lambda x: paired(x, "test_accuracy", variant, baseline)
-        )[0]
+    def measure_gain(chapter, variant, baseline, *metrics):
+        metrics = metrics or ("test_accuracy",)
+
+        def measure(frame):
+            return paired(frame, metrics[0], variant, baseline, *metrics[1:])
+
+        return find_effect(frames[chapter], measure)[0]
 
     context: dict[str, Any] = {
         "articles": ARTICLES,
