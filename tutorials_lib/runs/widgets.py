@@ -16,6 +16,7 @@ import numpy as np
 
 from tutorials_lib.runs.chapters import book_folder
 from tutorials_lib.runs.estimates import measure_pace, tabulate
+from tutorials_lib.runs.profiles import PUBLISHED
 from tutorials_lib.runs.records import (
     find_path,
     name_run,
@@ -56,8 +57,15 @@ def write_network() -> str:
 
     `tutorials build` adds it to the pages, so that the weights are kept only once.
     """
-    records = published_records("cifar10_fast")
-    kept = next((read_arrays(each) for each in records if "arrays" in each), None)
+    kept = next(
+        (
+            read_arrays(record)
+            for profile in PUBLISHED
+            for record in published_records("cifar10_fast", profile)
+            if "arrays" in record
+        ),
+        None,
+    )
     if kept is None:
         return write_call(NETWORK, None)
     arrays = [kept[name] for name in sorted(kept)]
