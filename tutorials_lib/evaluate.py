@@ -221,7 +221,7 @@ def corrupt_images(images: ArrayLike, corruption: str, strength: int) -> np.ndar
     elif corruption == "contrast":
         means = values.mean(axis=(1, 2), keepdims=True)
         values = means + amount * (values - means)
-    else:
+    elif corruption == "brightness":
         # Adds to the value of HSV, the largest channel. Scaling all channels by the
         # same factor keeps hue and saturation.
         value = values.max(axis=-1, keepdims=True)
