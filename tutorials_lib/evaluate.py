@@ -227,6 +227,8 @@ def corrupt_images(images: ArrayLike, corruption: str, strength: int) -> np.ndar
         value = values.max(axis=-1, keepdims=True)
         factor = np.clip(value + amount, 0, 1) / np.maximum(value, 1e-9)
         values = np.where(value > 0, values * factor, amount)
+    else:
+        raise NotImplementedError(f"corruption {corruption!r} has no branch.")
     return (255 * np.clip(values, 0, 1)).astype("uint8")
 
 
