@@ -16,7 +16,6 @@ import numpy as np
 
 from tutorials_lib.runs.chapters import book_folder
 from tutorials_lib.runs.estimates import measure_pace, tabulate
-from tutorials_lib.runs.profiles import PUBLISHED
 from tutorials_lib.runs.records import (
     find_path,
     name_run,
@@ -57,15 +56,8 @@ def write_network() -> str:
 
     `tutorials build` adds it to the pages, so that the weights are kept only once.
     """
-    kept = next(
-        (
-            read_arrays(record)
-            for profile in PUBLISHED
-            for record in published_records("cifar10_fast", profile)
-            if "arrays" in record
-        ),
-        None,
-    )
+    records = published_records("cifar10_fast", "laptop")
+    kept = next((read_arrays(each) for each in records if "arrays" in each), None)
     if kept is None:
         return write_call(NETWORK, None)
     arrays = [kept[name] for name in sorted(kept)]
