@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import expect
 from scipy import stats
+from stand_ins import RECORD
 from test_browser import MEGABYTE, find_faults, scroll_through, weigh_page
 
 from tutorials_lib.few_labels import choose_labelled
@@ -359,13 +360,14 @@ def test_widget_of_minutes_picks_the_best_recipe_in_time(visit, publish):
             ("95% recipe", 0.8, 0.95),
         ]
     ):
-        scores = {"metrics": {"tta_accuracy": accuracy, "pflop": pflop}}
-        publish("cifar10_fast", name, {}, seed, "cifar10", profile="full", **scores)
-    # 50 minutes for a PFLOP, but for the epoch that was interrupted.
-    history = {"seconds": [255, 255, 255, 4000]}
-    scores = {"metrics": {"tta_accuracy": 0.9, "pflop": 0.34}, "profile": "laptop"}
-    timed = {"history": history, "parameters": {"precision": "float32"}}
-    publish("cifar10_fast", "94% recipe", {}, 0, "cifar10", **timed, **scores)
+        run = {"metrics": {"tta_accuracy": accuracy, "pflop": pflop}}
+        run["profile"] = "laptop"
+        if seed == 0:
+            # 50 minutes for a PFLOP, but for the epoch that was interrupted. The others
+            # had fewer cores, so they do not set the pace.
+            run["history"] = {"seconds": [255, 255, 255, 4000]}
+            run["environment"] = {**RECORD["environment"], "cores": 64}
+        publish("cifar10_fast", name, {}, seed, "cifar10", **run)
     # From 21 minutes, half of what there is, down to 11.
     keys = ["ArrowLeft"] * 10
     _, place, _, before, after = try_widget(visit, "cifar10_fast", keys)
