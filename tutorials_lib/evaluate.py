@@ -9,6 +9,7 @@ comparable with theirs over all corruptions.
 
 import io
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -182,7 +183,7 @@ def measure_calibration(counts: Mapping[str, ArrayLike]) -> float:
 # For strengths 1 to 5: standard deviation of the noise (images from 0 to 1), radius of
 # the blur in pixels, share of the contrast kept, amount added to the value of HSV,
 # share of the size kept, JPEG quality.
-CORRUPTIONS = {
+CORRUPTIONS: dict[str, tuple[Any, ...]] = {
     "noise": (0.04, 0.06, 0.08, 0.09, 0.10),
     "blur": (0.4, 0.6, 0.7, 0.8, 1.0),
     "contrast": (0.75, 0.5, 0.4, 0.3, 0.15),

@@ -282,4 +282,6 @@ def check_notebooks(sources: Iterable[str | pathlib.Path]) -> int:
         environment = os.environ | KERNEL_ENVIRONMENT
         environment["TUTORIALS_RUNS"] = f"{folder}/runs"
         status = subprocess.run(command, env=environment, check=False).returncode
+    if status:
+        print("Is the new output right? `tutorials run CHAPTER --in-place` stores it.")
     return status or int(altered)
