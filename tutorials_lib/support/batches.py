@@ -1,6 +1,8 @@
 """Batches for `model.fit` that depend only on a seed, the epoch and their index."""
 
 import math
+from collections.abc import Iterator
+from typing import Any
 
 import keras
 import numpy as np
@@ -59,6 +61,10 @@ class SeededBatches(keras.utils.PyDataset):
     def on_epoch_end(self) -> None:
         """Moves on to the next epoch; `fit` calls it."""
         self.epoch += 1
+
+    def __iter__(self) -> Iterator[Any]:
+        """Goes through one epoch; with Keras' older `PyDataset` a loop has no end."""
+        return (self[index] for index in range(len(self)))
 
     def make_generator(self, index: int) -> np.random.Generator:
         """Returns the generator of batch `index` in this epoch."""
