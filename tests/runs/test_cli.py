@@ -123,6 +123,8 @@ def test_list_and_help(capsys):
         assert "exit status" in capsys.readouterr().out
 
 
+# On a machine with all that the book needs.
+@pytest.mark.book
 def test_doctor(tmp_path, monkeypatch, capsys):
     assert main(["doctor"]) == 0
     shown = capsys.readouterr().out
