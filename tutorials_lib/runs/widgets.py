@@ -287,7 +287,7 @@ WIDGETS = {
         _show_recipes,
         "laptop",
         ("94% recipe",),
-        ("3 epochs", "6 epochs", "95% recipe", "96% recipe"),
+        ("3 epochs", "6 epochs", "95% recipe"),
         every_seed=True,
         arrays=False,
     ),
