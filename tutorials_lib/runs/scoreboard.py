@@ -14,7 +14,7 @@ import pandas as pd
 
 from tutorials_lib.runs.articles import ARTICLES
 from tutorials_lib.runs.chapters import book_folder, find_parameters
-from tutorials_lib.runs.estimates import paired, tabulate
+from tutorials_lib.runs.estimates import estimate, measure_pace, paired, tabulate
 from tutorials_lib.runs.profiles import PUBLISHED
 from tutorials_lib.runs.records import (
     Record,
@@ -82,6 +82,13 @@ def make_pages(records: Mapping[str, Sequence[Record]]) -> dict[str, str]:
 
         return find_effect(frames[chapter], measure)[0]
 
+    def measure_score(chapter, variant, metric):
+        def measure(frame):
+            return estimate(frame, metric, variant)
+
+        return find_effect(frames[chapter], measure)[0]
+
+    fast = [run for run in records["cifar10_fast"] if run["profile"] == "laptop"]
     context: dict[str, Any] = {
         "articles": ARTICLES,
         "cards": [describe_chapter(name, numbers, claims) for name in ARTICLES],
@@ -92,12 +99,14 @@ def make_pages(records: Mapping[str, Sequence[Record]]) -> dict[str, str]:
         "name_place": name_place,
         "name_section": name_section,
         "numbers": numbers,
+        "pace": measure_pace(fast),
         "pages": [
             {"chapter": name} | read_run(book / f"{name}.ipynb") for name in ARTICLES
         ],
         "runs": runs,
         "say_devices": _say_devices,
         "say_hours": _say_hours,
+        "score": measure_score,
         "totals": say_totals(numbers, claims, frames),
         "verdicts": VERDICTS,
     }
