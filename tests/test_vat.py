@@ -121,21 +121,17 @@ class TestNormalise:
         slope = compute_gradient(lambda d: ops.sum(normalise(d)), d)
         assert ops.all(ops.isfinite(slope))
 
-    def test_gradient_is_the_closed_form(self, rng):
-        """d/|d| has the Jacobian (I - uu') / |d|."""
-        d, along = rng.normal(size=(2, 1, 5)).astype("float32")
-        slope = compute_gradient(lambda d: ops.sum(along * normalise(d)), ops.array(d))
-        unit = d / np.linalg.norm(d)
-        expected = (along - (along @ unit.T) * unit) / np.linalg.norm(d)
-        np.testing.assert_allclose(slope, expected, rtol=1e-4, atol=1e-6)
-
 
 class TestPerturbation:
     def test_has_length_eps_even_where_the_net_is_certain(self, linear):
         weights, bias, x, _ = linear
-        for factor, eps in ((1, 0.1), (1, 7.0), (1e4, 1.0)):
+        for factor, eps, dtype in (
+            (1, 0.1, "float32"),
+            (1, 7.0, "bfloat16"),
+            (1e4, 1.0, "float32"),
+        ):
             network = make_linear(factor * weights, bias)
-            r = find_perturbation(network, x, eps=eps, xi=0.1)
+            r = find_perturbation(network, ops.cast(x, dtype), eps=eps, xi=0.1)
             np.testing.assert_allclose(np.linalg.norm(r, axis=1), eps, rtol=1e-5)
         assert set(np.unique(network.predict(x, verbose=0))) == {0.0, 1.0}
 
@@ -269,12 +265,6 @@ class TestTerm:
             model = VatModel(make_small(layers.Dropout(0.5, seed=1)), seed=seed)
             found.append(train_once(compile_model(model), batch, make_labels(64)))
         assert found[0] == found[1] != found[2]
-
-    def test_is_finite_where_the_net_is_certain(self):
-        network = make_linear(1e4 * np.array([[1.0, -1.0], [1.0, -1.0]]))
-        x = np.array([[3.0, 3.0], [-3.0, -3.0]], dtype="float32")
-        assert np.isfinite(step_without_labels(network, x))
-        assert np.isfinite(network.get_weights()[0]).all()
 
     def test_evaluation_is_without_it(self, batch):
         network, y = make_small(layers.Dropout(0.5)), make_labels(64)
