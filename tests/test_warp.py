@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 from scipy import linalg, ndimage, stats
 
-from tutorials_lib.warp import RandomWarp, make_matrices, shift_channels, warp_images
+from tutorials_lib.warp import RandomWarp, make_matrices, warp_images
 
 
 @pytest.fixture
@@ -25,27 +25,6 @@ class TestWarp:
     def test_nothing_is_the_image_to_the_bit(self, colour):
         np.testing.assert_array_equal(warp(colour), colour)
 
-    @pytest.mark.parametrize("flip", [False, True])
-    def test_whole_shifts_and_flips_are_indexing(self, colour, flip):
-        """Up and left, the border repeated; each image by its own shift."""
-        down, right = np.random.default_rng(1).integers(-16, 17, (2, 12))
-        down[0] = right[0] = 0
-        shifts = {"shift_rows": down, "shift_columns": right}
-        shifts = {k: ops.array(v, "float32") for k, v in shifts.items()}
-        matrices = make_matrices((10, 14), **shifts, flip=flip)
-        found = ops.convert_to_numpy(warp_images(colour, matrices))
-        for image, ours, row, column in zip(colour, found, down, right, strict=True):
-            rows = np.clip(np.arange(10) + row, 0, 9)
-            expected = image[rows][:, np.clip(np.arange(14) + column, 0, 13)]
-            expected = expected[:, ::-1] if flip else expected
-            np.testing.assert_allclose(ours, expected, atol=1e-5)
-
-    def test_a_quarter_turn_is_counter_clockwise(self, colour):
-        square = colour[:, :, :10]
-        found = warp(square, rotation=np.pi / 2)
-        expected = np.rot90(square, axes=(1, 2))
-        np.testing.assert_allclose(found, expected, atol=1e-5)
-
     def test_order_is_that_of_ndimage(self, colour):
         """All parts at once against SciPy with the matrix composed in NumPy."""
         angle, centre = 0.4, np.array([4.5, 6.5])
@@ -61,14 +40,6 @@ class TestWarp:
             colour, matrix, offset, order=1, mode="nearest"
         )
         np.testing.assert_allclose(found, expected[:, :, ::-1], atol=1e-5)
-
-    def test_channel_shift_stays_within_the_image_s_own_range(self, colour):
-        colour[0] = 0.3 + 0.4 * colour[0]
-        amounts = np.linspace(-0.5, 0.5, 12)
-        found = ops.convert_to_numpy(shift_channels(colour, amounts))
-        for image, amount, shifted in zip(colour, amounts, found, strict=True):
-            expected = np.clip(image + amount, image.min(), image.max())
-            np.testing.assert_allclose(shifted, expected, atol=1e-6)
 
 
 class TestRandomWarp:
