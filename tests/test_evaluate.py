@@ -18,7 +18,6 @@ from tutorials_lib.evaluate import (
     measure_accuracy,
     measure_calibration,
     predict_draws,
-    score_model,
 )
 
 
@@ -52,21 +51,14 @@ def grey_model():
 
 
 def test_draws_are_of_each_image_in_order(grey_model, greys):
-    """The image itself first if asked for, then what the layer makes of it."""
-    found = predict_draws(
-        grey_model, greys, AddCount(), 3, batch_size=11, identity=True
-    )
-    for number, draw in enumerate(found):
-        means = np.arange(11.0) + number
+    """The image itself first if asked for, then what the layer makes of its batch."""
+    found = predict_draws(grey_model, greys, AddCount(), 2, batch_size=4, identity=True)
+    # Three batches a draw, the last of which is smaller.
+    batch = np.arange(11) // 4
+    for draw, added in zip(found, (0, 1 + batch, 4 + batch), strict=True):
+        means = np.arange(11) + added
         np.testing.assert_allclose(draw, np.stack([means, means**2], axis=1), rtol=1e-5)
     assert predict_draws(grey_model, greys, AddCount(), 2).shape == (2, 11, 2)
-
-
-def test_batches_that_do_not_divide_the_images_keep_the_order(grey_model, greys):
-    quiet = keras.layers.Identity()
-    found = predict_draws(grey_model, greys, quiet, draws=2, batch_size=4)
-    for draw in found:
-        np.testing.assert_allclose(draw[:, 0], np.arange(11.0), atol=1e-5)
 
 
 def test_what_the_model_augments_in_training_stays_out(greys):
@@ -90,27 +82,16 @@ def model():
     return model
 
 
-def test_scores_are_those_of_the_predictions(model, images, labels):
-    predicted = model.predict(images, verbose=0)
-    hits = predicted.argmax(axis=1) == labels.argmax(axis=1)
-    losses = -np.log((predicted * labels).sum(axis=1))
-    expected = {"all_loss": losses.mean(), "all_accuracy": hits.mean()}
-    expected |= {"one_loss": losses[0], "one_accuracy": float(hits[0])}
-    splits = {"all": (images, labels), "one": (images[:1], labels[:1])}
-    scores = score_model(model, **splits)
-    assert scores == pytest.approx(expected, rel=1e-4)
-
-
 def test_scores_of_each_epoch_are_those_at_its_end(model, images, labels):
     """And scoring leaves training as it is."""
     start, held_out = model.get_weights(), (images[:9], labels[:9])
     fit = {"batch_size": 8, "verbose": 0, "shuffle": False}
-    score = ScoreEpochs(test=held_out)
+    score = ScoreEpochs(test=held_out, other=(images[9:], labels[9:]))
     fit |= {"x": images, "y": labels, "epochs": 3}
     history = model.fit(**fit, validation_data=held_out, callbacks=[score]).history
     for name in ("loss", "accuracy"):
         assert history[f"test_{name}"] == pytest.approx(history[f"val_{name}"])
-    assert len(set(history["test_loss"])) == 3
+    assert len({*history["test_loss"], *history["other_loss"]}) == 6
     model.set_weights(start)
     assert history["loss"] == pytest.approx(model.fit(**fit).history["loss"], rel=1e-6)
 
@@ -121,25 +102,15 @@ def test_accuracy_of_rows():
     assert measure_accuracy(rows, labels) == 0.5
 
 
-class TestConfidence:
-    # Three images 0.8 sure, two of them right; one 0.5 sure and right.
-    rows = np.array([[0.8, 0.2], [0.2, 0.8], [0.8, 0.2], [0.5, 0.5]])
-    labels = np.eye(2)[[0, 0, 0, 0]]
-
-    def test_counts_by_hand(self):
-        counts = count_confidence(self.rows, self.labels)
-        assert counts["images"].tolist() == [0, 0, 0, 0, 0, 1, 0, 0, 3, 0]
-        assert counts["right"].tolist() == [0, 0, 0, 0, 0, 1, 0, 0, 2, 0]
-        np.testing.assert_allclose(counts["confidence"][[5, 8]], [0.5, 2.4])
-
-    def test_a_sure_answer_is_in_the_last_bin(self):
-        counts = count_confidence(np.eye(3), np.eye(3))
-        assert counts["images"].tolist() == [*9 * [0], 3]
-
-    def test_calibration_by_hand(self):
-        # (|2 - 2.4| + |1 - 0.5|) / 4
-        counts = count_confidence(self.rows, self.labels)
-        assert measure_calibration(counts) == pytest.approx(0.225)
+def test_confidence_and_calibration_by_hand():
+    """Three images 0.8 sure, two of them right; one 0.5 sure, one certain, both right."""
+    rows = np.array([[0.8, 0.2], [0.2, 0.8], [0.8, 0.2], [0.5, 0.5], [1, 0]])
+    counts = count_confidence(rows, np.eye(2)[[0, 0, 0, 0, 0]])
+    assert counts["images"].tolist() == [0, 0, 0, 0, 0, 1, 0, 0, 3, 1]
+    assert counts["right"].tolist() == [0, 0, 0, 0, 0, 1, 0, 0, 2, 1]
+    np.testing.assert_allclose(counts["confidence"][[5, 8, 9]], [0.5, 2.4, 1])
+    # (|2 - 2.4| + |1 - 0.5| + |1 - 1|) / 5
+    assert measure_calibration(counts) == pytest.approx(0.18)
 
 
 @pytest.fixture(scope="module")
@@ -215,15 +186,12 @@ def test_jpeg_is_that_of_its_quality(smooth):
 
 @pytest.mark.parametrize("corruption", list(CORRUPTIONS))
 def test_no_value_wraps_around(corruption):
-    """Noise of 0 and 255 alone, the hardest for bytes."""
+    """Noise of 0 and 255 alone, the hardest for bytes, of unequal sides."""
     images = 255 * np.random.default_rng(0).integers(0, 2, (3, 9, 7, 3)).astype("uint8")
     changed = corrupt_images(images, corruption, 5)
     assert changed.shape == images.shape
-    difference = changed.astype(int) - images
     if corruption in ("noise", "brightness"):
-        assert np.abs(difference).max() < 128
-    if corruption in ("contrast", "blur"):
-        assert np.ptp(changed, axis=(1, 2)).max() < 255
+        assert np.abs(changed.astype(int) - images).max() < 128
 
 
 @pytest.mark.parametrize(
@@ -234,7 +202,6 @@ def test_no_value_wraps_around(corruption):
         (lambda x: count_confidence([[0.5, 0.5]], [[1, 1]]), "labels"),
         (lambda x: average_members([np.full((2, 3), np.nan)] * 2), "predictions"),
         (lambda x: predict_draws(None, x, AddCount(), 1), "images"),
-        (lambda x: corrupt_images(x, "snow", 1), "corruption"),
         (lambda x: corrupt_images(x, "blur", 0), "strength"),
         (lambda x: corrupt_images(x / 255, "blur", 1), "images"),
         (lambda x: corrupt_images(x[0], "blur", 1), "images"),
