@@ -27,36 +27,25 @@ def test_images_keep_their_order_and_titles(figure, images):
         )
 
 
-def test_a_training_that_diverged_is_named_where_it_ended(figure):
-    show_curves({"one": {"y": [1, 2, np.nan]}}, "epoch", "loss", limits=(0, 4))
-    assert figure[0].axes[0].texts[0].get_position()[1] == pytest.approx(0.5)
-
-
 def test_curves_are_named_at_their_ends(figure):
-    curves = {"low": {"y": [3, 1]}, "high": {"y": [1, 3]}, "near": {"y": [2, 2.99]}}
-    show_curves(curves, "epoch", "error, %", limits=(0, 4))
+    """Far from 0 to 1, where an axis stands that has not yet looked at its lines."""
+    ends = {"low": 86.0, "near": 87.95, "high": 88.0}
+    curves = {name: {"y": [70, end]} for name, end in ends.items()}
+    # A training that diverged is named where it ended.
+    curves["low"]["y"].append(np.nan)
+    show_curves(curves, "epoch", "error, %")
     (axis,) = figure[0].axes
     assert (axis.get_xlabel(), axis.get_ylabel()) == ("epoch", "error, %")
-    np.testing.assert_array_equal(axis.lines[1].get_xydata(), [[1, 1], [2, 3]])
+    np.testing.assert_array_equal(axis.lines[1].get_xydata(), [[1, 70], [2, 87.95]])
+    low, high = axis.get_ylim()
     places = {text.get_text(): text.get_position()[1] for text in axis.texts}
-    assert places["low"] == pytest.approx(1 / 4)
-    assert places["low"] < places["near"] < places["high"]
+    wished = {name: (end - low) / (high - low) for name, end in ends.items()}
+    assert places == pytest.approx(wished, abs=0.05)
+    assert places["low"] == pytest.approx(wished["low"])
     # Two names a line's height apart; the axes are not stretched by them.
     assert places["high"] - places["near"] > 0.04
-    assert axis.get_ylim() == (0, 4)
-    assert axis.get_xlim()[1] < 2.2
-
-
-def test_names_follow_limits_of_the_axis_own(figure):
-    """Far from 0 to 1, where an axis stands that has not yet looked at its lines."""
-    ends = {"low": 85.6, "middle": 87.0, "high": 88.0}
-    curves = {name: {"y": [70, end]} for name, end in ends.items()}
-    show_curves(curves, "epoch", "accuracy, %")
-    (axis,) = figure[0].axes
-    low, high = axis.get_ylim()
-    for text in axis.texts:
-        place = (ends[text.get_text()] - low) / (high - low)
-        assert text.get_position()[1] == pytest.approx(place, abs=0.02)
+    assert high < 89
+    assert axis.get_xlim()[1] < 3.3
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -77,8 +66,9 @@ def test_names_are_moved_apart_no_more_than_needed(seed):
 
 def test_curves_on_a_logarithmic_axis(figure):
     curves = {"one": {"x": [1, 10, 100], "y": [3, 1, 2]}}
-    show_curves(curves, "n", "%", xticks=[1, 5, 50], logx=True)
+    show_curves(curves, "n", "%", limits=(0, 4), xticks=[1, 5, 50], logx=True)
     (axis,) = figure[0].axes
+    assert axis.get_ylim() == (0, 4)
     assert axis.get_xscale() == "log"
     assert [label.get_text() for label in axis.get_xticklabels()] == ["1", "5", "50"]
     assert not len(axis.get_xticks(minor=True))
@@ -104,14 +94,11 @@ def test_panels_in_their_order(figure):
 def test_bars_side_by_side(figure):
     show_bars({"kept": [3, 1], "balanced": [3, 2]}, ["cat", "dog"], "images")
     (axis,) = figure[0].axes
-    assert [bar.get_height() for bar in axis.patches] == [3, 1, 3, 2]
     edges = [(bar.get_x(), bar.get_x() + bar.get_width()) for bar in axis.patches]
     # The first of a group ends where the second begins; the groups do not touch.
     assert edges[0][1] == pytest.approx(edges[2][0])
     assert edges[2][1] < edges[1][0]
     assert [label.get_text() for label in axis.get_xticklabels()] == ["cat", "dog"]
-    names = [text.get_text() for text in axis.get_legend().get_texts()]
-    assert names == ["kept", "balanced"]
 
 
 def test_intervals_are_drawn_as_given(figure):
@@ -119,9 +106,6 @@ def test_intervals_are_drawn_as_given(figure):
     row = (values, mean_interval(values))
     show_intervals({"none": row, "again": row}, "%", {"none": 97.5})
     (axis,) = figure[0].axes
-    labels = {line.get_label(): line.get_xdata() for line in axis.lines}
-    np.testing.assert_array_equal(labels["one seed"], values)
-    np.testing.assert_array_equal(labels["article, one run"], [97.5])
     # Each kind of mark once.
     assert len(axis.get_legend().get_texts()) == 3
     (bar,) = axis.containers[0].lines[2]
