@@ -1,7 +1,5 @@
 """Folders of whatever images lie in them."""
 
-import re
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -76,10 +74,8 @@ def test_a_folder_without_images(tmp_path):
 
 def test_hashes_tell_sets_of_images_apart():
     images = np.random.default_rng(0).random((4, 6, 6, 3)).astype("float32")
-    name = hash_images(images)
-    assert re.fullmatch("[0-9a-f]{16}", name)
-    assert hash_images(images.copy(order="F")) == name
     changed = images.copy()
     changed[3, 5, 5, 2] += 1e-6
-    others = [changed, images[::-1], images[:3], images.reshape(4, 3, 12, 3)]
-    assert name not in {hash_images(each) for each in others}
+    kinds = [images, changed, images[::-1], images[:3], images.reshape(4, 3, 12, 3)]
+    assert len({hash_images(each) for each in kinds}) == len(kinds)
+    assert hash_images(images.copy(order="F")) == hash_images(images)
