@@ -104,14 +104,9 @@ def test_a_frozen_bias_keeps_its_value(pictures, rows):
     model = make_net(optimizer=optimizer, jit_compile=True)
     bias = model.get_layer("first_bias").v
     seen = []
-
-    def keep(batch, logs):
-        if keras.backend.backend() == "jax":
-            model.jax_state_sync()
+    for batch in np.split(np.arange(12), 4):
+        model.fit(pictures[batch], rows[batch], verbose=0)
         seen.append(ops.convert_to_numpy(bias).copy())
-
-    keep_bias = keras.callbacks.LambdaCallback(on_train_batch_end=keep)
-    model.fit(pictures, rows, batch_size=3, verbose=0, callbacks=[keep_bias])
     assert (seen[0] != seen[1]).all()
     np.testing.assert_array_equal(seen[1], seen[3])
     again = AirbenchSGD.from_config(optimizer.get_config())
