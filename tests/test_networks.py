@@ -1,7 +1,5 @@
 """The networks against what the articles print of them."""
 
-import textwrap
-
 import keras
 import numpy as np
 import pytest
@@ -135,6 +133,8 @@ class TestNoisyStudentNet:
         # A stem, three in each of 16 blocks, a shortcut at the start of four stages.
         assert len(convolutions) == 1 + 3 * 16 + 4
         assert (convolutions[0].filters, convolutions[0].kernel_size) == (32, (5, 5))
+        # TensorFlow's strided 1x1 convolutions kill Python at odd sizes of batches.
+        assert {x.strides for x in convolutions} == {(1, 1)}
         strided = [x for x in convolutions if has_stride(x)]
         # The last of a bottleneck, and its shortcut, twice.
         assert [x.kernel_size for x in strided] == [(1, 1)] * 4
@@ -147,22 +147,6 @@ class TestNoisyStudentNet:
         assert float(held[0].kernel_regularizer.l2) == pytest.approx(1e-4)
         kinds = {type(layer).__name__ for layer in model.layers}
         assert not kinds & {"Dropout", "StochasticDepth"}
-
-    @pytest.mark.slow
-    def test_batches_of_any_size_train(self, run_python):
-        """TensorFlow's strided 1x1 convolutions kill Python at odd sizes."""
-        code = """
-            import numpy as np
-            from tutorials_lib.networks import build_noisy_student_net
-            model = build_noisy_student_net(4, (1, 1))
-            model.compile("sgd", "mse")
-            for n in 8 * [1, 3, 5]:
-                images = np.zeros((n, 32, 32, 3), "float32")
-                model.fit(images, np.ones((n, 10), "float32"), verbose=0)
-            print("alive")
-        """
-        done = run_python("-c", textwrap.dedent(code))
-        assert done.stdout.splitlines()[-1:] == ["alive"], done.stderr
 
     def test_noise_is_all_that_a_student_has_more(self):
         small = {"width": 4, "blocks": (1, 2, 1, 1)}
