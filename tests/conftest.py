@@ -55,22 +55,6 @@ def apart(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def score_through():
-    """Scores a layer's images against the images: loss in training, and in testing."""
-    import keras
-
-    def score(layer, images, batch_size, jit_compile):
-        model = keras.Sequential([keras.Input(images.shape[1:]), layer])
-        model.add(keras.layers.Rescaling(1.0))
-        model.compile(loss="mse", jit_compile=jit_compile)
-        fit = {"batch_size": batch_size, "verbose": 0}
-        (loss,) = model.fit(images, images, **fit).history["loss"]
-        return loss, model.evaluate(images, images, verbose=0)
-
-    return score
-
-
-@pytest.fixture
 def figure(monkeypatch):
     """Keeps the figures that are shown."""
     import matplotlib.pyplot as plt

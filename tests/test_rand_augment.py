@@ -132,28 +132,7 @@ class TestLayer:
             assert np.abs(counts - expected).max() < 6 * np.sqrt(expected), name
         pairs = np.corrcoef([drawn["operation"], drawn["level"], drawn["sign"]])
         assert np.abs(pairs - np.eye(3)).max() < 0.05
-
-    @pytest.mark.parametrize(
-        "jit_compile", ["auto", pytest.param(True, marks=pytest.mark.slow)]
-    )
-    def test_inside_a_model_it_is_seen_by_the_loss(
-        self, images, jit_compile, score_through
-    ):
-        trained, tested = score_through(RandAugment(seed=0), images, 50, jit_compile)
-        assert trained > 0.01
-        assert tested == pytest.approx(0, abs=1e-9)
-
-    def test_saved_and_loaded(self, images, tmp_path):
-        layer = RandAugment("paper", operations=3, level=4, seed=5)
-        assert set(ops.convert_to_numpy(layer.draw(100)["level"])) == {4}
-        model = keras.Sequential([keras.Input((32, 32, 3)), layer])
-        model.save(tmp_path / "model.keras")
-        loaded = keras.saving.load_model(tmp_path / "model.keras").layers[0]
-        loaded.draw(100)
-        assert loaded.get_config() == layer.get_config()
-        np.testing.assert_array_equal(
-            layer(images, training=True), loaded(images, training=True)
-        )
+        assert set(ops.convert_to_numpy(RandAugment(level=4).draw(99)["level"])) == {4}
 
     def test_one_layer_takes_images_of_any_size(self, pictures):
         layer = RandAugment()

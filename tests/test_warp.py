@@ -1,6 +1,5 @@
 """The warp against NumPy and SciPy, and the layer against Keras' old generator."""
 
-import keras
 import numpy as np
 import pytest
 from keras import ops
@@ -107,30 +106,6 @@ class TestRandomWarp:
         distances = np.abs(found[:, None] - found[None]).mean(axis=(2, 3, 4))
         assert (distances + np.eye(16) > 0.01).all()
         np.testing.assert_array_equal(again(same, training=True), one)
-
-    @pytest.mark.parametrize(
-        "jit_compile", ["auto", pytest.param(True, marks=pytest.mark.slow)]
-    )
-    def test_inside_a_model_it_is_seen_by_the_loss(
-        self, colour, jit_compile, score_through
-    ):
-        """Under `fit` and jit: a net that returns its input is scored on the warp."""
-        layer = RandomWarp(seed=0)
-        assert layer.supports_jit
-        # Batches of unequal size, so that under TensorFlow their size is not static.
-        trained, tested = score_through(layer, colour, 5, jit_compile)
-        assert trained > 0.01
-        assert tested == pytest.approx(0, abs=1e-9)
-
-    def test_saved_and_loaded(self, colour, tmp_path):
-        layer = RandomWarp(5, 0.1, 0.3, 0.4, off_centre=True, seed=9)
-        model = keras.Sequential([keras.Input((10, 14, 3)), layer])
-        model.save(tmp_path / "model.keras")
-        loaded = keras.saving.load_model(tmp_path / "model.keras").layers[0]
-        assert loaded.get_config() == layer.get_config()
-        np.testing.assert_array_equal(
-            layer(colour, training=True), loaded(colour, training=True)
-        )
 
     def test_what_would_warp_in_silence_is_refused(self, colour):
         for name, bad in (("rotation", -1), ("shift", 2), ("zoom", 1)):
