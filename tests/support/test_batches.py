@@ -82,7 +82,7 @@ def draw_places(orders):
     return np.argsort(orders, axis=1) - np.arange(orders.shape[1])
 
 
-@pytest.mark.parametrize("window", [1, 64, 290])
+@pytest.mark.parametrize("window", [64, 290])
 def test_window_moves_images_as_tf_data_does(window):
     tf = pytest.importorskip("tensorflow")
     n, rounds = 300, 100
@@ -91,10 +91,7 @@ def test_window_moves_images_as_tf_data_does(window):
     rng = np.random.default_rng(4)
     ours = draw_places([shuffle_in_window(rng, n, window) for _ in range(rounds)])
     for moved in (ours, theirs):
-        assert moved.min() >= 1 - window
-    if window == 1:
-        assert not ours.any() and not theirs.any()
-        return
+        assert moved.min() == 1 - window
     means = [np.abs(moved).mean(axis=1) for moved in (ours, theirs)]
     assert stats.ttest_ind(*means).pvalue > 1e-3
     # The first and the last image of the first buffer, one amid the file, and the last.
