@@ -96,16 +96,12 @@ def test_scores_of_each_epoch_are_those_at_its_end(model, images, labels):
     assert history["loss"] == pytest.approx(model.fit(**fit).history["loss"], rel=1e-6)
 
 
-def test_accuracy_of_rows():
-    rows = np.array([[0.6, 0.4, 0.0], [0.1, 0.2, 0.7], [0.3, 0.4, 0.3], [0, 0, 1]])
-    labels = np.eye(3)[[0, 2, 0, 1]]
-    assert measure_accuracy(rows, labels) == 0.5
-
-
 def test_confidence_and_calibration_by_hand():
     """Three images 0.8 sure, two of them right; one 0.5 sure, one certain, both right."""
     rows = np.array([[0.8, 0.2], [0.2, 0.8], [0.8, 0.2], [0.5, 0.5], [1, 0]])
-    counts = count_confidence(rows, np.eye(2)[[0, 0, 0, 0, 0]])
+    labels = np.eye(2)[[0, 0, 0, 0, 0]]
+    assert measure_accuracy(rows, labels) == 0.8
+    counts = count_confidence(rows, labels)
     assert counts["images"].tolist() == [0, 0, 0, 0, 0, 1, 0, 0, 3, 1]
     assert counts["right"].tolist() == [0, 0, 0, 0, 0, 1, 0, 0, 2, 1]
     np.testing.assert_allclose(counts["confidence"][[5, 8, 9]], [0.5, 2.4, 1])
