@@ -97,7 +97,7 @@ def test_scores_of_each_epoch_are_those_at_its_end(model, images, labels):
 
 
 def test_confidence_and_calibration_by_hand():
-    """Three images 0.8 sure, two of them right; one 0.5 sure, one certain, both right."""
+    """Three images 0.8 sure, two of them right; one 0.5 sure, one 1, both right."""
     rows = np.array([[0.8, 0.2], [0.2, 0.8], [0.8, 0.2], [0.5, 0.5], [1, 0]])
     labels = np.eye(2)[[0, 0, 0, 0, 0]]
     assert measure_accuracy(rows, labels) == 0.8

@@ -41,7 +41,7 @@ ENDINGS = {"relu": "", "softmax": "s", "linear": "-"}
 
 
 def write_layers(model):
-    """A net in one line: widths with an ending for their activation, letters for others."""
+    """A net in one line: widths ending with their activation, letters for others."""
     words = []
     for layer in model.layers:
         kind = type(layer).__name__
