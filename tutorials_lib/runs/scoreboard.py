@@ -71,7 +71,10 @@ def make_pages(records: Mapping[str, Sequence[Record]]) -> dict[str, str]:
     )
     frames = {chapter: tabulate(group) for chapter, group in records.items()}
     numbers, claims = list_numbers(frames), judge_claims(frames)
-    runs = {chapter: _list_runs(group) for chapter, group in records.items()}
+    runs = {
+        chapter: sorted(group, key=lambda run: (run["variant"], run["seed"]))
+        for chapter, group in records.items()
+    }
     book = book_folder()
 
     def measure_gain(chapter, variant, baseline, *metrics):
@@ -93,7 +96,8 @@ def make_pages(records: Mapping[str, Sequence[Record]]) -> dict[str, str]:
         "articles": ARTICLES,
         "cards": [describe_chapter(name, numbers, claims) for name in ARTICLES],
         "claims": claims,
-        "example": next((run["path"] for each in runs.values() for run in each), ""),
+        "example": next((find_path(x) for each in runs.values() for x in each), ""),
+        "find_path": find_path,
         "full": {chapter: _sum_up(frame) for chapter, frame in frames.items()},
         "gain": measure_gain,
         "name_place": name_place,
@@ -236,32 +240,6 @@ def _say_devices(records):
     full = {record["environment"]["device"] for record in records}
     names = {re.sub(r"\((R|TM)\)| Processor| CPU| @.*", "", name) for name in full}
     return ", ".join(sorted(names)) or "-"
-
-
-def _list_runs(records):
-    lines, seen = [], set()
-    for record in sorted(records, key=lambda each: (each["variant"], each["seed"])):
-        metrics, environment = record["metrics"], record["environment"]
-        accuracy = metrics.get("test_accuracy", metrics.get("tta_accuracy"))
-        # None if it is not known.
-        changed = ", with changes" if record["git"]["clean"] is False else ""
-        place = name_place(record)
-        cells = [
-            record["profile"],
-            "-" if accuracy is None else f"{100 * accuracy:.2f}",
-            f"{record['timing']['wall_seconds'] / 60:.1f}",
-            f"{record['timing']['images_per_second']:.0f}",
-            environment["backend"],
-            environment["cores"],
-            environment["versions"]["keras"],
-            record["date"][:10],
-            (record["git"]["commit"] or "unknown")[:10] + changed,
-        ]
-        line = {"variant": record["variant"], "seed": record["seed"], "cells": cells}
-        line |= {"path": find_path(record), "place": None if place in seen else place}
-        lines.append(line)
-        seen.add(place)
-    return lines
 
 
 def _write_csv(records):
