@@ -117,17 +117,17 @@ def name_metric(metric: str) -> str:
 def tabulate(records: Records) -> pd.DataFrame:
     """Makes a frame of records, one row per run, to group and to compute with.
 
-    Columns are chapter, variant, seed, profile, date, device, hours, commit, each
-    metric, `seconds_per_epoch` (of the shortest epoch, because other work on the
+    Columns are chapter, variant, seed, profile, date, device, cores, hours, commit,
+    each metric, `seconds_per_epoch` (of the shortest epoch, because other work on the
     machine only lengthens epochs), and the whole `record`.
     """
     if isinstance(records, pd.DataFrame):
         return records
+    columns = ["chapter", "variant", "seed", "profile"]
     rows = [
         {
-            **{name: record[name] for name in ("chapter", "variant", "seed")},
-            **{name: record[name] for name in ("profile", "date")},
-            "device": record["environment"]["device"],
+            **{name: record[name] for name in [*columns, "date"]},
+            **{name: record["environment"][name] for name in ("device", "cores")},
             "hours": record["timing"]["wall_seconds"] / 3600,
             "commit": (record["git"]["commit"] or "unknown")[:10],
             # An ensemble trains nothing and has no epochs.
@@ -137,7 +137,6 @@ def tabulate(records: Records) -> pd.DataFrame:
         }
         for record in records
     ]
-    columns = ["chapter", "variant", "seed", "profile"]
     frame = pd.DataFrame(rows, columns=None if rows else [*columns, "record"])
     twice = frame[frame.duplicated(columns)]
     if len(twice):
@@ -220,19 +219,18 @@ def ratio(
     Pairs that ran on different devices are left out, so that seconds can be compared.
     """
     frame = tabulate(records)
-    first, second = (read_scores(frame, metric, name) for name in (variant, baseline))
-    device = {
-        (row.variant, row.seed): (row.device, row.record["environment"]["cores"])
-        for row in frame.itertuples()
-    }
-    seeds = [
-        seed
-        for seed in first.index.intersection(second.index)
-        if device[variant, seed] == device[baseline, seed]
-    ]
-    if not seeds:
+    if metric not in frame:
         return None
-    return Estimate(mean_interval(first[seeds] / second[seeds]), 1, 2, "times")
+    alike = ["seed", "device", "cores"]
+    first, second = (
+        frame[frame["variant"] == name][[*alike, metric]].dropna()
+        for name in (variant, baseline)
+    )
+    pairs = first.merge(second, on=alike)
+    if pairs.empty:
+        return None
+    ratios = pairs[f"{metric}_x"] / pairs[f"{metric}_y"]
+    return Estimate(mean_interval(ratios), 1, 2, "times")
 
 
 def bootstrap_gain(right: ArrayLike, baseline_right: ArrayLike) -> Estimate:

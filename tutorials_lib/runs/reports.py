@@ -213,31 +213,19 @@ def show_range(records: Records, metric: str, variants: Iterable[str]) -> None:
     )
     seeds = stats.hmean([len(scores) for scores in ours.values()])
     means = [scores.mean() for scores in ours.values()]
-    k = len(theirs)
+    error = binomial_error(float(np.mean(theirs)), images)
+    article, of_means = f"article, {len(theirs)} runs", spread / math.sqrt(seeds)
     cases = [
-        (
-            f"article, {k} runs; spread if each had its own test images",
-            *(np.ptp(theirs), k, binomial_error(float(np.mean(theirs)), images)),
-            math.inf,
-        ),
-        (
-            f"article, {k} runs; spread of our seeds",
-            *(np.ptp(theirs), k, spread, degrees),
-        ),
-        (
-            f"ours, {len(means)} means; spread of our seeds",
-            *(np.ptp(means), len(means), spread / math.sqrt(seeds), degrees),
-        ),
+        (f"{article}; spread if each had its own test images", theirs, error, math.inf),
+        (f"{article}; spread of our seeds", theirs, spread, degrees),
+        (f"ours, {len(means)} means; spread of our seeds", means, of_means, degrees),
     ]
-    lines = [
-        [
-            title,
-            f"{100 * width:.2f}",
-            f"{100 * expect_range(number) * scale:.2f}",
-            f"{100 * stats.studentized_range.ppf(0.95, number, free) * scale:.2f}",
-        ]
-        for title, width, number, scale, free in cases
-    ]
+    lines = []
+    for title, values, scale, free in cases:
+        number = len(values)
+        limit = stats.studentized_range.ppf(0.95, number, free)
+        sizes = np.ptp(values), expect_range(number) * scale, limit * scale
+        lines.append([title, *(f"{100 * size:.2f}" for size in sizes)])
     titles = ["range, points", "found", "mean if all equal", "95% limit if all equal"]
     show_table(titles, lines)
 
@@ -276,8 +264,8 @@ def show_costs(records: Records, steps: Mapping[str, Step]) -> None:
         runs = frame[frame["variant"] == (step.trained or step.variant)]
         if ours is None or runs.empty:
             continue
+        devices.add(tuple(runs.iloc[0][["device", "cores"]]))
         record = runs.iloc[0]["record"]
-        devices.add((runs.iloc[0]["device"], record["environment"]["cores"]))
         history, data = record["history"], record["data"]
         passes = 3 * len(history["loss"]) * data["train_images"]
         passes += step.draws * data["test_images"]
