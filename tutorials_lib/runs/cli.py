@@ -83,25 +83,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = make_parser().parse_args(arguments)
         said = f"tutorials {options.command}"
         return COMMANDS[options.command](options)
-    except ValueError as error:
-        print(f"{said}: {error}", file=sys.stderr)
-        return 2
-    except ImportError as error:
-        print(
-            f"{said}: {error}. To install all that it needs, run "
-            f"`pip install --editable '.[dev]'` in the project's folder.",
-            file=sys.stderr,
-        )
-        return 1
-    except (OSError, RuntimeError) as error:
-        print(f"{said}: {error}", file=sys.stderr)
-        return 1
     except KeyboardInterrupt:
-        print(
-            "stopped; runs at laptop and full resume where they stopped.",
-            file=sys.stderr,
-        )
+        said = "stopped; runs at laptop and full resume where they stopped."
+        print(said, file=sys.stderr)
         return 130
+    except (ImportError, OSError, RuntimeError, ValueError) as error:
+        said += f": {error}"
+        if isinstance(error, ImportError):
+            said += (
+                ". To install all that it needs, run "
+                "`pip install --editable '.[dev]'` in the project's folder."
+            )
+        print(said, file=sys.stderr)
+        return 2 if isinstance(error, ValueError) else 1
 
 
 def _parse(text):

@@ -51,25 +51,15 @@ class TutorialsEngine(NBClientEngine):
 
     @classmethod
     def execute_managed_notebook(
-        cls,
-        nb_man: NotebookExecutionManager,
-        kernel_name: str,
-        log_output: bool = False,
-        stdout_file: Any = None,
-        stderr_file: Any = None,
-        start_timeout: int = 60,
-        execution_timeout: int | None = None,
-        **_: Any,
+        cls, nb_man: NotebookExecutionManager, kernel_name: str, **options: Any
     ) -> None:
         """Executes the notebook's cells; papermill calls this."""
         _Client(
             nb_man,
             kernel_name=kernel_name,
-            timeout=execution_timeout,
-            startup_timeout=start_timeout,
-            log_output=log_output,
-            stdout_file=stdout_file,
-            stderr_file=stderr_file,
+            timeout=options.get("execution_timeout"),
+            startup_timeout=options["start_timeout"],
+            **{x: options[x] for x in ("log_output", "stdout_file", "stderr_file")},
         ).execute(env={**os.environ, **KERNEL_ENVIRONMENT})
 
 
