@@ -152,9 +152,9 @@ class Grid:
         while pending and not (self.options.scheduler or self.settings.is_late):
             before = len(pending)
             elsewhere = self._pass_over(pending, len(runs), train)
-            if pending and not elsewhere and len(pending) == before:
-                break
-            if elsewhere and len(pending) == before:
+            if len(pending) == before:
+                if not elsewhere:
+                    break
                 time.sleep(PAUSE)
         self._tell_what_is_missing(pending)
         if self.diverged:
@@ -207,7 +207,7 @@ class Grid:
 
     def _make(self, run, train):
         """Makes a run, or reads its record; None while another process works on it."""
-        path = self.folder / name_record(*self._identify(run).values())
+        path = self._find_path(run)
         with claim_run(path) as claimed:
             if not claimed:
                 return None
@@ -231,11 +231,14 @@ class Grid:
             "data": self.data.sha256,
         }
 
+    def _find_path(self, run):
+        """Where a run's record is written."""
+        return self.folder / name_record(*self._identify(run).values())
+
     def _read(self, run):
         """Reads the record of a run; one that was moved or edited is refused."""
-        planned = self._identify(run)
-        name = name_record(*planned.values())
-        paths = [folder / name for folder in (self.folder, *self.others)]
+        planned, own = self._identify(run), self._find_path(run)
+        paths = [own, *(folder / own.name for folder in self.others)]
         path = next((path for path in paths if path.is_file()), None)
         if path is None:
             return None
@@ -327,15 +330,12 @@ class Grid:
             missing = {}
             for run in pending.values():
                 with contextlib.suppress(NotDoneError):
-                    path = self.folder / name_record(*self._identify(run).values())
-                    missing[path] = (run.variant, run.seed, run.resolve())
+                    missing[self._find_path(run)] = run
             if not missing:
                 return
             made = run_on_cluster(scheduler, self.settings, missing)
-            for number, path in enumerate(made, start=1):
-                record = read_record(path)
-                run = pending.pop(name_run(record["variant"], record["seed"]))
-                self._read(run)
+            for number, run in enumerate(made, start=1):
+                record = self._read(pending.pop(run.name))
                 print(f"[{number}/{len(missing)}] {_summarise(record)}", flush=True)
 
     def _tell_what_is_missing(self, pending):

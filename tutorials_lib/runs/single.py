@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tutorials_lib.runs.chapters import ChapterError
-from tutorials_lib.runs.records import name_run, read_record
+from tutorials_lib.runs.records import read_record
 from tutorials_lib.runs.settings import Settings
 from tutorials_lib.runs.storage import scratch_folder, write_bytes
 
@@ -70,15 +70,13 @@ def gather_beside(
 
 
 def run_on_cluster(
-    address: str,
-    settings: Settings,
-    missing: Mapping[pathlib.Path, tuple[str, int, Mapping[str, Any]]],
-) -> Iterator[pathlib.Path]:
+    address: str, settings: Settings, missing: Mapping[pathlib.Path, Any]
+) -> Iterator[Any]:
     """Makes runs on the workers of a Dask cluster and keeps the records they leave.
 
-    Where a worker dies, the scheduler has another take over its run. `missing` has the
-    variant, seed and parameters of each run by the path of its record. Yields the path
-    of each record, once it is written; runs that failed raise in the end.
+    Where a worker dies, the scheduler has another take over its run. `missing` has each
+    `grid.Run` by the path of its record. Yields each run, once its record is written;
+    runs that failed raise in the end.
     """
     from distributed import Client, as_completed
 
@@ -104,11 +102,11 @@ def run_on_cluster(
                 settings.chapter,
                 settings.profile,
                 settings.record(),
-                name_run(variant, seed),
-                gather_beside(path.parent, parameters),
+                run.name,
+                gather_beside(path.parent, run.resolve()),
                 pure=False,
             ): path
-            for path, (variant, seed, parameters) in missing.items()
+            for path, run in missing.items()
         }
         for future in as_completed(futures, loop=client.loop):
             path = futures[future]
@@ -126,6 +124,6 @@ def run_on_cluster(
             # Arrays first: what has its record is complete.
             for name in sorted(files, key=lambda name: name.endswith(".json")):
                 write_bytes(path.parent / name, files[name])
-            yield path
+            yield missing[path]
     if failed:
         raise ChapterError("runs failed on the cluster:\n" + "\n".join(failed))
