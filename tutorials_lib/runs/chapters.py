@@ -58,10 +58,10 @@ def executed_path(
     return runs_folder() / folder / f"{chapter}.ipynb"
 
 
-def read_code(path: str | pathlib.Path) -> list[tuple[str, tuple[str, ...]]]:
+def read_code(path: pathlib.Path) -> list[tuple[str, tuple[str, ...]]]:
     """Reads the code cells of a notebook, each as (source, tags)."""
     try:
-        cells = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))["cells"]
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
         return [
             ("".join(cell["source"]), tuple(cell["metadata"].get("tags", ())))
             for cell in cells
@@ -86,7 +86,7 @@ def explain_failure(number: int, name: str, said: str, source: str, trace: str) 
     return f"{failed}\nThe cell begins:\n{quote_start(source)}\n{trace[-1500:]}"
 
 
-def find_parameters(path: str | pathlib.Path) -> dict[str, Any]:
+def find_parameters(path: pathlib.Path) -> dict[str, Any]:
     """Reads the names of a notebook's `parameters` cell, and their literals."""
     cells = [source for source, tags in read_code(path) if "parameters" in tags]
     if len(cells) != 1:
@@ -182,14 +182,13 @@ def _find_planned(chapter, profile, parameters):
 
 
 def run_cells(
-    path: str | pathlib.Path, parameters: Mapping[str, Any], until: str = ""
+    path: pathlib.Path, parameters: Mapping[str, Any], until: str = ""
 ) -> dict[str, Any]:
     """Runs the code cells of a notebook anywhere; returns the variables they leave.
 
     `parameters` go into a cell after the `parameters` cell. What comes after the last
     cell that holds the text `until` is left out.
     """
-    path = pathlib.Path(path)
     code = read_code(path)
     last = [number for number, (source, _) in enumerate(code, 1) if until in source]
     if until and not last:

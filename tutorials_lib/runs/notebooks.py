@@ -41,7 +41,7 @@ CELL_TIMEOUTS = {"smoke": 600, "quick": 1800, "laptop": None, "full": None}
 KEPT_NOTES = ("duration", "end_time", "parameters", "version")
 
 
-def read_notebook(path: str | pathlib.Path) -> nbformat.NotebookNode:
+def read_notebook(path: pathlib.Path) -> nbformat.NotebookNode:
     """Reads a notebook; a `ChapterError` says that it is damaged or no notebook."""
     try:
         return nbformat.read(path, as_version=4)
@@ -71,8 +71,8 @@ def check_output(path: str | pathlib.Path) -> pathlib.Path:
 
 
 def run_notebook(
-    source: str | pathlib.Path,
-    target: str | pathlib.Path,
+    source: pathlib.Path,
+    target: pathlib.Path,
     parameters: Mapping[str, Any],
     cell_timeout: int | None = None,
 ) -> None:
@@ -82,7 +82,6 @@ def run_notebook(
     `cell_timeout` seconds; None sets no limit. A `ChapterError` says where and why it
     failed; the cells that had run are then kept in the runs folder.
     """
-    source, target = pathlib.Path(source), pathlib.Path(target)
     failed = runs_folder() / "failed" / source.name
     for folder in (target.parent, failed.parent):
         check_writable(folder)
@@ -246,7 +245,7 @@ def refresh_chapter(chapter: str) -> pathlib.Path:
 DRAWING = r"(?s)<\?xml.*</svg>\s*"
 
 
-def check_notebooks(sources: Iterable[str | pathlib.Path]) -> int:
+def check_notebooks(sources: Iterable[pathlib.Path]) -> int:
     """Runs notebooks at profile `smoke` and compares each output with the stored one.
 
     Each is copied with the smoke parameters and the stored outputs, and strict nbval
@@ -258,7 +257,7 @@ def check_notebooks(sources: Iterable[str | pathlib.Path]) -> int:
     altered = False
     with tempfile.TemporaryDirectory(prefix="tutorials-check-") as folder:
         copies = []
-        for source in map(pathlib.Path, sources):
+        for source in sources:
             for cell in read_notebook(source).cells:
                 noted = cell.metadata.get("pictures")
                 if noted and hash_pictures(cell) != noted:

@@ -61,7 +61,7 @@ def find_path(record: Record) -> str:
     return f"{record['chapter']}/{name_record(*planned)}"
 
 
-def write_record(record: Record, path: str | pathlib.Path) -> None:
+def write_record(record: Record, path: pathlib.Path) -> None:
     """Checks a record and writes it atomically."""
     check_record(record, str(path))
     text = json.dumps(record, indent=1, allow_nan=False) + "\n"
@@ -71,9 +71,7 @@ def write_record(record: Record, path: str | pathlib.Path) -> None:
     write_bytes(path, text.encode())
 
 
-def write_arrays(
-    arrays: Mapping[str, ArrayLike], path: str | pathlib.Path
-) -> dict[str, str]:
+def write_arrays(arrays: Mapping[str, ArrayLike], path: pathlib.Path) -> dict[str, str]:
     """Writes the arrays of a run beside its record; returns the record's `arrays`."""
     for name, array in arrays.items():
         if np.asarray(array).dtype.kind not in "biuf":
@@ -83,7 +81,7 @@ def write_arrays(
     packed = io.BytesIO()
     np.savez_compressed(packed, **dict[str, Any](arrays))
     content = packed.getvalue()
-    path = pathlib.Path(path).with_suffix(".npz")
+    path = path.with_suffix(".npz")
     write_bytes(path, content)
     return {"file": path.name, "sha256": hashlib.sha256(content).hexdigest()}
 
@@ -149,18 +147,18 @@ def unpack_arrays(content: bytes) -> dict[str, np.ndarray]:
         return dict(found)
 
 
-def read_record(path: str | pathlib.Path) -> Record:
+def read_record(path: pathlib.Path) -> Record:
     """Reads and checks one record."""
     try:
-        record = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
+        record = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise RecordError(f"{path}: cannot be read ({error}).") from error
     return check_record(record, str(path))
 
 
-def read_records(folder: str | pathlib.Path) -> list[Record]:
+def read_records(folder: pathlib.Path) -> list[Record]:
     """Reads every record of a folder, which may be missing, in order of file names."""
-    return [read_record(path) for path in sorted(pathlib.Path(folder).glob("*.json"))]
+    return [read_record(path) for path in sorted(folder.glob("*.json"))]
 
 
 def published_records(chapter: str, profile: str | None = None) -> list[Record]:

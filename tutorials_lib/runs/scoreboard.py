@@ -189,13 +189,13 @@ def _say_counts(judged, verdicts, mark=""):
     )
 
 
-def read_run(path: str | pathlib.Path) -> dict[str, str]:
+def read_run(path: pathlib.Path) -> dict[str, str]:
     """Reads when an executed notebook was run, for how long, and on what.
 
     Returns `run`, `date`, `time`, `commit` and `versions` as text, "-" for those that
     the notebook does not give.
     """
-    metadata = json.loads(pathlib.Path(path).read_text("utf-8"))["metadata"]
+    metadata = json.loads(path.read_text("utf-8"))["metadata"]
     found = dict.fromkeys(("run", "date", "time", "commit", "versions"), "-")
     timing = metadata.get("papermill")
     if timing:

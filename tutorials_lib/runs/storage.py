@@ -67,9 +67,8 @@ def write_changed(texts: Mapping[pathlib.Path, str]) -> list[pathlib.Path]:
     return changed
 
 
-def write_bytes(path: str | pathlib.Path, content: bytes) -> None:
+def write_bytes(path: pathlib.Path, content: bytes) -> None:
     """Writes a file atomically; a `WriteError` says that it cannot be written."""
-    path = pathlib.Path(path)
     partial = None
     try:
         handle, partial = tempfile.mkstemp(
