@@ -51,10 +51,8 @@ def executed_path(
 
     With changed settings of a published profile that is a folder of their own.
     """
-    folder = profile
-    if parameters:
-        settings, _ = read_parameters(chapter, {"profile": profile, **parameters})
-        folder = settings.protocol if settings.changed else profile
+    settings, _ = read_parameters(chapter, {"profile": profile, **(parameters or {})})
+    folder = settings.protocol if settings.changed else profile
     return runs_folder() / folder / f"{chapter}.ipynb"
 
 
@@ -119,13 +117,11 @@ def check_run(
 
     Raises:
         ValueError: unknown chapter, profile or parameter, or a value out of range.
-        ChapterError: the notebook is not there.
+        ChapterError: the chapters are not here.
         DataError: TUTORIALS_DATA is set and does not hold the chapter's data.
     """
     check_choice("chapter", chapter, CHAPTERS)
     path = book_folder() / f"{chapter}.ipynb"
-    if not path.is_file():
-        raise ChapterError(f"{path} is not there.")
     settings, _ = read_parameters(chapter, {"profile": profile, **parameters})
     if settings.source == "real":
         check_data(ARTICLES[chapter]["dataset"])
@@ -147,7 +143,7 @@ def run_as_script(chapter: str, profile: str, parameters: Mapping[str, Any]) -> 
         run_cells(path, {"profile": profile, **parameters})
         return
     try:
-        planned = _find_planned(chapter, profile, parameters)
+        planned = plan_runs(chapter, profile, parameters)
     except OnlyDone as done:
         print(done)
         return
@@ -159,18 +155,14 @@ def run_as_script(chapter: str, profile: str, parameters: Mapping[str, Any]) -> 
     )
 
 
-def list_runs(
+def plan_runs(
     chapter: str, profile: str, parameters: Mapping[str, Any]
 ) -> dict[str, bool]:
     """Names the runs that a chapter plans: dict of name to whether it is recorded.
 
-    The chapter's code is run, with its runs left out; what it prints is not shown.
+    The chapter's code is run, and what it prints is not shown; with `listing` among the
+    parameters, the runs themselves are left out.
     """
-    return _find_planned(chapter, profile, {**parameters, "listing": True})
-
-
-def _find_planned(chapter, profile, parameters):
-    """Runs a chapter quietly; returns the runs that its studies planned."""
     # Not at the top: it imports Keras.
     from tutorials_lib.runs.study import Study
 

@@ -137,7 +137,7 @@ def _run(options):
     The last two resume where they were stopped. _runs/progress gets a line for each
     epoch.
     """
-    from tutorials_lib.runs.chapters import check_run, list_runs, run_as_script
+    from tutorials_lib.runs.chapters import check_run, plan_runs, run_as_script
     from tutorials_lib.runs.profiles import CHAPTERS
 
     chapters = CHAPTERS if options.all else tuple(options.chapters)
@@ -149,7 +149,8 @@ def _run(options):
         check_run(chapter, profile, parameters)
     for chapter in chapters:
         if options.list:
-            for name, recorded in list_runs(chapter, profile, parameters).items():
+            asked = {**parameters, "listing": True}
+            for name, recorded in plan_runs(chapter, profile, asked).items():
                 print(f"{'done ' if recorded else 'to do'}  {name}")
             continue
         how = "as it is" if options.in_place else f"profile {profile}"
