@@ -85,8 +85,7 @@ class ResumableFit:
         if self.saved and part < self.saved[0]["part"]:
             # This fit had ended, and a later one was under way.
             self.histories.append(self.saved[0]["histories"][part])
-            self.images += _count_images(x) * len(self.histories[part].get("loss", ()))
-            return self.histories[part]
+            return self._finish(x)
         if self.saved and part == self.saved[0]["part"]:
             saved, self.saved = self.saved, None
             initial_epoch = max(initial_epoch, saved[0]["epoch"])
@@ -102,8 +101,13 @@ class ResumableFit:
         _make_variables(model, *(x[0][:2] if y is None else (x, y)))
         options |= {"epochs": epochs, "initial_epoch": initial_epoch, "verbose": 0}
         model.fit(x, y, callbacks=[*several, keeper], **options)
-        self.images += _count_images(x) * len(self.histories[part].get("loss", ()))
-        return self.histories[part]
+        return self._finish(x)
+
+    def _finish(self, x):
+        """Counts the images of all epochs of a fit; returns its history."""
+        history = self.histories[-1]
+        self.images += len(getattr(x, "images", x)) * len(history.get("loss", ()))
+        return history
 
     def remove(self) -> None:
         """Removes the checkpoint of a run whose record is written."""
@@ -218,11 +222,6 @@ def _make_variables(model, images, labels):
     model.optimizer.build(model.trainable_variables)
     model.compute_metrics(images[:1], labels[:1], answers)
     model.reset_metrics()
-
-
-def _count_images(x):
-    """How many images an epoch on arrays or batches has."""
-    return len(getattr(x, "images", x))
 
 
 def _list_variables(model):

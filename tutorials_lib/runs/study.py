@@ -182,9 +182,7 @@ class Study:
                 model, history = result
                 splits: Any = self.splits if score is None else score
                 result = {"metrics": score_model(model, **splits), "history": history}
-            history = result["history"]
-            history = getattr(history, "history", history)
-            return {"images": fit.images, **result, "history": history}
+            return {"images": fit.images, **result}
 
         records = self.grid.run(runs, call)
         self.records += records
