@@ -138,10 +138,7 @@ class Grid:
         nothing, such as an ensemble) and optionally `arrays` (name to array). A run
         that could not be made is left out.
         """
-        names = [run.name for run in runs]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise ValueError(f"each run must be planned once; got {twice[0]} twice.")
-        self.planned += names
+        self.planned += [run.name for run in runs]
         if not self.options.listing:
             check_writable(self.folder)
         pending = self._read_done(runs)

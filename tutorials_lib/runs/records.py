@@ -9,7 +9,6 @@ import json
 import os
 import pathlib
 import re
-import shutil
 import tempfile
 from collections.abc import Mapping
 from typing import Any
@@ -93,13 +92,10 @@ def keep_run(
     try:
         _write(record, arrays, path)
     except OSError as error:
-        shelter = None
         try:
             shelter = pathlib.Path(tempfile.mkdtemp(prefix="tutorials-kept-"))
             _write(record, arrays, shelter / path.name)
         except OSError:
-            if shelter:
-                shutil.rmtree(shelter, ignore_errors=True)
             raise error from None
         raise WriteError(
             f"{error} The finished run is kept in {shelter}: move its files to "

@@ -142,19 +142,16 @@ def describe_chapter(
     head = next(each for each in mine if each.claim.name == article["headline"])
     if not head.ours:
         head = next((each for each in mine if each.ours), head)
-    result = (
-        f"Claim: {head.claim.text} The claimed effect is {head.article} in the article"
-    )
+    ours = "; our runs are still to be made."
     if head.ours:
-        result += f" and **{head.effect}** in our runs ({head.protocol}): "
-        result += f"*{head.verdict}*."
-    else:
-        result += "; our runs are still to be made."
+        ours = f" and **{head.effect}** in our runs ({head.protocol}): "
+        ours += f"*{head.verdict}*."
     rows = [number for number in numbers if number.chapter == chapter]
     return {
         "name": chapter,
         "question": article["question"],
-        "result": result,
+        "result": f"Claim: {head.claim.text} The claimed effect is {head.article} in "
+        f"the article{ours}",
         "verdicts": (
             f"Published numbers: {_say_counts(rows, VERDICTS)}. "
             f"Claims: {_say_counts(mine, CLAIM_VERDICTS)}"

@@ -30,11 +30,10 @@ def published_folder() -> pathlib.Path:
     That is TUTORIALS_RECORDS where it is set, `book/records` in a checkout, and
     the copy inside the package elsewhere.
     """
-    if chosen := os.environ.get("TUTORIALS_RECORDS"):
-        return pathlib.Path(chosen)
+    home = pathlib.Path(__file__).resolve().parents[1] / "published_records"
     if checkout := find_checkout():
-        return checkout / "book" / "records"
-    return pathlib.Path(__file__).resolve().parents[1] / "published_records"
+        home = checkout / "book" / "records"
+    return pathlib.Path(os.environ.get("TUTORIALS_RECORDS") or home)
 
 
 def runs_folder() -> pathlib.Path:
@@ -43,11 +42,9 @@ def runs_folder() -> pathlib.Path:
     That is TUTORIALS_RUNS where it is set, `_runs` in a checkout, and
     `tutorials_runs` in the working directory elsewhere.
     """
-    if chosen := os.environ.get("TUTORIALS_RUNS"):
-        return pathlib.Path(chosen)
-    if checkout := find_checkout():
-        return checkout / "_runs"
-    return pathlib.Path.cwd() / "tutorials_runs"
+    checkout = find_checkout()
+    home = checkout / "_runs" if checkout else pathlib.Path.cwd() / "tutorials_runs"
+    return pathlib.Path(os.environ.get("TUTORIALS_RUNS") or home)
 
 
 def find_checkout() -> pathlib.Path | None:

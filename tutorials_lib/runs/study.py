@@ -5,7 +5,7 @@ import datetime
 import inspect
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -222,11 +222,10 @@ class Study:
         return f"{self.settings.describe()}\n{self.data.describe()}\n{device}"
 
     def show_own(
-        self, published: Iterable[Record], show: Callable[[list[Record]], None]
+        self, published: Sequence[Record], show: Callable[[list[Record]], None]
     ) -> None:
         """Shows by `show` those records of this study that are not published."""
         show_text(f"**Your own run**, {self.settings.describe()}:")
-        published = list(published)
         if own := [record for record in self.records if record not in published]:
             show(own)
         else:

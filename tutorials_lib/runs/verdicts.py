@@ -46,11 +46,9 @@ class Number:
 
         None for seconds, and if we have too few seeds for a verdict.
         """
-        if self.ours is None or self.metric.startswith("seconds"):
+        interval = self.ours.interval if self.ours else None
+        if not interval or interval.n < FEWEST or self.metric.startswith("seconds"):
             return None
-        if self.ours.interval.n < FEWEST:
-            return None
-        interval = self.ours.interval
         mean = "runs" in ARTICLES[self.chapter]
         return (interval if mean else interval.predict_one_more()).half_width
 
