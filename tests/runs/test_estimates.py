@@ -59,7 +59,6 @@ def test_pairs_are_those_of_equal_seeds():
         ("short", "+0.20 ± 0.25"),
         ("cell", "+0.20 ± 0.25 (3)"),
         ("mean", "+0.20"),
-        ("size", "0.20"),
         ("range", "-0.05 to +0.45"),
         ("n", "3 seeds"),
     ],

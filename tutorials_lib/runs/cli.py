@@ -184,7 +184,7 @@ def _read_run_options(options, chapters):
     if options.output is not None:
         from tutorials_lib.runs.notebooks import check_output
 
-        check_output(options.output)
+        options.output = check_output(options.output)
     if options.scheduler is not None:
         import distributed  # noqa: F401
     if options.into is not None:

@@ -29,10 +29,10 @@ class Estimate:
     """A mean with its 95% interval, and how it is written.
 
     In text, `f"{gain}"` gives `+3.12 ± 0.40 points (3 seeds)`. A format picks a part:
-    `{gain:short}` `+3.12 ± 0.40`, `{gain:mean}` `+3.12`, `{gain:size}` `3.12`,
-    `{gain:range}` `+2.72 to +3.52`, `{gain:n}` `3 seeds`, and `{gain:cell}`
-    `+3.12 ± 0.40 (3)`. `{gain:judged}` adds to the first what the interval says:
-    `a gain`, `a loss`, `which may be chance`, or that one pair gives no verdict.
+    `{gain:short}` `+3.12 ± 0.40`, `{gain:mean}` `+3.12`, `{gain:range}`
+    `+2.72 to +3.52`, `{gain:n}` `3 seeds`, and `{gain:cell}` `+3.12 ± 0.40 (3)`.
+    `{gain:judged}` adds to the first what the interval says: `a gain`, `a loss`,
+    `which may be chance`, or that one pair gives no verdict.
 
     Attributes:
         interval: Mean, half-width and number of values, as they were measured.
@@ -78,7 +78,6 @@ class Estimate:
         parts = {
             "": f"{short}{unit} ({count})",
             "mean": mean,
-            "size": self.write(abs(interval.mean), ""),
             "short": short,
             "range": f"{self.write(interval.low)} to {self.write(interval.high)}",
             "n": count,
@@ -286,7 +285,7 @@ def show_text(text: str) -> None:
 def say(*templates: str, **values: object) -> None:
     """Shows sentences with numbers in them; one whose number is missing is left out.
 
-    A format picks a part of an `Estimate`: `"Augmentation gains {gain:size} points."`
+    A format picks a part of an `Estimate`: `"Augmentation gains {gain:mean} points."`
     A value of None means that the runs have not been made.
     """
     known = {name: value for name, value in values.items() if value is not None}

@@ -56,13 +56,13 @@ def _write_notebook(path, notebook):
     write_bytes(path, (nbformat.writes(notebook) + "\n").encode())
 
 
-def check_output(path: str | pathlib.Path) -> pathlib.Path:
+def check_output(name: str) -> pathlib.Path:
     """Returns the absolute path of an executed notebook that is to be written.
 
     A `ValueError` refuses a path that is no notebook, that would overwrite another kind
     of file, or that lies in the book, whose notebooks are sources.
     """
-    path = pathlib.Path(path).resolve()
+    path = pathlib.Path(name).resolve()
     if path.suffix != ".ipynb" or (path.exists() and not path.is_file()):
         raise ValueError(f"output must be a file that ends in .ipynb; got {path}.")
     if path.is_relative_to(book_folder().resolve()):
@@ -200,7 +200,7 @@ def run_chapter(
     chapter: str,
     profile: str,
     parameters: Mapping[str, Any],
-    output: str | pathlib.Path | None = None,
+    output: pathlib.Path | None = None,
 ) -> pathlib.Path:
     """Runs a chapter at a profile; returns the path of the executed notebook.
 
@@ -208,9 +208,7 @@ def run_chapter(
     to the runs folder, see `executed_path`.
     """
     source = check_run(chapter, profile, parameters)
-    target = (
-        check_output(output) if output else executed_path(chapter, profile, parameters)
-    )
+    target = output or executed_path(chapter, profile, parameters)
     given = {"profile": profile, **parameters}
     run_notebook(source, target, given, CELL_TIMEOUTS[profile])
     return target
