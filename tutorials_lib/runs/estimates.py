@@ -12,10 +12,10 @@ from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
 from scipy import integrate, stats
 
 from tutorials_lib.runs.records import Record
+from tutorials_lib.support.checks import check_choice
 from tutorials_lib.support.statistics import Interval, mean_interval, paired_difference
 
 Records: TypeAlias = Iterable[Record] | pd.DataFrame
@@ -69,8 +69,8 @@ class Estimate:
         return format(self)
 
     def __format__(self, part: str) -> str:
-        interval, unit = self.interval, f" {self.unit}" if self.unit else ""
-        unit = self.unit if self.unit == "%" else unit
+        interval = self.interval
+        unit = self.unit if self.unit in ("", "%") else f" {self.unit}"
         mean = self.write(interval.mean)
         half = interval.half_width
         short = mean if half is None else f"{mean} ± {self.write(half, '')}"
@@ -89,11 +89,7 @@ class Estimate:
         elif interval.holds(0):
             verdict = "which may be chance"
         parts["judged"] = f"{parts['']}, {verdict}"
-        if part not in parts:
-            raise ValueError(
-                f"format must be one of {', '.join(map(repr, parts))}; got {part!r}."
-            )
-        return parts[part]
+        return parts[check_choice("format", part, parts)]
 
 
 def describe_metric(metric: str) -> tuple[float, int, str]:
@@ -232,16 +228,14 @@ def ratio(
     return Estimate(mean_interval(ratios), 1, 2, "times")
 
 
-def bootstrap_gain(right: ArrayLike, baseline_right: ArrayLike) -> Estimate:
-    """Estimates by how much one classifier beats others on the same test images.
+def bootstrap_gain(right: np.ndarray, members_right: np.ndarray) -> Estimate:
+    """Estimates by how much an ensemble beats the mean of its members.
 
-    Meant for a single classifier, such as an ensemble: the interval says how far the
-    gain may move with other test images, and nothing about other seeds. Both arrays
-    have a 1 for each image that is classified correctly, else 0. The baseline may be an
-    array (classifiers, images), of which the mean counts.
+    There is only one: the interval says how far the gain may move with other test
+    images, and nothing about other seeds. The arrays (images) and (members, images)
+    have a 1 for each image that is classified correctly, else 0.
     """
-    base = np.atleast_2d(np.asarray(baseline_right, dtype="float64")).mean(axis=0)
-    differences = np.asarray(right, dtype="float64") - base
+    differences = right - members_right.mean(axis=0)
     rng = np.random.default_rng(0)
     means = [rng.choice(differences, len(differences)).mean() for _ in range(2000)]
     low, high = np.quantile(means, [0.025, 0.975])

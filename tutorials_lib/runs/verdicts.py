@@ -232,11 +232,7 @@ def measure_effect(frame: pd.DataFrame, claim: Claim) -> Estimate | None:
 
 
 def _measure_ensemble(frame, claim):
-    """Bootstraps over test images.
-
-    The run's arrays say which were right: `right` (images) and `members_right`
-    (members, images).
-    """
+    """Bootstraps over test images: the run's arrays say which were right."""
     runs = frame[frame["variant"].str.startswith(f"{claim.variant} of")]
     if runs.empty:
         return None

@@ -39,10 +39,7 @@ def write_widgets() -> list[pathlib.Path]:
     """Writes the data of all widgets into the book; returns the files that changed."""
     folder = book_folder() / "_static" / "data"
     return write_changed(
-        {
-            folder / f"{chapter}.js": write_call(chapter, make_widget(chapter))
-            for chapter in WIDGETS
-        }
+        {folder / f"{name}.js": write_call(name, make_widget(name)) for name in WIDGETS}
     )
 
 
@@ -119,9 +116,8 @@ def describe_runs(records: list[Record]) -> list[dict[str, str | None]]:
 
 def pack(array: np.ndarray) -> str:
     """Writes an array's numbers as base64, little-endian as browsers read them."""
-    return base64.b64encode(
-        np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes()
-    ).decode()
+    content = array.astype(array.dtype.newbyteorder("<")).tobytes()
+    return base64.b64encode(content).decode()
 
 
 def _show_mixes(records: list[Record], images: Dataset) -> Data:
