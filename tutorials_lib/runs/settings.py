@@ -54,6 +54,8 @@ CHOICES: dict[str, tuple[str, ...]] = {
 }
 # Smallest and largest value, where not any whole number from 1 or any above 0.
 BOUNDS: dict[str, tuple[float, float]] = {
+    # At 0 no run is begun: records are read.
+    "max_minutes": (0, MOST),
     "long_epochs": (2, MOST),
     "images_per_mix": (2, MOST),
     "strengths": (1, 5),
@@ -72,8 +74,6 @@ MAY_REPEAT = ("blocks", "widths")
 
 def _check_setting(name, value, example):
     """Returns a setting as a run takes it: of the kind that the example is."""
-    if name == "max_minutes" and value == 0 and value is not False:
-        return value
     if name == "folder":
         return _check_folder(name, value)
     if not isinstance(example, tuple) and name not in SEEDS:
