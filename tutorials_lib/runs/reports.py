@@ -173,12 +173,10 @@ def show_gap(
         [f"ours, mean of {interval.n} pairs", f"{gain:mean}"],
     ]
     if interval.half_width is not None:
-        one_more = interval.predict_one_more()
-        spread = interval.half_width * math.sqrt(interval.n)
-        spread /= stats.t.ppf(0.975, interval.n - 1)
+        spread = float(np.std(gain.values, ddof=1))
         number = count_pairs(theirs, spread)
         needed = f"about {number:,}" if number else f"more than {MOST_PAIRS:,}"
-        wider = dataclasses.replace(gain, interval=one_more)
+        wider = dataclasses.replace(gain, interval=interval.predict_one_more())
         lines += [
             ["95% interval of the mean", f"{gain:range}"],
             ["95% interval for one more pair", f"{wider:range}"],
