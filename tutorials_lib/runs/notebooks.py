@@ -138,10 +138,9 @@ def clean_notebook(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     notebook.metadata["papermill"] = {name: notes[name] for name in KEPT_NOTES}
     commit = describe_commit()
     changed = ", with changes" if commit["clean"] is False else ""
-    versions = describe_versions().items()
     notebook.metadata["tutorials"] = {
         "commit": (commit["commit"] or "unknown")[:10] + changed,
-        "versions": ", ".join(f"{name} {version}" for name, version in versions),
+        "versions": ", ".join(map(" ".join, describe_versions().items())),
     }
     for cell in notebook.cells:
         for name in ("papermill", "execution", "pictures"):

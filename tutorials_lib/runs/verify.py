@@ -75,10 +75,9 @@ def _run_again(record, path):
 
 
 def _have_same_arrays(record, path, content):
-    if "arrays" not in record or content is None:
-        return ("arrays" in record) == (content is not None)
-    old, new = read_arrays(record, path.parent), unpack_arrays(content)
-    return set(old) == set(new) and all(np.array_equal(old[x], new[x]) for x in old)
+    old = read_arrays(record, path.parent) if "arrays" in record else {}
+    new = unpack_arrays(content) if content else {}
+    return old.keys() == new.keys() and all(np.array_equal(old[x], new[x]) for x in old)
 
 
 def _list_changes(old, new):
