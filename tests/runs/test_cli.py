@@ -92,7 +92,7 @@ def test_missing_data_is_noticed_at_once(tmp_path, monkeypatch, capsys, content,
     shown = capsys.readouterr().err
     assert said in shown
     assert "pickle" not in shown
-    check_run("mixup_mnist", "smoke", {})
+    check_run("mixup_mnist", {"profile": "smoke"})
 
 
 def test_runs_by_name(capsys):

@@ -44,15 +44,13 @@ def book_folder() -> pathlib.Path:
     return checkout / "book"
 
 
-def executed_path(
-    chapter: str, profile: str, parameters: Mapping[str, Any] | None = None
-) -> pathlib.Path:
+def executed_path(chapter: str, parameters: Mapping[str, Any]) -> pathlib.Path:
     """Where `tutorials run` puts an executed chapter.
 
     With changed settings of a published profile that is a folder of their own.
     """
-    settings, _ = read_parameters(chapter, {"profile": profile, **(parameters or {})})
-    folder = settings.protocol if settings.changed else profile
+    settings, _ = read_parameters(chapter, parameters)
+    folder = settings.protocol if settings.changed else parameters["profile"]
     return runs_folder() / folder / f"{chapter}.ipynb"
 
 
@@ -108,12 +106,11 @@ def read_literals(source: str) -> dict[str, Any]:
     return values
 
 
-def check_run(
-    chapter: str, profile: str, parameters: Mapping[str, Any]
-) -> pathlib.Path:
+def check_run(chapter: str, parameters: Mapping[str, Any]) -> pathlib.Path:
     """Refuses what a run would stumble over; returns the chapter's path.
 
-    `parameters` are settings, laid over the profile's own, and `settings.Options`.
+    `parameters` are the profile, settings that are laid over the profile's own, and
+    `settings.Options`.
 
     Raises:
         ValueError: unknown chapter, profile or parameter, or a value out of range.
@@ -122,42 +119,40 @@ def check_run(
     """
     check_choice("chapter", chapter, CHAPTERS)
     path = book_folder() / f"{chapter}.ipynb"
-    settings, _ = read_parameters(chapter, {"profile": profile, **parameters})
+    settings, _ = read_parameters(chapter, parameters)
     if settings.source == "real":
         check_data(ARTICLES[chapter]["dataset"])
     return path
 
 
-def run_as_script(chapter: str, profile: str, parameters: Mapping[str, Any]) -> None:
+def run_as_script(path: pathlib.Path, parameters: Mapping[str, Any]) -> None:
     """Runs the code cells of a chapter, from its own file, as one program.
 
     What the cells print goes to the terminal, tables as text; figures are drawn and
     not shown. Runs leave their records as ever, and there is no executed notebook.
 
-    Args and errors are those of `check_run`. With `only` among the parameters, the
-    program ends when that run is done; a `ChapterError` says that none is planned.
+    Args are those that `check_run` returned and was given. With `only` among the
+    parameters, the program ends when that run is done; a `ChapterError` says that none
+    is planned.
     """
     only = parameters.get("only")
     if only is None:
-        path = check_run(chapter, profile, parameters)
-        run_cells(path, {"profile": profile, **parameters})
+        run_cells(path, parameters)
         return
     try:
-        planned = plan_runs(chapter, profile, parameters)
+        planned = plan_runs(path, parameters)
     except OnlyDone as done:
         print(done)
         return
     near = difflib.get_close_matches(only, planned, n=3, cutoff=0.3)
     raise ChapterError(
-        f"{chapter} plans no run {only!r} with these settings. `tutorials run "
-        f"{chapter} --list` names its runs"
+        f"{path.stem} plans no run {only!r} with these settings. `tutorials run "
+        f"{path.stem} --list` names its runs"
         + (f", among them {', '.join(map(repr, near))}." if near else ".")
     )
 
 
-def plan_runs(
-    chapter: str, profile: str, parameters: Mapping[str, Any]
-) -> dict[str, bool]:
+def plan_runs(path: pathlib.Path, parameters: Mapping[str, Any]) -> dict[str, bool]:
     """Names the runs that a chapter plans: dict of name to whether it is recorded.
 
     The chapter's code is run, and what it prints is not shown; with `listing` among the
@@ -166,9 +161,8 @@ def plan_runs(
     # Not at the top: it imports Keras.
     from tutorials_lib.runs.study import Study
 
-    path = check_run(chapter, profile, parameters)
     with contextlib.redirect_stdout(io.StringIO()):
-        names = run_cells(path, {"profile": profile, **parameters}, until=PLANS)
+        names = run_cells(path, parameters, until=PLANS)
     studies = [value for value in names.values() if isinstance(value, Study)]
     return {name: done for study in studies for name, done in study.planned.items()}
 

@@ -144,28 +144,25 @@ def _run(options):
     if not chapters:
         raise ValueError(f"name a chapter ({', '.join(CHAPTERS)}) or pass --all.")
     parameters = _read_run_options(options, len(chapters))
-    profile = "smoke" if options.profile is None else options.profile
-    for chapter in chapters:
-        check_run(chapter, profile, parameters)
-    for chapter in chapters:
+    for path in [check_run(chapter, parameters) for chapter in chapters]:
         if options.list:
             asked = {**parameters, "listing": True}
-            for name, recorded in plan_runs(chapter, profile, asked).items():
+            for name, recorded in plan_runs(path, asked).items():
                 print(f"{'done ' if recorded else 'to do'}  {name}")
             continue
-        how = "as it is" if options.in_place else f"profile {profile}"
-        print(f"{chapter}, {how}", flush=True)
+        how = "as it is" if options.in_place else f"profile {parameters['profile']}"
+        print(f"{path.stem}, {how}", flush=True)
         if options.script or options.only is not None:
-            run_as_script(chapter, profile, parameters)
+            run_as_script(path, parameters)
             continue
         # Needs Jupyter, which a script does not.
         from tutorials_lib.runs.notebooks import refresh_chapter, run_chapter
 
         if options.in_place:
-            done = refresh_chapter(chapter)
+            refresh_chapter(path)
         else:
-            done = run_chapter(chapter, profile, parameters, options.output)
-        print(f"wrote {done}")
+            path = run_chapter(path, parameters, options.output)
+        print(f"wrote {path}")
     return 0
 
 
@@ -193,6 +190,7 @@ def _read_run_options(options, chapters):
     parameters = {name: _parse(text) for name, text in options.parameter or ()}
     for name in parameters.keys() & {"profile", "only", "scheduler", "into"}:
         raise ValueError(f"-p takes settings; give {name} as --{name}.")
+    parameters["profile"] = "smoke" if options.profile is None else options.profile
     names = ("max_minutes", "only", "scheduler", "into")
     return parameters | {
         name: getattr(options, name) for name in names if name in given
@@ -205,8 +203,8 @@ def _check(options):
     from tutorials_lib.runs.notebooks import check_notebooks
     from tutorials_lib.runs.profiles import CHAPTERS
 
-    chapters = options.chapters or CHAPTERS
-    return check_notebooks(check_run(chapter, "smoke", {}) for chapter in chapters)
+    chapters, given = options.chapters or CHAPTERS, {"profile": "smoke"}
+    return check_notebooks(check_run(chapter, given) for chapter in chapters)
 
 
 def _build(options):

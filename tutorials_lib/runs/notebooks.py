@@ -18,7 +18,6 @@ from nbclient.exceptions import DeadKernelError
 from tutorials_lib.runs.chapters import (
     ChapterError,
     book_folder,
-    check_run,
     executed_path,
     explain_failure,
     find_parameters,
@@ -196,30 +195,26 @@ def _explain_failure(error, executed):
 
 
 def run_chapter(
-    chapter: str,
-    profile: str,
+    source: pathlib.Path,
     parameters: Mapping[str, Any],
     output: pathlib.Path | None = None,
 ) -> pathlib.Path:
     """Runs a chapter at a profile; returns the path of the executed notebook.
 
-    `parameters` are those of `chapters.check_run`. Without `output` the notebook goes
-    to the runs folder, see `executed_path`.
+    `source` and `parameters` are those of `chapters.check_run`. Without `output` the
+    notebook goes to the runs folder, see `executed_path`.
     """
-    source = check_run(chapter, profile, parameters)
-    target = output or executed_path(chapter, profile, parameters)
-    given = {"profile": profile, **parameters}
-    run_notebook(source, target, given, CELL_TIMEOUTS[profile])
+    target = output or executed_path(source.stem, parameters)
+    run_notebook(source, target, parameters, CELL_TIMEOUTS[parameters["profile"]])
     return target
 
 
-def refresh_chapter(chapter: str) -> pathlib.Path:
+def refresh_chapter(source: pathlib.Path) -> None:
     """Runs a chapter as it is, at the profile of its own parameters cell.
 
     At a published profile nothing is trained: the page shows the existing records. The
-    outputs are stored in the chapter, whose path is returned.
+    outputs are stored in the chapter.
     """
-    source = check_run(chapter, "smoke", {})
     profile = find_parameters(source)["profile"]
     # A page at a published profile is made from records: a run without one is left out,
     # not trained for hours.
@@ -235,7 +230,6 @@ def refresh_chapter(chapter: str) -> pathlib.Path:
     _write_notebook(source, notebook)
     # The status page says when each chapter was last run.
     write_pages()
-    return source
 
 
 # From the first line of a drawing to its last.

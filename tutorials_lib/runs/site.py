@@ -11,10 +11,9 @@ import tempfile
 
 from tutorials_lib import __version__
 from tutorials_lib.runs.chapters import ChapterError, book_folder, executed_path
-from tutorials_lib.runs.profiles import CHAPTERS, PROFILES
+from tutorials_lib.runs.profiles import CHAPTERS
 from tutorials_lib.runs.storage import check_writable, write_changed
 from tutorials_lib.runs.widgets import NETWORK, write_network
-from tutorials_lib.support.checks import check_choice
 
 
 def build_site(
@@ -32,6 +31,7 @@ def build_site(
     """
     book = book_folder()
     root = book.parent
+    executed = [] if profile is None else list(_find_executed(profile))
     target = pathlib.Path(output or root / "_build" / "html").resolve()
     _check_target(target)
     check_writable(target.parent)
@@ -50,9 +50,8 @@ def build_site(
             shutil.copy(root / "_config.yml", stage)
             weights = stage / "book" / "_static" / "data" / f"{NETWORK}.js"
             write_changed({weights: write_network()})
-            if profile is not None:
-                for executed in _find_executed(profile):
-                    shutil.copy(executed, stage / "book")
+            for notebook in executed:
+                shutil.copy(notebook, stage / "book")
         command = [str(program), "build", str(stage / "book")]
         command += ["--config", str(stage / "_config.yml"), "--path-output", folder]
         command += ["-W", "-n", "--keep-going", "--quiet"]
@@ -69,16 +68,15 @@ def build_site(
 
 
 def _find_executed(profile):
-    """The notebooks of all chapters as last executed at a profile."""
-    check_choice("profile", profile, PROFILES)
-    found = {chapter: executed_path(chapter, profile) for chapter in CHAPTERS}
-    for chapter, path in found.items():
+    """Yields the notebooks of all chapters as last executed at a profile."""
+    for chapter in CHAPTERS:
+        path = executed_path(chapter, {"profile": profile})
         if not path.is_file():
             raise ChapterError(
                 f"{chapter} has not been run at profile {profile}: first run "
                 f"`tutorials run {chapter} --profile {profile}`."
             )
-    return found.values()
+        yield path
 
 
 def _check_target(target):
