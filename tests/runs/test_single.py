@@ -11,7 +11,7 @@ from stand_ins import make_notebook, read_results
 from tutorials_lib.runs import single
 from tutorials_lib.runs.chapters import ChapterError, run_cells
 from tutorials_lib.runs.grid import Grid, Run
-from tutorials_lib.runs.settings import Options, choose_settings
+from tutorials_lib.runs.settings import choose_settings
 from tutorials_lib.runs.storage import runs_folder
 
 
@@ -100,8 +100,8 @@ def test_a_grid_on_two_workers_of_which_one_is_killed(tmp_path, run_python):
 
 
 def run_on(address, stand_in, seeds):
-    settings = choose_settings("mixup_mnist", "full")
-    grid = Grid(settings, stand_in["data"], Options(scheduler=address))
+    settings = choose_settings("mixup_mnist", "full", scheduler=address)
+    grid = Grid(settings, stand_in["data"])
     return grid.run([Run("none", seed, {}) for seed in seeds], stand_in["train"])
 
 

@@ -52,8 +52,8 @@ class TestParameters:
         [
             # Papermill's, where Jupyter keeps the cells that were run.
             ({"epoch": 1, "In": ["profile = 1", "# Parameters\nepoch = 1"]}, "'epoch'"),
-            ({"retrain": "yes"}, "retrain must be True or False; got 'yes'"),
-            ({"only": 3}, "only must be text; got 3"),
+            ({"retrain": "yes"}, "retrain must be one of True, False; got 'yes'"),
+            ({"only": 3}, "only must hold text; got 3"),
         ],
     )
     def test_what_is_unknown_or_out_of_range_is_refused(self, names, said):

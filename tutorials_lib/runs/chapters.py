@@ -14,7 +14,7 @@ from typing import Any
 
 from tutorials_lib.runs.articles import ARTICLES
 from tutorials_lib.runs.profiles import CHAPTERS
-from tutorials_lib.runs.settings import read_parameters
+from tutorials_lib.runs.settings import choose_settings
 from tutorials_lib.runs.storage import find_checkout, runs_folder
 from tutorials_lib.support.checks import check_choice
 from tutorials_lib.support.data import check_data
@@ -49,7 +49,7 @@ def executed_path(chapter: str, parameters: Mapping[str, Any]) -> pathlib.Path:
 
     With changed settings of a published profile that is a folder of their own.
     """
-    settings, _ = read_parameters(chapter, parameters)
+    settings = choose_settings(chapter, **parameters)
     folder = settings.protocol if settings.changed else parameters["profile"]
     return runs_folder() / folder / f"{chapter}.ipynb"
 
@@ -109,8 +109,7 @@ def read_literals(source: str) -> dict[str, Any]:
 def check_run(chapter: str, parameters: Mapping[str, Any]) -> pathlib.Path:
     """Refuses what a run would stumble over; returns the chapter's path.
 
-    `parameters` are the profile, settings that are laid over the profile's own, and
-    `settings.Options`.
+    `parameters` are the profile, and settings that are laid over the profile's own.
 
     Raises:
         ValueError: unknown chapter, profile or parameter, or a value out of range.
@@ -119,7 +118,7 @@ def check_run(chapter: str, parameters: Mapping[str, Any]) -> pathlib.Path:
     """
     check_choice("chapter", chapter, CHAPTERS)
     path = book_folder() / f"{chapter}.ipynb"
-    settings, _ = read_parameters(chapter, parameters)
+    settings = choose_settings(chapter, **parameters)
     if settings.source == "real":
         check_data(ARTICLES[chapter]["dataset"])
     return path

@@ -108,7 +108,7 @@ def _parse(text):
 def _list(options):
     """List chapters, profiles and parameters."""
     from tutorials_lib.runs.profiles import CHAPTERS, PROFILES
-    from tutorials_lib.runs.settings import list_defaults
+    from tutorials_lib.runs.settings import OPTIONS, list_defaults
     from tutorials_lib.support.checks import check_choice
 
     if options.chapter is None:
@@ -119,7 +119,7 @@ def _list(options):
         return 0
     check_choice("chapter", options.chapter, CHAPTERS)
     columns = [list_defaults(options.chapter, profile) for profile in PROFILES]
-    for name in columns[0]:
+    for name in [name for name in columns[0] if name not in OPTIONS]:
         print(name)
         for profile, values in zip(PROFILES, columns, strict=True):
             print(f"    {profile:<6} {values[name]}")

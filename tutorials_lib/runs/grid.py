@@ -24,7 +24,7 @@ from tutorials_lib.runs.environment import (
 from tutorials_lib.runs.profiles import PUBLISHED
 from tutorials_lib.runs.records import keep_run, name_record, name_run, read_record
 from tutorials_lib.runs.schema import SCHEMA, Record, RecordError, list_differences
-from tutorials_lib.runs.settings import Options, Settings
+from tutorials_lib.runs.settings import Settings
 from tutorials_lib.runs.storage import (
     check_writable,
     claim_run,
@@ -85,7 +85,7 @@ class Grid:
     """The runs of a chapter: which there are, where their records are, which are done.
 
     Runs of a published profile on real data and with the profile's own settings go to
-    the folder of published records, unless the options say otherwise; with changed
+    the folder of published records, unless the settings say otherwise; with changed
     settings, they go to a separate folder for these settings in the runs folder. A run
     that has a record there is read, not repeated. A grid that was killed therefore
     resumes from its last finished epoch, and several processes may work on one grid:
@@ -97,9 +97,7 @@ class Grid:
         finished: Dict of name to record, of all runs that were made or read.
     """
 
-    def __init__(
-        self, settings: Settings, data: Dataset, options: Options | None = None
-    ) -> None:
+    def __init__(self, settings: Settings, data: Dataset) -> None:
         keras_floats, layout = keras.config.floatx(), keras.config.image_data_format()
         if (keras_floats, layout) != ("float32", "channels_last"):
             raise ValueError(
@@ -107,7 +105,6 @@ class Grid:
                 f"record; got {keras_floats} and {layout} (see ~/.keras/keras.json)."
             )
         self.settings, self.data = settings, data
-        self.options = options or Options()
         self.planned: list[str] = []
         self.finished: dict[str, Record] = {}
         chapter, own = settings.chapter, not settings.changed
@@ -115,18 +112,18 @@ class Grid:
         published = published_folder() / chapter
         self.folder = runs_folder() / settings.profile / chapter
         self.others: list[pathlib.Path] = []
-        if self.options.into:
-            self.folder = pathlib.Path(self.options.into)
+        if settings.into:
+            self.folder = pathlib.Path(settings.into)
         elif lasting and not own:
             self.folder = runs_folder() / settings.protocol / chapter
-        elif lasting and not self.options.retrain:
+        elif lasting and not settings.retrain:
             # Without a checkout, published records are the copy inside the package.
             if os.environ.get("TUTORIALS_RECORDS") or find_checkout():
                 self.folder = published
             else:
                 self.others = [published]
         # Whether a run that has a record is read.
-        self.resumes = lasting or bool(self.options.only or self.options.listing)
+        self.resumes = lasting or bool(settings.only or settings.listing)
         self.commit = describe_commit()
         self.diverged: list[DivergedError] = []
 
@@ -139,14 +136,14 @@ class Grid:
         that could not be made is left out.
         """
         self.planned += [run.name for run in runs]
-        if not self.options.listing:
+        if not self.settings.listing:
             check_writable(self.folder)
         pending = self._read_done(runs)
-        if self.options.listing:
+        if self.settings.listing:
             return self._gather(runs)
-        if scheduler := self.options.scheduler:
+        if scheduler := self.settings.scheduler:
             self._run_on_cluster(scheduler, pending)
-        while pending and not (self.options.scheduler or self.settings.is_late):
+        while pending and not (self.settings.scheduler or self.settings.is_late):
             before = len(pending)
             elsewhere = self._pass_over(pending, len(runs), train)
             if len(pending) == before:
@@ -156,7 +153,7 @@ class Grid:
         self._tell_what_is_missing(pending)
         if self.diverged:
             raise RecordError("; ".join(map(str, self.diverged)))
-        only = [run for run in runs if run.name == self.options.only]
+        only = [run for run in runs if run.name == self.settings.only]
         if only and (done := self._gather(only)):
             raise OnlyDone(_summarise(done[0]))
         return self._gather(runs)
@@ -181,7 +178,7 @@ class Grid:
         """Makes the pending runs that it can; returns how many others work on."""
         elsewhere = 0
         for name, run in list(pending.items()):
-            if self.options.only not in (None, name):
+            if self.settings.only not in (None, name):
                 continue
             if self.settings.is_late:
                 return 0
@@ -262,7 +259,7 @@ class Grid:
         checkpoint = None
         if self.resumes:
             folder = runs_folder() / "checkpoints" / chapter
-            if self.options.into:
+            if self.settings.into:
                 folder = self.folder / "checkpoints"
             folder.mkdir(parents=True, exist_ok=True)
             checkpoint = folder / f"{path.stem}.npz"
@@ -342,10 +339,10 @@ class Grid:
                 run.resolve()
             except NotDoneError as error:
                 blocked.append(f"{run.name} ({error})")
-        if blocked and not self.options.only:
+        if blocked and not self.settings.only:
             more = f" and {len(blocked) - 1} more" if len(blocked) > 1 else ""
             print(f"not run: {blocked[0]}{more}", flush=True)
-        if self.options.only in pending and not self.settings.is_late:
+        if self.settings.only in pending and not self.settings.is_late:
             raise RecordError(f"cannot be run: {'; '.join(blocked)}.")
 
 

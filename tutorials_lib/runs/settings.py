@@ -31,10 +31,26 @@ from tutorials_lib.support.checks import (
 )
 from tutorials_lib.support.data import SOURCES
 
+# How a chapter is run, whatever its profile: settings of every chapter, of no record.
+OPTIONS: dict[str, Any] = {
+    # No new run is begun after so many minutes; at 0, records are only read.
+    "max_minutes": None,
+    # Whether to train anew what published records hold. What comes out is kept among
+    # the runs; the published records stay.
+    "retrain": False,
+    # Name of the one run to make, such as "alpha 0.1, seed 0".
+    "only": None,
+    # Whether to name the runs, and make none.
+    "listing": False,
+    # Address of a Dask scheduler whose workers make the runs.
+    "scheduler": None,
+    # Folder for the chapter's records, in place of the usual ones.
+    "into": None,
+}
 # Settings that choose which runs there are and leave each run as it is.
 CHOOSING = (
     "seeds", "alphas", "images_per_mix", "labels", "eps_values", "members", "schedules",
-    "variants", "recipes", "lengths", "without", "larger_seeds", "pairs", "max_minutes",
+    "variants", "recipes", "lengths", "without", "larger_seeds", "pairs", *OPTIONS,
 )  # fmt: skip
 # What text a setting may be, whole or as an item of a list.
 CHOICES: dict[str, tuple[str, ...]] = {
@@ -54,7 +70,6 @@ CHOICES: dict[str, tuple[str, ...]] = {
 }
 # Smallest and largest value, where not any whole number from 1 or any above 0.
 BOUNDS: dict[str, tuple[float, float]] = {
-    # At 0 no run is begun: records are read.
     "max_minutes": (0, MOST),
     "long_epochs": (2, MOST),
     "images_per_mix": (2, MOST),
@@ -68,6 +83,8 @@ BOUNDS: dict[str, tuple[float, float]] = {
 }
 SEEDS = ("seeds", "larger_seeds", "pairs")
 MAY_BE_EMPTY = ("leave_out", "lengths", "without", "pairs")
+# Patterns of file names, and names that only the chapter or its user knows.
+TEXT = ("leave_out", "variants", "only", "scheduler", "into")
 # Lists that say how a network is built, layer by layer.
 MAY_REPEAT = ("blocks", "widths")
 
@@ -100,8 +117,7 @@ def _check_item(name, value, example):
     if name in SEEDS:
         # Chapters add thousands to a seed, and layers take any below 2**31.
         return check_whole(name, value, 0, MOST)
-    # Patterns of file names, and names that only the chapter knows.
-    if name in ("leave_out", "variants"):
+    if name in TEXT:
         if not isinstance(value, str):
             raise ValueError(f"{name} must hold text; got {value!r}.")
         return value
@@ -180,12 +196,12 @@ class Settings:
         return said
 
     def record(self) -> dict[str, Any]:
-        """The settings as a record holds them: JSON, without the limit of minutes."""
-        kept = {name: x for name, x in self.values.items() if name != "max_minutes"}
+        """The settings as a record holds them: JSON, without `OPTIONS`."""
+        kept = {name: x for name, x in self.values.items() if name not in OPTIONS}
         return json.loads(json.dumps(kept))
 
 
-def choose_settings(chapter: str, profile: str, **given: Any) -> Settings:
+def choose_settings(chapter: str, /, profile: str = "quick", **given: Any) -> Settings:
     """Looks up a chapter's profile and lays the reader's own values over it.
 
     A value of None keeps the profile's own.
@@ -220,44 +236,4 @@ def choose_settings(chapter: str, profile: str, **given: Any) -> Settings:
 def list_defaults(chapter: str, profile: str) -> dict[str, Any]:
     """A profile's own values for a chapter: dict of setting to value."""
     table = TABLE[chapter]
-    return {"max_minutes": None, **table["protocol"], **table[profile]}
-
-
-@dataclasses.dataclass(frozen=True)
-class Options:
-    """How a chapter is run, whatever its settings; parameters of every chapter.
-
-    Attributes:
-        retrain: Whether to train anew what published records hold. What comes out is
-            kept among the runs; the published records stay.
-        only: Name of the one run to make, such as `"alpha 0.1, seed 0"`.
-        listing: Whether to name the runs, and make none.
-        scheduler: Address of a Dask scheduler whose workers make the runs.
-        into: Folder for the chapter's records, in place of the usual ones.
-    """
-
-    retrain: bool = False
-    only: str | None = None
-    listing: bool = False
-    scheduler: str | None = None
-    into: str | None = None
-
-    def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            text = field.default is None
-            if not isinstance(value, str if text else bool) and value is not None:
-                kind = "text" if text else "True or False"
-                raise ValueError(f"{field.name} must be {kind}; got {value!r}.")
-
-
-def read_parameters(
-    chapter: str, parameters: Mapping[str, Any]
-) -> tuple[Settings, Options]:
-    """Makes settings and options of the values by name that a chapter was given."""
-    values = dict(parameters)
-    profile = values.pop("profile", "quick")
-    names = {field.name for field in dataclasses.fields(Options)} & values.keys()
-    options = {name: values.pop(name) for name in names}
-    options = {name: value for name, value in options.items() if value is not None}
-    return choose_settings(chapter, profile, **values), Options(**options)
+    return {**OPTIONS, **table["protocol"], **table[profile]}

@@ -25,7 +25,7 @@ from tutorials_lib.runs.grid import Grid, NotDoneError, Parameters, Run
 from tutorials_lib.runs.profiles import BY_DEVICE, SHARED, TABLE
 from tutorials_lib.runs.records import name_run, read_arrays
 from tutorials_lib.runs.schema import Record
-from tutorials_lib.runs.settings import Options, list_defaults, read_parameters
+from tutorials_lib.runs.settings import choose_settings, list_defaults
 from tutorials_lib.support.checks import check_choice
 from tutorials_lib.support.data import Dataset, load_dataset, scale_images
 
@@ -42,12 +42,11 @@ class Study:
     Args:
         chapter: Name of the chapter.
         names: `globals()` of the notebook. The variables of its parameters cell, and of
-            the cell that papermill adds, are settings or `settings.Options`; None keeps
-            the profile's value. `max_minutes = 0` only reads records.
+            the cell that papermill adds, are settings; None keeps the profile's value.
+            `max_minutes = 0` only reads records.
 
     Attributes:
         settings: The chapter's `Settings`.
-        options: How it is run, an `Options`.
         data: The `Dataset`, once it is loaded.
         splits: Dict of name to (images, labels): what `run` scores a network on.
             `load` puts `"train"` and `"test"` there.
@@ -72,8 +71,7 @@ class Study:
         # A chapter trains many small networks, which TensorFlow takes for one that is
         # traced again and again.
         logging.getLogger("tensorflow").setLevel(logging.ERROR)
-        given = _read_cell(names, chapter)
-        settings, self.options = read_parameters(chapter, given)
+        settings = choose_settings(chapter, **_read_cell(names, chapter))
         if settings.values.get("precision") == BY_DEVICE:
             values = {**settings.values, "precision": choose_precision()}
             settings = dataclasses.replace(settings, values=values)
@@ -111,7 +109,7 @@ class Study:
         values = self.settings.values
         data = load_dataset(name, self.settings.source)
         data = data.take(values.get("train_images"), values.get("test_images"))
-        self._grid = Grid(self.settings, data, self.options)
+        self._grid = Grid(self.settings, data)
         for split in ("train", "test"):
             images = scale_images(getattr(data, f"x_{split}"), low, high)
             labels = keras.utils.to_categorical(getattr(data, f"y_{split}"), 10)
@@ -279,7 +277,6 @@ def _read_cell(names, chapter):
     if cells := _find_cells(names.get("In")):
         return {name: names[name] for cell in cells for name in cell if name in names}
     known = {"profile", *list_defaults(chapter, "smoke")}
-    known |= {field.name for field in dataclasses.fields(Options)}
     return {name: value for name, value in names.items() if name in known}
 
 
