@@ -126,9 +126,9 @@ class Judged:
     """A claim, our effect at a profile, and one of `CLAIM_VERDICTS`."""
 
     claim: Claim
-    ours: Estimate | None = None
-    profile: str | None = None
-    verdict: str = "not run"
+    ours: Estimate | None
+    profile: str | None
+    verdict: str
 
     @property
     def article(self) -> str:
@@ -148,9 +148,7 @@ class Judged:
         return f"{self.ours:short} {self.ours.unit}" if self.ours else ""
 
 
-def judge_effect(
-    effect: float, ours: Interval, margin: float | None = None, none: float = 0
-) -> str:
+def judge_effect(claim: Claim, ours: Interval) -> str:
     """Judges a claim by our interval.
 
     *seen* if it lies above no effect and reaches the article's; *smaller* if it lies
@@ -162,14 +160,15 @@ def judge_effect(
     """
     if ours.n < FEWEST:
         return "undecided"
-    if margin is not None:
+    if (margin := claim.margin) is not None:
         if -margin <= ours.low and ours.high <= margin:
             return "seen"
         beyond = ours.low > margin or ours.high < -margin
         return "opposite" if beyond else "undecided"
+    none = 1 if claim.kind == "ratio" else 0
     if ours.high < none:
         return "opposite"
-    reaches = ours.high >= effect
+    reaches = ours.high >= claim.effect
     if ours.low > none:
         return "seen" if reaches else "smaller"
     return "undecided" if reaches else "not seen"
@@ -184,12 +183,8 @@ def judge_claims(
     for claim in claims:
         frame = frames[claim.chapter]
         ours, profile = find_effect(frame, partial(measure_effect, claim=claim))
-        if ours is None:
-            judged.append(Judged(claim))
-            continue
-        none = 1 if claim.kind == "ratio" else 0
-        said = judge_effect(claim.effect, ours.interval, claim.margin, none)
-        judged.append(Judged(claim, ours, profile, said))
+        verdict = judge_effect(claim, ours.interval) if ours else "not run"
+        judged.append(Judged(claim, ours, profile, verdict))
     return judged
 
 
