@@ -190,11 +190,10 @@ def _read_run_options(options, chapters):
     parameters = {name: _parse(text) for name, text in options.parameter or ()}
     for name in parameters.keys() & {"profile", "only", "scheduler", "into"}:
         raise ValueError(f"-p takes settings; give {name} as --{name}.")
-    parameters["profile"] = "smoke" if options.profile is None else options.profile
+    profile = "smoke" if options.profile is None else options.profile
     names = ("max_minutes", "only", "scheduler", "into")
-    return parameters | {
-        name: getattr(options, name) for name in names if name in given
-    }
+    chosen = {name: getattr(options, name) for name in names if name in given}
+    return {"profile": profile, **parameters, **chosen}
 
 
 def _check(options):
