@@ -1,21 +1,22 @@
 """Speed as ratios, each measured in one run: `make bench`.
 
 Every pair is timed in turns, a few rounds, and the median of the rounds' ratios is
-printed with the lowest and the highest; a ratio above 1 means that ours is faster.
-Absolute times depend on the machine and on what else it does.
+printed with the lowest and the highest. Where theirs is divided by ours, a ratio above
+1 means that ours is faster. Absolute times depend on the machine and what else it does.
 """
 
-import argparse
 import functools
 import os
+import pathlib
+import runpy
 import statistics
-import time
+import timeit
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
-from PIL import Image, ImageEnhance, ImageOps
+from PIL import Image
 
 from tutorials_lib.airbench import AirbenchBatches, AirbenchSGD, build_airbench_net
 from tutorials_lib.evaluate import AugmentedModel
@@ -32,21 +33,18 @@ from tutorials_lib.support.data import load_dataset, scale_images
 from tutorials_lib.vat import VatModel
 from tutorials_lib.warp import RandomWarp
 
-
-def measure(function):
-    """Returns how long one call takes, in seconds."""
-    start = time.perf_counter()
-    function()
-    return time.perf_counter() - start
+ROUNDS = 5
+TESTS = pathlib.Path(__file__).resolve().parents[1] / "tests"
 
 
-def compare(title, ours, theirs, rounds, inverse=False):
-    """Times two functions in turns and prints theirs / ours (or ours / theirs)."""
-    ours(), theirs()
-    ratios = []
-    for _ in range(rounds):
-        first, second = measure(ours), measure(theirs)
-        ratios.append(first / second if inverse else second / first)
+def compare(title, first, second):
+    """Times two functions in turns and prints first / second."""
+    first(), second()
+    times = [
+        [timeit.timeit(function, number=1) for function in (first, second)]
+        for _ in range(ROUNDS)
+    ]
+    ratios = [one / other for one, other in times]
     low, middle, high = min(ratios), statistics.median(ratios), max(ratios)
     print(f"{title:<62} {middle:6.2f}  ({low:.2f} to {high:.2f})", flush=True)
 
@@ -86,32 +84,24 @@ def make_tf_data(x, y, batch_size, alpha):
     return zipped.map(blend, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
 
 
-def bench_batches(x, y, rounds):
+def bench_batches(x, y):
     """Mixed batches of 32 against the article's loop and two peers."""
     ours = MixupBatches(x, y, 0.2, 32, seed=0)
     number = min(200, len(ours))
     loop, layer = make_loop(x, y, 32, 0.2), keras.layers.MixUp(alpha=0.2, seed=0)
+    batches = make_tf_data(x, y, 32, 0.2).take(number)
 
     def apply_layer(k):
         places = slice(32 * k, 32 * (k + 1))
         layer({"images": x[places], "labels": y[places]}, training=True)
 
-    def take(make_batch):
-        for k in range(number):
-            make_batch(k)
-
-    def compare_with(name, take_theirs):
+    for name, take in {
+        "the article's loop": lambda: [next(loop) for _ in range(number)],
+        "tf.data": lambda: list(batches),
+        "keras.layers.MixUp": lambda: [apply_layer(k) for k in range(number)],
+    }.items():
         title = f"mixup batches: {name} / ours"
-        compare(title, lambda: take(ours.__getitem__), take_theirs, rounds)
-
-    compare_with("the article's loop", lambda: take(lambda _: next(loop)))
-    try:
-        batches = make_tf_data(x, y, 32, 0.2).take(number)
-    except ImportError:
-        print("mixup batches: tf.data skipped, TensorFlow is not installed")
-    else:
-        compare_with("tf.data", lambda: list(batches))
-    compare_with("keras.layers.MixUp", lambda: take(apply_layer))
+        compare(title, take, lambda: [ours[k] for k in range(number)])
 
 
 def compile_net(build):
@@ -122,7 +112,7 @@ def compile_net(build):
     return model
 
 
-def bench_fit(x, y, rounds):
+def bench_fit(x, y):
     """What mixing adds to an epoch of the chapters' nets; the goal is below 1.05."""
     for name, build, batch_size, pairing, times in (
         ("mixup_mnist", build_mixup_mnist_net, 32, "replacement", 1),
@@ -132,25 +122,20 @@ def bench_fit(x, y, rounds):
         images, labels = np.concatenate([x] * times), np.concatenate([y] * times)
         fit = functools.partial(compile_net(build).fit, verbose=0)
         mixed = MixupBatches(images, labels, 0.2, batch_size, 0, pairing)
-        fit_mixed = functools.partial(fit, mixed)
         fit_plain = functools.partial(fit, images, labels, batch_size)
         title = f"an epoch of {name}: mixed / plain arrays (goal < 1.05)"
-        compare(title, fit_mixed, fit_plain, rounds, inverse=True)
+        compare(title, functools.partial(fit, mixed), fit_plain)
 
 
-def bench_vat(x, y, rounds):
+def bench_vat(x, y):
     """What the term of VAT adds to a step: by count 8/3 of a plain one."""
-    part = slice(2560)
-    x, y = x[part], y[part]
     plain = compile_net(lambda: build_vat_mnist_net(False))
     adversarial = compile_net(lambda: VatModel(build_vat_mnist_net(False)))
-
-    def fit(model):
-        model.fit(x, y, batch_size=128, verbose=0)
-
-    title = "a step of vat_mnist: VAT / plain (goal: no more than 2.67)"
-    ours, theirs = (functools.partial(fit, model) for model in (adversarial, plain))
-    compare(title, ours, theirs, rounds, inverse=True)
+    fits = (
+        functools.partial(model.fit, x[:2560], y[:2560], batch_size=128, verbose=0)
+        for model in (adversarial, plain)
+    )
+    compare("a step of vat_mnist: VAT / plain (goal: no more than 2.67)", *fits)
 
 
 def make_pass(layer, images, batch_size):
@@ -160,7 +145,7 @@ def make_pass(layer, images, batch_size):
     return lambda: model.predict(images, batch_size=batch_size, verbose=0)
 
 
-def bench_augmentation(rounds, n=2000):
+def bench_augmentation(n=2000):
     """`RandomWarp` against the old generator and a chain of layers."""
     from keras.src.legacy.preprocessing.image import ImageDataGenerator
 
@@ -192,43 +177,13 @@ def bench_augmentation(rounds, n=2000):
             next(flow)
 
     title = "augmentation: the old ImageDataGenerator / ours (goal > 5)"
-    compare(title, ours, take_flow, rounds)
-    compare("augmentation: a chain of keras.layers / ours", ours, theirs, rounds)
+    compare(title, take_flow, ours)
+    compare("augmentation: a chain of keras.layers / ours", theirs, ours)
 
 
-def run_pillow(image, rng, magnitudes):
-    """RandAugment of "Noisy Student": two operations on an image, one by one."""
-    fill = Image.new("RGBA", image.size, (128,) * 4)
-    affine, cubic = Image.Transform.AFFINE, Image.Resampling.BICUBIC
-    size = image.size[0]
-    for name in rng.choice(OPERATIONS, 2):
-        value, side = magnitudes[name][rng.integers(10)], rng.choice([-1, 1])
-        if name == "autocontrast":
-            image = ImageOps.autocontrast(image)
-        elif name == "rotate":
-            turned = image.convert("RGBA").rotate(value)
-            image = Image.composite(turned, fill, turned).convert("RGB")
-        elif name == "solarize":
-            image = ImageOps.solarize(image, value)
-        elif name == "posterize":
-            image = ImageOps.posterize(image, int(value))
-        elif name in ("color", "contrast", "brightness", "sharpness"):
-            enhance = getattr(ImageEnhance, name.capitalize())
-            image = enhance(image).enhance(1 + side * value)
-        elif name.startswith("shear"):
-            place = 1 if name == "shear_x" else 3
-            matrix = [1, 0, 0, 0, 1, 0]
-            matrix[place] = side * value
-            image = image.transform(image.size, affine, matrix, cubic)
-        elif name.startswith("translate"):
-            matrix = [1, 0, 0, 0, 1, 0]
-            matrix[2 if name == "translate_x" else 5] = side * value * size
-            image = image.transform(image.size, affine, matrix)
-    return image
-
-
-def bench_rand_augment(rounds, n=1000):
+def bench_rand_augment(n=1000):
     """RandAugment against Pillow, one image after the other, and against Keras'."""
+    run_pillow = runpy.run_path(str(TESTS / "test_rand_augment.py"))["run_pillow"]
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (n, 32, 32, 3)).astype("uint8")
     images = scale_images(pixels)
@@ -237,15 +192,17 @@ def bench_rand_augment(rounds, n=1000):
     theirs = make_pass(keras.layers.RandAugment(value_range=(0, 1)), images, 250)
 
     def take_pillow():
-        for image in pixels:
-            np.asarray(run_pillow(Image.fromarray(image), rng, magnitudes))
+        for image in map(Image.fromarray, pixels):
+            for name in rng.choice(OPERATIONS, 2):
+                magnitude, sign = rng.choice(magnitudes[name]), rng.integers(2)
+                image = run_pillow("article", name, magnitude, sign, image)
+            np.asarray(image)
 
-    title = "RandAugment: Pillow one by one / ours (goal >= 1)"
-    compare(title, ours, take_pillow, rounds)
-    compare("RandAugment: keras.layers.RandAugment / ours", ours, theirs, rounds)
+    compare("RandAugment: Pillow one by one / ours (goal >= 1)", take_pillow, ours)
+    compare("RandAugment: keras.layers.RandAugment / ours", theirs, ours)
 
 
-def bench_airbench(rounds, steps=3, batch_size=1024, size=2048):
+def bench_airbench(steps=3, batch_size=1024, size=2048):
     """A training step of airbench94's net, beside a product of two matrices."""
     rng = np.random.default_rng(0)
     images = rng.random((steps * batch_size, 32, 32, 3)).astype("float32")
@@ -264,20 +221,19 @@ def bench_airbench(rounds, steps=3, batch_size=1024, size=2048):
 
     fit = functools.partial(model.fit, batches, verbose=0, shuffle=False)
     fit(), multiply()
-    fits, products, batch_times = [], [], []
-    for _ in range(rounds):
-        products.append(measure(multiply))
-        fits.append(measure(fit))
-        batch_times.append(measure(lambda: [batches[k] for k in range(steps)]))
     # Whatever else the machine does only slows: the fastest rounds count.
-    rate = 3 * count_flops(model) * len(images) / min(fits)
-    peak = 5 * 2 * size**3 / min(products)
+    epoch, product, preparation = (
+        min(timeit.repeat(function, number=1, repeat=ROUNDS))
+        for function in (fit, multiply, lambda: list(batches))
+    )
+    rate = 3 * count_flops(model) * len(images) / epoch
+    peak = 5 * 2 * size**3 / product
     shown = {
-        "airbench94: images a second, batches of 1,024": len(images) / min(fits),
+        "airbench94: images a second, batches of 1,024": len(images) / epoch,
         "airbench94: GFLOPS of a step": rate / 1e9,
         "airbench94: of a matrix product's, %": 100 * rate / peak,
         "airbench94: preparing a batch, % of a step (goal < 5)": (
-            100 * min(batch_times) / min(fits)
+            100 * preparation / epoch
         ),
     }
     for title, value in shown.items():
@@ -285,24 +241,20 @@ def bench_airbench(rounds, steps=3, batch_size=1024, size=2048):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--images", type=int, default=6400)
-    options = parser.parse_args()
     sample = load_dataset("mnist", "sample")
-    places = np.arange(options.images) % len(sample.x_train)
+    places = np.arange(6400) % len(sample.x_train)
     x = scale_images(sample.x_train)[places]
     y = keras.utils.to_categorical(sample.y_train, 10)[places].astype("float32")
     print(
         f"{describe_device()}, {count_cores()} cores, {keras.backend.backend()}, "
-        f"Keras {keras.__version__}, median of {options.rounds} rounds"
+        f"Keras {keras.__version__}, median of {ROUNDS} rounds"
     )
-    bench_batches(x, y, options.rounds)
-    bench_fit(x, y, options.rounds)
-    bench_vat(x, y, options.rounds)
-    bench_augmentation(options.rounds)
-    bench_rand_augment(options.rounds)
-    bench_airbench(options.rounds)
+    bench_batches(x, y)
+    bench_fit(x, y)
+    bench_vat(x, y)
+    bench_augmentation()
+    bench_rand_augment()
+    bench_airbench()
 
 
 if __name__ == "__main__":
