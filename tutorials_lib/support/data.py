@@ -125,23 +125,23 @@ class Dataset:
         )
 
 
-def check_data(name: str) -> None:
-    """Raises DataError if TUTORIALS_DATA is set but does not hold a data set.
+def check_data(name: str) -> pathlib.Path | None:
+    """Returns the path of NAME.npz in TUTORIALS_DATA, None if that is not set.
 
-    The file is checked but not loaded.
+    Raises DataError if the folder does not hold it. The file is not loaded.
     """
     folder = os.environ.get("TUTORIALS_DATA")
     if not folder:
-        return
+        return None
     path = pathlib.Path(folder) / f"{name}.npz"
-    if not pathlib.Path(folder).is_dir():
+    if not path.parent.is_dir():
         wrong = f"{folder} is not a folder"
     elif not path.is_file():
         wrong = f"{path} is not there"
     elif not zipfile.is_zipfile(path):
         wrong = f"{path} is no .npz file, or is damaged"
     else:
-        return
+        return path
     raise DataError(
         f"TUTORIALS_DATA must name a folder that holds {name}.npz; {wrong}. Without "
         f"TUTORIALS_DATA, Keras downloads the data; source='sample' uses images that "
@@ -166,14 +166,10 @@ def load_dataset(name: str, source: str = "real") -> Dataset:
     check_choice("source", source, SOURCES)
     if source == "sample":
         return _draw(name)
-    check_data(name)
-    folder = os.environ.get("TUTORIALS_DATA")
-    place = "the download by keras.datasets"
+    path = check_data(name)
     try:
-        if folder:
-            path = pathlib.Path(folder) / f"{name}.npz"
-            place = str(path)
-            with np.load(path, allow_pickle=False) as file:
+        if path:
+            with np.load(path) as file:
                 return _identify(name, "folder", [file[key] for key in ARRAYS])
         import keras
 
@@ -184,7 +180,8 @@ def load_dataset(name: str, source: str = "real") -> Dataset:
     except Exception as error:
         specification = SPECIFICATIONS[name]
         raise DataError(
-            f"{specification.title} could not be loaded from {place}: "
+            f"{specification.title} could not be loaded from "
+            f"{path or 'the download by keras.datasets'}: "
             f"{type(error).__name__}: {error}\n"
             f"Expected: {name}.npz with uint8 images x_train and x_test (n, "
             f"{', '.join(map(str, specification.image_shape))}) and their integer "
