@@ -26,7 +26,6 @@ class Specification:
     title: str
     image_shape: tuple[int, int, int]
     classes: tuple[str, ...]
-    train_images: int
     test_images: int
     fingerprint: str
     downloads: str
@@ -43,15 +42,15 @@ _CIFAR = (
 )
 SPECIFICATIONS = {
     "mnist": Specification(
-        "MNIST", (28, 28, 1), tuple("0123456789"), 60_000, 10_000,
+        "MNIST", (28, 28, 1), tuple("0123456789"), 10_000,
         "54e1ab866c948494-97b756d55950f184", "mnist.npz",
     ),
     "fashion_mnist": Specification(
-        "Fashion-MNIST", (28, 28, 1), _FASHION, 60_000, 10_000,
+        "Fashion-MNIST", (28, 28, 1), _FASHION, 10_000,
         "fb88a2f5c1b590c9-0b381379398a0943", "fashion-mnist",
     ),
     "cifar10": Specification(
-        "CIFAR-10", (32, 32, 3), _CIFAR, 50_000, 10_000,
+        "CIFAR-10", (32, 32, 3), _CIFAR, 10_000,
         "6a3b2c04d0a79ce2-65a6ffe079453e51", "cifar-10-batches-py*",
     ),
 }
