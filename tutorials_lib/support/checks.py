@@ -1,6 +1,5 @@
 """Checks of arguments whose mistakes would be silent; errors say what is allowed."""
 
-import contextlib
 import math
 import numbers
 from collections.abc import Collection, Sized
@@ -28,11 +27,9 @@ def check_choice(name: str, value: Choice, allowed: Collection[Choice]) -> Choic
 
 def check_positive(name: str, value: Any) -> float:
     """Returns `value` as a float; raises ValueError unless it is finite and above 0."""
-    if _is_number(value) and 0 < value < math.inf:
-        # An integer may be too large for a float.
-        with contextlib.suppress(OverflowError):
-            return float(value)
-    raise ValueError(f"{name} must be a finite number above 0; got {value!r}.")
+    if not (_is_number(value) and 0 < value < math.inf):
+        raise ValueError(f"{name} must be a finite number above 0; got {value!r}.")
+    return float(value)
 
 
 def check_range(name: str, value: Any, low: float, high: float) -> float:
