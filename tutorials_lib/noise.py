@@ -14,8 +14,6 @@ from keras import ops
 from tutorials_lib.support.backend import Tensor
 from tutorials_lib.support.checks import check_choice, check_range
 
-DROPPED_PER = ("batch", "image")
-
 
 def list_survivals(blocks: int, last: float = 0.8) -> list[float]:
     """Lists p_l = 1 - l / L * (1 - p_L) for blocks l = 1 to L; `last` is p_L."""
@@ -47,7 +45,7 @@ class StochasticDepth(keras.layers.Layer):
     ) -> None:
         super().__init__(**kwargs)
         self.survival = check_range("survival", survival, 0, 1)
-        self.dropped_per = check_choice("dropped_per", dropped_per, DROPPED_PER)
+        self.dropped_per = check_choice("dropped_per", dropped_per, ("batch", "image"))
         self.seed_generator = keras.random.SeedGenerator(seed)
 
     def call(self, branch: Tensor, training: bool = False) -> Tensor:
