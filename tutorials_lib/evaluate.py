@@ -57,10 +57,9 @@ class ScoreEpochs(keras.callbacks.Callback):
         super().__init__()
         self.splits = splits
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         """Adds the scores to the epoch's logs."""
-        if logs is not None:
-            logs |= score_model(self.model, **self.splits)
+        logs |= score_model(self.model, **self.splits)
 
 
 def predict_draws(
