@@ -176,11 +176,8 @@ def _name_ends(figure, axis):
     # Axes fit their limits to their lines only on request.
     axis.autoscale_view()
     to_share = axis.transData + axis.transAxes.inverted()
-    named = [line for line in axis.lines if not str(line.get_label()).startswith("_")]
-    if not named:
-        return
-    ends = []
-    for line in named:
+    lines, ends = list(axis.lines), []
+    for line in lines:
         points = np.asarray(line.get_xydata())
         # A run that diverged ends with NaN.
         last = points[np.isfinite(points).all(axis=1)][-1]
@@ -190,11 +187,10 @@ def _name_ends(figure, axis):
     step = 1.25 * POINTS / 72 / (0.75 * figure.get_figheight())
     off = {"transform": axis.transAxes, "clip_on": False}
     places = spread_apart(np.clip(ends, 0, 1), step)
-    for line, place in zip(named, places, strict=True):
+    for line, place in zip(lines, places, strict=True):
         look = {"color": line.get_color(), "linestyle": line.get_linestyle()}
         axis.plot([1.01, 1.04], [place, place], **look, **off)
-        name = str(line.get_label())
-        axis.text(1.05, place, name, fontsize=POINTS, va="center", **off)
+        axis.text(1.05, place, line.get_label(), fontsize=POINTS, va="center", **off)
 
 
 def spread_apart(places: Sequence[float] | np.ndarray, step: float) -> np.ndarray:
