@@ -65,8 +65,7 @@ def mean_interval(values: ArrayLike) -> Interval:
         raise ValueError("values must hold at least one number; got none.")
     if n == 1:
         return Interval(float(values[0]), None, 1)
-    error = values.std(ddof=1) / np.sqrt(n)
-    half_width = stats.t.ppf(0.975, n - 1) * error
+    half_width = stats.t.ppf(0.975, n - 1) * stats.sem(values)
     return Interval(float(values.mean()), float(half_width), n)
 
 
