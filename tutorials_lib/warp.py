@@ -5,7 +5,7 @@ Rotation, shift, zoom and flip make one matrix per image, so one gather applies 
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -160,7 +160,8 @@ class RandomWarp(keras.layers.Layer):
         self.channel_shift = check_range("channel_shift", channel_shift, 0, 255)
         self.off_centre = off_centre
         self.seed_generator = keras.random.SeedGenerator(seed)
-        self.fused = fuse(self._apply)
+        # Warps images (n, height, width, channels) with parameters from `draw`.
+        self.apply = fuse(self._apply)
 
     def draw(self, n: int | Tensor, size: Sequence[int]) -> dict[str, Tensor]:
         """Draws parameters for `apply`, tensors (n,), given (height, width)."""
@@ -175,10 +176,6 @@ class RandomWarp(keras.layers.Layer):
             "channel_shift": self.channel_shift * spread[5],
             "flip": keras.random.uniform((n,), seed=self.seed_generator) < 0.5,
         }
-
-    def apply(self, images: Tensor, parameters: Mapping[str, Tensor]) -> Tensor:
-        """Warps images (n, height, width, channels) with parameters from `draw`."""
-        return self.fused(images, parameters)
 
     def _apply(self, images, parameters):
         warp = {k: v for k, v in parameters.items() if k != "channel_shift"}
