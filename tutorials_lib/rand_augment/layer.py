@@ -129,7 +129,7 @@ class RandAugment(keras.layers.Layer):
 
     def apply(self, images: Tensor, drawn: Mapping[str, Tensor]) -> Tensor:
         """Applies the drawn operations to images (n, height, width, 3), 0 to 1."""
-        return _fuse_passes(self.policy)(images, drawn)
+        return _compile_passes(self.policy)(images, drawn)
 
     def call(self, images: Tensor, training: bool = False) -> Tensor:
         """Augments images in training; otherwise returns them unchanged."""
@@ -144,41 +144,37 @@ class RandAugment(keras.layers.Layer):
 
 
 @functools.cache
-def _fuse_passes(policy):
-    """Returns `apply_passes` for a policy, compiled once for all layers."""
-    return fuse(functools.partial(apply_passes, policy, _list_steps(policy)))
+def _compile_passes(policy):
+    """Compiles, once for all layers, what applies the operation each image drew."""
+    steps = _list_steps(policy)
 
+    def apply_passes(images, drawn):
+        values = ops.cast(ops.round(255 * ops.cast(images, "float32")), "int32")
+        pixels = ops.clip(values, 0, 255)
+        operation = drawn["operation"]
+        place = 2 * (operation * LEVELS + drawn["level"]) + drawn["sign"]
+        step = {name: ops.take(rows, place, axis=0) for name, rows in steps.items()}
 
-def apply_passes(
-    policy: str,
-    steps: Mapping[str, np.ndarray],
-    images: Tensor,
-    drawn: Mapping[str, Tensor],
-) -> Tensor:
-    """Applies the table, warp or blend that each image drew.
+        def skip_unless(names, change, values):
+            # The condition also keeps XLA from fusing passes: a fused pass is
+            # recomputed for every pixel that the next one reads, at six times the cost.
+            drew = ops.any(ops.take(np.isin(OPERATIONS, names), operation))
+            return ops.cond(drew, lambda: change(values), lambda: values)
 
-    `steps` holds the parameters of tables and blends, see `_list_steps`.
-    """
-    values = ops.cast(ops.round(255 * ops.cast(images, "float32")), "int32")
-    pixels = ops.clip(values, 0, 255)
-    operation = drawn["operation"]
-    place = 2 * (operation * LEVELS + drawn["level"]) + drawn["sign"]
-    step = {name: ops.take(rows, place, axis=0) for name, rows in steps.items()}
+        def warp(pixels):
+            number, *maps = _make_maps(policy, tuple(pixels.shape[1:3]))
+            return read_taps(pixels, ops.take(number, place), maps)
 
-    def skip_unless(names, change, values):
-        # The condition also keeps XLA from fusing passes: a fused pass is recomputed
-        # for every pixel that the next one reads, at six times the cost.
-        drew = ops.any(ops.take(np.isin(OPERATIONS, names), operation))
-        return ops.cond(drew, lambda: change(values), lambda: values)
+        table = ops.broadcast_to(VALUES, (ops.shape(pixels)[0], 256, 3))
+        table = skip_unless(
+            TABLES, lambda x: fill_tables(policy, x, pixels, operation, step), table
+        )
+        pixels = skip_unless(TABLES, lambda x: look_up(x, table), pixels)
+        pixels = skip_unless(WARPS, warp, pixels)
+        pixels = skip_unless(BLENDS, lambda x: blend(x, operation, step), pixels)
+        return ops.cast(pixels, "float32") / 255
 
-    table = ops.broadcast_to(VALUES, (ops.shape(pixels)[0], 256, 3))
-    table = skip_unless(
-        TABLES, lambda x: fill_tables(policy, x, pixels, operation, step), table
-    )
-    pixels = skip_unless(TABLES, lambda x: look_up(x, table), pixels)
-    pixels = skip_unless(WARPS, lambda x: warp(policy, x, place), pixels)
-    pixels = skip_unless(BLENDS, lambda x: blend(x, operation, step), pixels)
-    return ops.cast(pixels, "float32") / 255
+    return fuse(apply_passes)
 
 
 def _list_steps(policy):
@@ -226,12 +222,6 @@ def fill_tables(
     for name, changed in tables.items():
         table = ops.where(_is(operation, name), changed, table)
     return table
-
-
-def warp(policy: str, pixels: Tensor, place: Tensor) -> Tensor:
-    """Warps the images that drew a warp; `place` is a flat index, see `_make_maps`."""
-    number, *maps = _make_maps(policy, tuple(pixels.shape[1:3]))
-    return read_taps(pixels, ops.take(number, place), maps)
 
 
 @functools.cache
