@@ -6,17 +6,14 @@ import textwrap
 from collections.abc import Callable
 
 
-class Source:
+class Source(str):
     """Python source that a notebook highlights and `print` shows as plain text."""
 
-    def __init__(self, code: str) -> None:
-        self.code = code
-
     def __repr__(self) -> str:
-        return self.code
+        return str(self)
 
     def _repr_markdown_(self) -> str:
-        return f"```python\n{self.code}\n```"
+        return f"```python\n{self}\n```"
 
 
 def show_source(*objects: Callable | type) -> Source:
