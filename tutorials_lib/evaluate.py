@@ -113,11 +113,7 @@ class AugmentedModel(keras.Model):
 def average_members(predictions: Sequence[ArrayLike]) -> np.ndarray:
     """Returns the mean of the members' probabilities, the ensemble's prediction.
 
-    Args:
-        predictions: Sequence of arrays (n, classes), one for each member.
-
-    Returns:
-        float64 array (n, classes).
+    Each member has an array (n, classes); the mean is float64.
     """
     mean = np.mean(np.stack(predictions), axis=0, dtype="float64")
     # NaN or infinity in any member carries over to the mean.
@@ -127,9 +123,7 @@ def average_members(predictions: Sequence[ArrayLike]) -> np.ndarray:
 def measure_accuracy(rows: ArrayLike, labels: ArrayLike) -> float:
     """Computes the share of images whose most probable class is their label.
 
-    Args:
-        rows: Array (n, classes) of probabilities or logits.
-        labels: One-hot array (n, classes).
+    Rows (n, classes) are probabilities or logits, labels (n, classes) are one-hot.
     """
     return float(np.mean(_find_right(rows, labels)))
 

@@ -108,12 +108,8 @@ def warp_images(images: Tensor, matrices: Tensor) -> Tensor:
 def shift_channels(images: Tensor, amounts: Tensor) -> Tensor:
     """Adds an amount to every pixel of an image, within the image's own range.
 
-    Args:
-        images: float array (n, height, width, channels).
-        amounts: float array (n,), in the units of the pixels.
-
-    Returns:
-        float32 tensor shaped like images, clipped to the range over all channels.
+    Images are floats (n, height, width, channels), amounts are floats (n,). The result
+    is float32, clipped to each image's range over all channels.
     """
     images, amounts = ops.cast(images, "float32"), ops.cast(amounts, "float32")
     low = ops.min(images, axis=(1, 2, 3), keepdims=True)

@@ -29,11 +29,7 @@ VIEWS = {
 def normalise_images(images: ArrayLike) -> np.ndarray:
     """Subtracts each colour's mean, then divides by its standard deviation.
 
-    Args:
-        images: float array (n, height, width, 3), from 0 to 1.
-
-    Returns:
-        float32 array of the same shape.
+    Images are floats (n, height, width, 3) from 0 to 1; the result is float32.
     """
     images = np.asarray(images)
     check_images("images", images, 3)

@@ -89,13 +89,8 @@ def smooth(pixels: Tensor) -> Tensor:
 def mix(one: Tensor, other: Tensor, factor: Tensor) -> Tensor:
     """Computes one + factor * (other - one), clipped and truncated to integers.
 
-    Args:
-        one: Pixels, or a value for each image.
-        other: Pixels, or a table.
-        factor: float32 (n,).
-
-    Returns:
-        int32 tensor from 0 to 255, of their broadcast shape.
+    `one` holds pixels or a value for each image, `other` pixels or a table, and
+    `factor` is float32 (n,). The result is int32, from 0 to 255.
     """
     factor = ops.reshape(factor, (-1,) + (1,) * (len(other.shape) - 1))
     product = factor * ops.cast(other - one, "float32")

@@ -51,14 +51,7 @@ class Interval:
 
 
 def mean_interval(values: ArrayLike) -> Interval:
-    """Computes a mean and Student's 95% interval around it.
-
-    Args:
-        values: Sequence of at least one number, for instance a score for each seed.
-
-    Returns:
-        An `Interval`; its half-width is None if there is only one value.
-    """
+    """Computes the mean of at least one value and Student's 95% interval around it."""
     values = check_finite("values", np.asarray(values, "float64"))
     n = len(values)
     if not n:
