@@ -21,7 +21,7 @@ from tutorials_lib.support.checks import (
     check_choice,
     check_finite,
     check_floats,
-    check_image_shape,
+    check_images,
     check_label_rows,
     check_whole,
 )
@@ -202,13 +202,13 @@ def corrupt_images(images: ArrayLike, corruption: str, strength: int) -> np.ndar
     check_whole("strength", strength, 1, 5)
     images = np.asarray(images)
     check_choice("the dtype of images", str(images.dtype), ("uint8",))
-    check_image_shape("images", images, 3)
+    values = images.astype("float32") / 255
+    check_images("images", values, 3)
     amount = CORRUPTIONS[corruption][strength - 1]
     if corruption in ("blur", "pixelate", "jpeg"):
         change = {"blur": _blur, "pixelate": _pixelate, "jpeg": _compress}[corruption]
         changed = [change(Image.fromarray(image), amount) for image in images]
         return np.stack([np.asarray(image) for image in changed])
-    values = images.astype("float32") / 255
     if corruption == "noise":
         rng = np.random.default_rng(0)
         values += rng.normal(0, amount, size=images.shape)

@@ -78,11 +78,6 @@ def check_floats(name: str, images: Any) -> None:
 def check_images(name: str, images: Any, channels: int | None = None) -> None:
     """Raises ValueError unless images are floats (n, height, width, channels)."""
     check_floats(name, images)
-    check_image_shape(name, images, channels)
-
-
-def check_image_shape(name: str, images: Any, channels: int | None = None) -> None:
-    """Raises ValueError unless images are (n, height, width, channels)."""
     shape = tuple(images.shape)
     if len(shape) != 4 or channels not in (None, shape[-1]):
         wanted = channels or "channels"
