@@ -17,21 +17,19 @@ def compute_gradient(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
 
     The gradient is 0 where the function does not depend on x.
     """
-    x = ops.convert_to_tensor(x)
-    if keras.backend.backend() == "tensorflow":
+    x, backend = ops.convert_to_tensor(x), keras.backend.backend()
+    if backend == "tensorflow":
         import tensorflow as tf
 
         with tf.GradientTape() as tape:
             tape.watch(x)
             value = function(x)
         return tape.gradient(value, x, unconnected_gradients="zero")
-    if keras.backend.backend() == "jax":
+    if backend == "jax":
         import jax
 
         return jax.grad(function)(x)
-    raise NotImplementedError(
-        f"the backend must be tensorflow or jax; got {keras.backend.backend()}."
-    )
+    raise NotImplementedError(f"the backend must be tensorflow or jax; got {backend}.")
 
 
 def fuse(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
