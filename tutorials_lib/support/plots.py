@@ -44,17 +44,15 @@ def show_images(
     pixels = np.asarray(images, "float32")
     low, high = pixels.min(), pixels.max()
     pixels = (pixels - low) / max(high - low, 1e-12)
-    height = size + (0.3 if titles is not None else 0)
-    figure, axes = _make_grid(len(pixels), columns, size, height)
-    for axis, image in zip(axes, pixels, strict=True):
+    figure, axes = _make_grid(len(pixels), columns, size, size + 0.3 * bool(titles))
+    titles = titles or [""] * len(pixels)
+    for axis, image, title in zip(axes, pixels, titles, strict=True):
         axis.axis("off")
+        axis.set_title(title, fontsize=8)
         # No smoothing, which would also make the file three times as large.
         axis.imshow(
             image.squeeze(), cmap="gray_r", vmin=0, vmax=1, interpolation="nearest"
         )
-    if titles is not None:
-        for axis, title in zip(axes, titles, strict=True):
-            axis.set_title(title, fontsize=8)
     figure.tight_layout()
     plt.show()
 
