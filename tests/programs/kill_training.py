@@ -15,7 +15,9 @@ that imports are made once. Answers with the child's exit status.
 """
 
 import errno
+import itertools
 import json
+import math
 import os
 import random
 import signal
@@ -37,7 +39,7 @@ from tutorials_lib.airbench import (
 )
 from tutorials_lib.evaluate import score_model
 from tutorials_lib.mixup import MixupBatches
-from tutorials_lib.runs import storage
+from tutorials_lib.runs import checkpoints
 from tutorials_lib.runs.grid import Grid, Run
 from tutorials_lib.runs.settings import choose_settings
 from tutorials_lib.support.data import Dataset
@@ -52,19 +54,16 @@ x = pixels.astype("float32") / 255
 y = np.eye(10, dtype="float32")[classes]
 
 
-class Kill(keras.callbacks.Callback):
-    """Kills the process after a number of batches."""
+def count_down(batch, logs):
+    """Kills the process when the last of its batches is done."""
+    life["batches"] -= 1
+    if life["batches"] <= 0:
+        os.kill(os.getpid(), signal.SIGKILL)
 
-    def __init__(self):
-        super().__init__()
-        self.left = {"batches": None}
 
-    def on_train_batch_end(self, batch, logs=None):
-        """Counts down, where there is a number."""
-        if self.left["batches"] is not None:
-            self.left["batches"] -= 1
-            if self.left["batches"] <= 0:
-                os.kill(os.getpid(), signal.SIGKILL)
+# Not an attribute of a callback, which a checkpoint would bring back.
+life = {"batches": math.inf}
+kill = keras.callbacks.LambdaCallback(on_train_batch_end=count_down)
 
 
 class KeepBest(keras.callbacks.Callback):
@@ -78,9 +77,6 @@ class KeepBest(keras.callbacks.Callback):
         """Keeps the weights where the loss on the watched images is the lowest."""
         if self.best is None or logs["val_loss"] < self.best:
             self.best, self.best_weights = logs["val_loss"], self.model.get_weights()
-
-
-kill = Kill()
 
 
 def train_in_two_parts(run, parameters, fit):
@@ -152,38 +148,23 @@ def finish(model, metrics, history):
 
 
 def spoil_writing(how, number):
-    """Has the nth checkpoint fail half written, when written, or for want of room."""
-    written = {"files": 0}
-    write = storage.os.fdopen
+    """Has the nth checkpoint stay half or unrenamed, or find no room."""
+    write, replace, counted = checkpoints.write_bytes, os.replace, itertools.count(1)
 
-    class File:
-        def __init__(self, file):
-            self.file = file
+    def fail(*_):
+        os.replace = replace
+        if how != "full":
+            os.kill(os.getpid(), signal.SIGKILL)
+        life["batches"] = 5
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-        def __enter__(self):
-            return self
+    def write_spoilt(path, content):
+        if next(counted) == number:
+            os.replace = fail
+            content = content[: len(content) // 2] if how == "half" else content
+        write(path, content)
 
-        def __exit__(self, *_):
-            self.file.close()
-            if how == "rename":
-                os.kill(os.getpid(), signal.SIGKILL)
-
-        def write(self, content):
-            self.file.write(content[: len(content) // 2])
-            self.file.flush()
-            if how == "half":
-                os.kill(os.getpid(), signal.SIGKILL)
-            if how == "full":
-                kill.left["batches"] = 5
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            self.file.write(content[len(content) // 2 :])
-
-    def open_spoilt(handle, mode):
-        written["files"] += 1
-        file = write(handle, mode)
-        return File(file) if written["files"] == number else file
-
-    storage.os.fdopen = open_spoilt
+    checkpoints.write_bytes = write_spoilt
 
 
 def run_once(name, home, how, number):
@@ -191,7 +172,7 @@ def run_once(name, home, how, number):
     os.environ["TUTORIALS_RECORDS"] = f"{home}/records"
     os.environ["TUTORIALS_RUNS"] = f"{home}/runs"
     if how == "batch":
-        kill.left["batches"] = number
+        life["batches"] = number
     elif how != "none":
         spoil_writing(how, number)
     train = {"two parts": train_in_two_parts, "recipe": train_by_recipe}[name]
