@@ -1,7 +1,5 @@
 """Means, intervals and numbers of pairs, against SciPy and closed forms."""
 
-import math
-
 import numpy as np
 import pytest
 from scipy import stats
@@ -11,35 +9,10 @@ from tutorials_lib.runs.estimates import (
     bootstrap_gain,
     count_pairs,
     estimate,
-    expect_range,
     paired,
     ratio,
-    read_scores,
     say,
-    tabulate,
 )
-
-
-def test_a_frame_to_group_and_to_compute_with():
-    frame = tabulate(make_records())
-    means = frame.groupby("variant")["test_accuracy"].mean()
-    assert means["alpha 0.1"] == pytest.approx(0.993)
-    assert list(frame["variant"].unique()) == ["none", "alpha 0.1"]
-    assert list(read_scores(frame, "test_accuracy", "none")) == [0.990, 0.991, 0.992]
-    assert tabulate(frame) is frame
-    assert tabulate([]).empty
-
-
-def test_a_run_without_epochs_as_an_ensemble():
-    (record,) = make_records({"ensemble of 6": (0.9,)})
-    record["history"]["seconds"] = []
-    assert math.isnan(tabulate([record])["seconds_per_epoch"].item())
-
-
-def test_two_records_of_one_run_are_an_error():
-    records = make_records()
-    with pytest.raises(ValueError, match="two of 'none', seed 2"):
-        tabulate([*records, records[0]])
 
 
 def test_pairs_are_those_of_equal_seeds():
@@ -50,22 +23,6 @@ def test_pairs_are_those_of_equal_seeds():
     assert (gain.interval.low, gain.interval.high) == pytest.approx((low, high))
     assert gain.p_value == pytest.approx(theirs.pvalue)
     assert gain.interval.n == 3
-
-
-@pytest.mark.parametrize(
-    ("part", "text"),
-    [
-        ("", "+0.20 ± 0.25 points (3 seeds)"),
-        ("short", "+0.20 ± 0.25"),
-        ("cell", "+0.20 ± 0.25 (3)"),
-        ("mean", "+0.20"),
-        ("range", "-0.05 to +0.45"),
-        ("n", "3 seeds"),
-    ],
-)
-def test_how_a_number_is_written(part, text):
-    gain = paired(make_records(), "test_accuracy", "alpha 0.1", "none")
-    assert format(gain, part) == text
 
 
 @pytest.mark.parametrize(
@@ -135,16 +92,11 @@ def test_pairs_needed_by_simulation(gap, power):
     assert count_pairs(1.0, 0) == 2
 
 
-def test_range_of_equals():
-    # Two normal values differ by 2 / sqrt pi on average; the table of d2 has 2.847.
-    assert expect_range(2) == pytest.approx(2 / math.sqrt(math.pi))
-    assert expect_range(8) == pytest.approx(2.847, abs=1e-3)
-
-
 def test_sentences_without_a_number_are_left_out(capsys):
     gain = paired(make_records(), "test_accuracy", "alpha 0.1", "none")
-    say("It gains {gain:short}.", "The other {other}.", gain=gain, other=None)
+    say("{gain}: {gain:size} up.", "The other {other}.", gain=gain, other=None)
     say("{other}", other=None)
-    assert capsys.readouterr().out == "It gains +0.20 ± 0.25.\n"
+    said = "+0.20 ± 0.25 points (3 seeds): 0.20 up.\n"
+    assert capsys.readouterr().out == said
     with pytest.raises(KeyError, match="gian"):
         say("It gains {gian}.", gain=gain)

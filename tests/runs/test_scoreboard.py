@@ -190,6 +190,8 @@ class TestClaims:
         member["arrays"] = {"file": "a.npz", "sha256": "a"}
         run = make_record("cifar10_95", "ensemble of 6", 0, tta_accuracy=0.95)
         run["parameters"] = {"answers": ["a"]}
+        # It trains nothing.
+        run["history"]["seconds"] = []
         rng = np.random.default_rng(0)
         arrays = {
             "right": rng.random(5000) < 0.95,
