@@ -1,10 +1,8 @@
 """The table of profiles, and what is refused before anything starts."""
 
-import json
-
 import pytest
 
-from tutorials_lib.runs.profiles import CHAPTERS, PROFILES, SHARED, TABLE
+from tutorials_lib.runs.profiles import CHAPTERS, PROFILES, SHARED
 from tutorials_lib.runs.settings import CHOOSING, choose_settings, list_defaults
 
 
@@ -92,33 +90,7 @@ def test_lists_that_may_be_empty_or_hold_a_value_twice(tmp_path):
     assert own.widths == (8, 8, 9)
 
 
-def test_smoke_is_small():
-    for chapter in CHAPTERS:
-        smoke = TABLE[chapter]["smoke"]
-        assert smoke["train_images"] <= 1000
-        assert smoke["epochs"] <= 2
-        assert smoke["seeds"] == 1
-
-
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_what_all_runs_share_are_settings_that_choose_none(chapter):
     shared = set(SHARED[chapter])
     assert shared <= set(list_defaults(chapter, "full")) - set(CHOOSING)
-
-
-def test_a_changed_protocol_has_a_name_of_its_own():
-    own = choose_settings("mixup_mnist", "full", seeds=1)
-    assert own.protocol == "full"
-    changed = [choose_settings("mixup_mnist", "full", epochs=n) for n in (1, 2, 1)]
-    names = [settings.protocol for settings in changed]
-    assert names[0] == names[2] != names[1]
-    assert names[0].startswith("full-")
-    # What is not published is not kept apart either.
-    assert choose_settings("mixup_mnist", "quick", epochs=1).protocol == "quick"
-
-
-def test_a_record_of_settings_plans_them_again():
-    """As JSON, which has no tuples."""
-    settings = choose_settings("cifar10_95", "laptop", epochs=3, seeds=[4])
-    kept = json.loads(json.dumps(settings.record()))
-    assert choose_settings("cifar10_95", "laptop", **kept).values == settings.values
