@@ -153,14 +153,29 @@ def visit(browser, address):
 
 
 @pytest.fixture
-def publish(tmp_path, monkeypatch):
-    """Writes a record with arrays among the published ones, which are no others."""
-    from stand_ins import make_record
-
+def keep(tmp_path, monkeypatch):
+    """Writes a record and its arrays among the published ones, which are no others."""
     from tutorials_lib.runs.records import find_path, write_arrays, write_record
-    from tutorials_lib.support.data import load_dataset
 
     monkeypatch.setenv("TUTORIALS_RECORDS", str(tmp_path))
+
+    def write(record, arrays=None):
+        path = tmp_path / find_path(record)
+        path.parent.mkdir(exist_ok=True)
+        if arrays:
+            record["arrays"] = write_arrays(arrays, path)
+        write_record(record, path)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def publish(keep):
+    """Publishes a record of a run on sample images."""
+    from stand_ins import make_record
+
+    from tutorials_lib.support.data import load_dataset
 
     def write(chapter, variant, arrays, seed=0, images="mnist", **more):
         record = make_record(chapter, variant, seed, test_accuracy=0.5) | more
@@ -168,11 +183,7 @@ def publish(tmp_path, monkeypatch):
         few = load_dataset(images, "sample").take(1900)
         record["data"] |= {"name": images, "sha256": few.sha256}
         record["data"] |= {"train_images": 1900, "test_images": len(few.x_test)}
-        path = tmp_path / find_path(record)
-        path.parent.mkdir(exist_ok=True)
-        if arrays:
-            record["arrays"] = write_arrays(arrays, path)
-        write_record(record, path)
+        keep(record, arrays)
 
     return write
 

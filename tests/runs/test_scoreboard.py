@@ -15,7 +15,6 @@ from tutorials_lib.runs import scoreboard
 from tutorials_lib.runs.articles import ARTICLES, CLAIMS
 from tutorials_lib.runs.chapters import book_folder
 from tutorials_lib.runs.estimates import NO_RUNS
-from tutorials_lib.runs.records import write_arrays
 from tutorials_lib.runs.verdicts import judge_claims, list_numbers, show_claims
 
 NONE = {chapter: [] for chapter in ARTICLES}
@@ -183,13 +182,8 @@ class TestClaims:
         assert (judged.article, judged.effect) == ("2.25 times", "2.30 ± 0.00 times")
         assert judged.verdict == "seen"
 
-    def test_an_ensemble_by_bootstrap_over_test_images(self, tmp_path, monkeypatch):
-        monkeypatch.setenv("TUTORIALS_RECORDS", str(tmp_path))
-        (tmp_path / "cifar10_95").mkdir()
-        member = make_record("cifar10_95", "decay", 0, tta_accuracy=0.93)
-        member["arrays"] = {"file": "a.npz", "sha256": "a"}
+    def test_an_ensemble_by_bootstrap_over_test_images(self, keep):
         run = make_record("cifar10_95", "ensemble of 6", 0, tta_accuracy=0.95)
-        run["parameters"] = {"answers": ["a"]}
         # It trains nothing.
         run["history"]["seconds"] = []
         rng = np.random.default_rng(0)
@@ -197,9 +191,8 @@ class TestClaims:
             "right": rng.random(5000) < 0.95,
             "members_right": rng.random((6, 5000)) < 0.94,
         }
-        path = tmp_path / "cifar10_95" / "run.json"
-        run["arrays"] = write_arrays(arrays, path)
-        judged = judge([member, run], "ensemble")
+        keep(run, arrays)
+        judged = judge([run], "ensemble")
         assert judged.protocol == "5,000 test images, full"
         gain = arrays["right"].mean() - arrays["members_right"].mean()
         assert judged.ours.mean == pytest.approx(gain)
