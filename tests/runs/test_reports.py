@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 from stand_ins import make_records
 
-from tutorials_lib.runs import figures, reports
+from tutorials_lib.runs import figures, reports, verdicts
 from tutorials_lib.runs.estimates import NO_RUNS
 
 ACCURACY = "test_accuracy"
@@ -172,6 +172,7 @@ REPORTS = [
     lambda x: reports.show_costs(x, {"a": reports.Step("a", 1)}),
     lambda x: reports.show_metrics(x, {"a": ACCURACY}),
     reports.show_provenance,
+    verdicts.show_claims,
     lambda x: figures.show_spread(x, ACCURACY),
     lambda x: figures.show_epochs(x, "loss", ["none"], levels={"floor": 1}),
     lambda x: figures.show_growth(x, {"a": ("a", "loss")}, "members"),
