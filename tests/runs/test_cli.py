@@ -36,7 +36,6 @@ def nothing_starts(monkeypatch):
         (["run", "mixup_mnist", "--in-place", "-p", "epochs", "1"], "no parameters"),
         (["run", "mixup_mnist", "--profile", ""], "got ''"),
         (["run", "mixup_mnist", "--output", "/dev/null"], "ends in .ipynb"),
-        (["run", "mixup_mnist", "--output", str(BOOK)], "ends in .ipynb"),
         (["run", "mixup_mnist", "--output", f"{BOOK}/x.ipynb"], "outside the book"),
         (["run", "--all", "--output", "x.ipynb"], "go with one chapter"),
         (["run", "--all", "--only", "a, seed 0"], "go with one chapter"),
@@ -47,7 +46,6 @@ def nothing_starts(monkeypatch):
         (["check", "mixup"], "got 'mixup'"),
         (["build", "--profile", "fast"], "got 'fast'"),
         (["build", "--output", str(BOOK)], "output must be a new or empty folder"),
-        (["build", "--output", str(BOOK.parent)], "output must be a new or empty"),
         (["build", "--output", __file__], "output must be a folder"),
     ],
 )
@@ -72,26 +70,13 @@ def test_relative_paths_lead_where_the_caller_stands(tmp_path, monkeypatch):
     assert os.environ["TUTORIALS_DATA"] == str(tmp_path / "data")
 
 
-@pytest.mark.parametrize(
-    ("content", "said"),
-    [
-        (None, "is not a folder"),
-        ({}, "mnist.npz is not there"),
-        ({"mnist.npz": b"no archive"}, "mnist.npz is no .npz file, or is damaged"),
-    ],
-)
-def test_missing_data_is_noticed_at_once(tmp_path, monkeypatch, capsys, content, said):
+def test_missing_data_is_noticed_at_once(tmp_path, monkeypatch, capsys):
     """Before Keras is imported or a kernel started; profile smoke needs no data."""
-    folder = tmp_path / "data"
-    monkeypatch.setenv("TUTORIALS_DATA", str(folder))
-    if content is not None:
-        folder.mkdir()
-        for name, each in content.items():
-            (folder / name).write_bytes(each)
-    assert main(["run", "mixup_mnist", "--profile", "quick"]) == 1
-    shown = capsys.readouterr().err
-    assert said in shown
-    assert "pickle" not in shown
+    monkeypatch.setenv("TUTORIALS_DATA", str(tmp_path))
+    for said in ("is not there", "is no .npz file, or is damaged"):
+        assert main(["run", "mixup_mnist", "--profile", "quick"]) == 1
+        assert f"mnist.npz {said}" in capsys.readouterr().err
+        (tmp_path / "mnist.npz").write_bytes(b"no archive")
     check_run("mixup_mnist", {"profile": "smoke"})
 
 
