@@ -26,37 +26,22 @@ ROOT = book_folder().parent
 
 
 class Page(html.parser.HTMLParser):
-    """Collects a page's links, anchors, images and tables."""
+    """Collects a page's links and anchors."""
 
     def __init__(self, path):
         super().__init__()
-        self.links, self.anchors, self.images, self.tables = [], set(), [], 0
+        self.links, self.anchors = [], set()
         self.feed(path.read_text(encoding="utf-8"))
 
     def handle_starttag(self, tag, attributes):
         found = dict(attributes)
         self.anchors |= {found[name] for name in ("id", "name") if found.get(name)}
         self.links += [found[name] for name in ("href", "src") if found.get(name)]
-        self.tables += tag == "table"
-        if tag == "img":
-            self.images.append(found)
 
 
 @pytest.fixture(scope="module")
 def pages(site):
     return {path: Page(path) for path in site.glob("*.html")}
-
-
-def test_every_page_and_record_is_there(site):
-    """So that a link leads from each number to what it rests on."""
-    names = {path.stem for path in site.glob("*.html")}
-    around = {"scoreboard", "full_runs", "status", "how_to_run", "full_book"}
-    assert {"index", "references", *around, *CHAPTERS} <= names
-    records = book_folder() / "records"
-    files = [path.relative_to(records) for path in records.glob("*/*.json")]
-    assert files
-    for file in files:
-        assert (site / file).read_bytes() == (records / file).read_bytes()
 
 
 def test_links_within_the_site(pages):
@@ -74,23 +59,21 @@ def test_links_within_the_site(pages):
             if not target.exists() or lost:
                 dead.append(f"{path.name}: {link}")
     assert not dead
-    assert sum(len(page.links) for page in pages.values()) > 100
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_chapter_pages(site, pages, chapter):
-    page = pages[site / f"{chapter}.html"]
-    figures = [image for image in page.images if "_images/" in image.get("src", "")]
+    links = pages[site / f"{chapter}.html"].links
     # For runs that have not been made yet, a line replaces the picture.
-    assert figures
-    assert page.tables >= 2
-    assert "| article" not in (site / f"{chapter}.html").read_text()
+    assert any("_images/" in link for link in links)
+    text = (site / f"{chapter}.html").read_text()
+    assert text.count("<table") >= 2
+    assert "| article" not in text
     owner = read_address().removeprefix("https://github.com/")
     colab = f"https://colab.research.google.com/github/{owner}/blob/main/book/"
-    assert f"{colab}{chapter}.ipynb" in page.links
-    # The paper at least is cited, and the citation leads somewhere.
-    cited = {link for link in page.links if link.startswith("references.html#")}
-    assert cited
+    assert f"{colab}{chapter}.ipynb" in links
+    # The paper at least is cited.
+    assert any(link.startswith("references.html#") for link in links)
 
 
 def test_formula_of_unknown_commands():
@@ -126,13 +109,10 @@ def test_a_failed_build_leaves_the_old_pages(tmp_path, monkeypatch):
     (book / "references.bib").write_text("")
     (book / "index.md").write_text("# Book\n\n{doc}`nowhere`\n")
     monkeypatch.setattr(building, "book_folder", lambda: book)
-    pages = tmp_path / "html"
-    pages.mkdir()
-    (pages / "index.html").write_text("the old page")
-    (pages / ".buildinfo").write_text("left by the last build")
+    make_pages(tmp_path / "html")
     with pytest.raises(ChapterError, match="could not be built"):
-        build_site(output=pages)
-    assert (pages / "index.html").read_text() == "the old page"
+        build_site(output=tmp_path / "html")
+    assert (tmp_path / "html" / "index.html").read_text() == "the old page"
     assert [path.name for path in tmp_path.glob("*html*")] == ["html"]
 
 
@@ -151,15 +131,12 @@ def test_pages_of_notebooks_that_are_not_run():
 def test_the_address_stands_in_one_place_and_its_stamps():
     """Chapters stand alone on Colab and carry a copy; nothing else names an address."""
     owner_and_name = read_address().removeprefix("https://github.com/")
-    command = ["git", "-C", str(ROOT), "grep", "-cI", "-e", owner_and_name]
+    command = ["git", "-C", str(ROOT), "grep", "-lI", "-e", owner_and_name]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode > 1:
         pytest.skip("not a git checkout")
-    holders = {tuple(line.rsplit(":", 1)) for line in done.stdout.splitlines()}
-    chapters = {(f"book/{chapter}.ipynb", "1") for chapter in CHAPTERS}
-    # README.md has a link to the pages, and a button for each chapter.
-    readme = ("README.md", str(len(CHAPTERS)))
-    assert holders == {("_config.yml", "1"), readme, *chapters}
+    chapters = {f"book/{chapter}.ipynb" for chapter in CHAPTERS}
+    assert set(done.stdout.split()) == {"_config.yml", "README.md", *chapters}
 
 
 def test_on_github_the_address_is_that_of_the_repository():
@@ -185,11 +162,8 @@ def test_address_moves_with_one_command(tmp_path, monkeypatch):
     assert {path.stem for path in stamp_address()} == {"README", *CHAPTERS}
     readme = (tmp_path / "README.md").read_text()
     assert "https://someone-else.github.io/a-book" in readme
-    button = (
-        "https://colab.research.google.com/github/someone-else/a-book/blob/main/book"
-    )
-    for chapter in CHAPTERS:
-        assert f"({button}/{chapter}.ipynb)" in readme
+    button = "github/someone-else/a-book/blob/main/book/"
+    assert readme.count(button) == len(CHAPTERS)
     for path in book.glob("*.ipynb"):
         text = path.read_text()
         assert f"git+{new}" in text
