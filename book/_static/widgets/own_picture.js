@@ -149,6 +149,6 @@
   }
 
   window.bookWidgets = { ...window.bookWidgets, own_picture: makeWidget };
-  // For tests that compare them with Keras and Pillow.
-  Object.assign(makeWidget, { answer, shrink, widen });
+  // For tests that compare them with NumPy and Pillow.
+  Object.assign(makeWidget, { shrink, widen });
 })();
