@@ -21,16 +21,8 @@ from tutorials_lib.runs.profiles import CHAPTERS
 
 pytestmark = pytest.mark.book
 
-AROUND = (
-    "what_to_use",
-    "scoreboard",
-    "full_runs",
-    "status",
-    "how_to_run",
-    "full_book",
-    "architecture",
-)
-PAGES = ("index", *CHAPTERS, *AROUND, "glossary", "references", "search")
+SOURCES = sorted(path.stem for path in book_folder().glob("*.md"))
+PAGES = (*SOURCES, *CHAPTERS, "search")
 # One page of each kind: all have the same dark colours.
 DARK = ("index", "vat_mnist", "scoreboard", "how_to_run")
 WIDE, NARROW = 1280, 360
@@ -58,7 +50,7 @@ def scroll_through(page):
 
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_wide_and_narrow_light_and_dark(visit, name):
-    """Whole, light enough, nothing cut, and what axe-core asks of it."""
+    """Whole, light enough, nothing cut, on paper neither; and what axe-core asks."""
     page, wrong = visit(name)
     scroll_through(page)
     broken = page.evaluate(
@@ -68,12 +60,7 @@ def test_a_page_wide_and_narrow_light_and_dark(visit, name):
     assert (wrong, broken) == ([], [])
     assert MEGABYTE / 4 < weigh_page(page) < 1.5 * MEGABYTE
     # Code and tables are read without scrolling them sideways.
-    cut = page.evaluate(
-        """[...document.querySelectorAll(".bd-article pre, .bd-article .wide")]
-          .filter((x) => x.scrollWidth > x.clientWidth + 1)
-          .map((x) => x.textContent.slice(0, 200))"""
-    )
-    assert cut == []
+    assert find_cut(page, ".bd-article :is(pre, .wide)") == []
     assert find_faults(page) == []
     keep_picture(page, name, "light", WIDE)
     # axe-core asks for imported style sheets where they are not.
@@ -92,6 +79,23 @@ def test_a_page_wide_and_narrow_light_and_dark(visit, name):
     keep_picture(page, name, "dark", WIDE)
     if name in DARK:
         assert find_faults(page, rules=["color-contrast"]) == []
+    # A4 with margins is about 700 pixels wide.
+    page.set_viewport_size({"width": 700, "height": 900})
+    page.emulate_media(media="print")
+    assert find_cut(page, ".bd-article :is(pre, table)") == []
+    for widget in page.locator(".widget").all():
+        expect(widget).to_be_hidden()
+
+
+def find_cut(page, selector):
+    """Parts of a page that are too wide for it, or for their own box."""
+    return page.evaluate(
+        """(selector) => [...document.querySelectorAll(selector)]
+          .filter((x) => x.getBoundingClientRect().right > innerWidth
+            || (x.scrollWidth > x.clientWidth + 1 && x.tagName != "TABLE"))
+          .map((x) => x.outerHTML.slice(0, 200))""",
+        selector,
+    )
 
 
 def test_drawings_turn_dark_and_images_do_not(visit):
@@ -107,22 +111,6 @@ def test_drawings_turn_dark_and_images_do_not(visit):
     photographs = page.locator(".cell_output img[src$='.png']").first
     filters = photographs.evaluate("image => getComputedStyle(image).filter")
     assert filters == "none"
-
-
-@pytest.mark.parametrize("name", ["scoreboard", "full_runs", "vat_mnist"])
-def test_page_fits_paper(visit, name):
-    """A4 with margins is about 700 pixels wide; there is no scrolling on paper."""
-    page, _ = visit(name, width=700)
-    page.emulate_media(media="print")
-    cut = page.evaluate(
-        """[...document.querySelectorAll(".bd-article pre, .bd-article table")]
-          .filter((x) => x.getBoundingClientRect().right > innerWidth
-            || (x.scrollWidth > x.clientWidth + 1 && x.tagName == "PRE"))
-          .map((x) => x.outerHTML.slice(0, 200))"""
-    )
-    assert cut == []
-    for widget in page.locator(".widget").all():
-        expect(widget).to_be_hidden()
 
 
 @pytest.mark.slow
