@@ -9,12 +9,13 @@ import shutil
 
 import numpy as np
 import pytest
+from scipy import stats
 from stand_ins import RECORD, make_notebook, make_record, make_records
 
 from tutorials_lib.runs import scoreboard
 from tutorials_lib.runs.articles import ARTICLES, CLAIMS
 from tutorials_lib.runs.chapters import book_folder
-from tutorials_lib.runs.verdicts import judge_claims, list_numbers, show_claims
+from tutorials_lib.runs.verdicts import judge_claims, list_numbers
 
 NONE = {chapter: [] for chapter in ARTICLES}
 
@@ -32,18 +33,6 @@ def find_number(records, variant="none", metric="test_accuracy"):
 
 
 class TestNumbers:
-    @pytest.mark.parametrize(
-        ("accuracies", "verdict"),
-        [
-            # Beside 99.16.
-            ([0.9900, 0.9910, 0.9920], "agrees"),
-            ([0.9900, 0.9901, 0.9902], "differs"),
-            ([0.9900, 0.9920], "not judged"),
-        ],
-    )
-    def test_verdicts(self, accuracies, verdict):
-        assert find_number(make_records({"none": accuracies})).verdict == verdict
-
     def test_a_mean_of_many_runs_lies_in_the_interval_of_our_mean(self):
         # Student's t with two degrees of freedom is 4.3027.
         scores, metric = {"94% recipe": (0.939, 0.940, 0.941)}, "tta_accuracy"
@@ -167,14 +156,16 @@ class TestClaims:
         judged = judge(records, "noise", "noisy_student")
         assert judged.effect == f"+{points}.00 ± 0.00 points"
 
-    def test_a_cost_is_a_ratio(self):
-        scores = {"corrected: VAT": [0.9] * 3, "swapped: none": [0.9] * 3}
+    def test_a_cost_is_a_ratio_of_shortest_epochs_on_one_device(self):
+        scores = {"corrected: VAT": [0.9] * 4, "swapped: none": [0.9] * 4}
         records = make_records(scores, chapter="vat_mnist")
         for record in records:
-            record["history"]["seconds"] = [23 if "VAT" in record["variant"] else 10]
+            shortest = 23 if "VAT" in record["variant"] else 10
+            record["history"]["seconds"] = [90, shortest, 50]
+        records[-1]["environment"]["device"] = "another processor"
         judged = judge(records, "cost", "vat_mnist")
         assert (judged.article, judged.effect) == ("2.25 times", "2.30 ± 0.00 times")
-        assert judged.verdict == "seen"
+        assert (judged.protocol, judged.verdict) == ("3 seeds, full", "seen")
 
     def test_an_ensemble_by_bootstrap_over_test_images(self, keep):
         run = make_record("cifar10_95", "ensemble of 6", 0, tta_accuracy=0.95)
@@ -188,19 +179,17 @@ class TestClaims:
         keep(run, arrays)
         judged = judge([run], "ensemble")
         assert judged.protocol == "5,000 test images, full"
-        gain = arrays["right"].mean() - arrays["members_right"].mean()
-        assert judged.ours.mean == pytest.approx(gain)
+        gains = arrays["right"] - arrays["members_right"].mean(axis=0)
+        assert judged.ours.mean == pytest.approx(gains.mean())
+        theirs = stats.bootstrap((gains,), np.mean, method="percentile", batch=50)
+        low, high = theirs.confidence_interval
+        half = judged.ours.interval.half_width
+        assert half == pytest.approx((high - low) / 2, rel=0.1)
         assert judged.verdict == "seen"
 
     def test_every_claim_has_a_name_of_its_own_and_an_effect(self):
         assert len({(claim.chapter, claim.name) for claim in CLAIMS}) == len(CLAIMS)
         assert all(claim.effect > 0 for claim in CLAIMS)
-
-    def test_in_a_chapter(self, capsys):
-        show_claims(make_steps(0.9, 1.0, 1.1))
-        (line,) = capsys.readouterr().out.splitlines()[2:]
-        cells = "+3.03 points | +1.00 ± 0.25 points | 3 seeds, laptop | smaller"
-        assert cells in line
 
 
 def test_the_stored_pages_are_those_of_the_records():
@@ -241,8 +230,10 @@ def test_rows_as_the_page_has_them():
 
 def test_all_records_as_one_table():
     records = {**NONE, "mixup_mnist": make_records({"none": (0.990, 0.991)})}
-    text = scoreboard.make_pages(records)["_static/records.csv"]
-    lines = list(csv.DictReader(io.StringIO(text)))
+    pages = scoreboard.make_pages(records)
+    # Two runs are too few for a verdict.
+    assert 'data-verdict="not judged"' in pages["scoreboard.md"]
+    lines = list(csv.DictReader(io.StringIO(pages["_static/records.csv"])))
     found = {line["seed"]: float(line["test_accuracy"]) for line in lines}
     assert found == {"0": 0.990, "1": 0.991}
     assert json.loads(lines[0]["parameters"]) == RECORD["parameters"]
