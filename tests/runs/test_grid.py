@@ -1,5 +1,6 @@
 """Making planned runs: records, where they go, what is read again, what is refused."""
 
+import dataclasses
 import errno
 import json
 import os
@@ -12,7 +13,6 @@ from tutorials_lib.runs.records import read_arrays, read_records
 from tutorials_lib.runs.schema import RecordError
 from tutorials_lib.runs.settings import choose_settings
 from tutorials_lib.runs.storage import runs_folder
-from tutorials_lib.support.data import Dataset
 
 
 @pytest.fixture
@@ -20,10 +20,7 @@ def make(stand_in, capsys):
     """Makes the runs of some seeds; returns records, and how many were begun."""
 
     def make(profile="full", seeds=(0, 1, 2), origin="folder", size=4, **given):
-        data = stand_in["data"]
-        if origin != data.origin:
-            fields = {**data.__dict__, "origin": origin}
-            data = Dataset(**{k: x for k, x in fields.items() if k != "sha256"})
+        data = dataclasses.replace(stand_in["data"], origin=origin)
         settings = choose_settings("mixup_mnist", profile, **given)
         how = {"settings": settings, "data": data}
         records = stand_in["make_runs"](seeds, **how, size=size)

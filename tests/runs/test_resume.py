@@ -99,17 +99,13 @@ def test_a_grid_killed_again_and_again(run_python, tmp_path, kills):
         assert not list(folder.rglob(".partial-*"))
 
 
-def test_two_processes_share_a_grid(tmp_path):
+def test_two_processes_share_a_grid(tmp_path, monkeypatch):
     """Each run is made once; both end with all records."""
-    environment = {
-        **os.environ,
-        **QUICK_IMPORT,
-        "TUTORIALS_RECORDS": str(tmp_path / "records"),
-    }
+    monkeypatch.setenv("TUTORIALS_RECORDS", str(tmp_path / "records"))
     first, second = (
         subprocess.Popen(
             [sys.executable, str(PROGRAMS / "share_grid.py")],
-            env=environment,
+            env={**os.environ, **QUICK_IMPORT},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

