@@ -65,16 +65,6 @@ def test_titles_of_rows_and_other_metrics(rows):
     ]
 
 
-def test_numbers_that_are_no_shares(rows):
-    records = make_records({"swapped: none": (0, 0, 0)}, chapter="vat_mnist")
-    for record in records:
-        record["metrics"] = {"test_swapped_crossentropy": 0.2 + 0.01 * record["seed"]}
-    reports.compare(records, "test_swapped_crossentropy")
-    headers, line = rows()
-    assert headers[0] == "test swapped crossentropy"
-    assert line == ["swapped: none", "0.2119", "0.2100 ± 0.0248 (3)", "-0.0019"]
-
-
 def test_differences_say_what_holds_zero(rows, capsys):
     scores = {"none": (0.9, 0.9, 0.9), "up": (0.911, 0.912, 0.913), "once": (0.8,)}
     reports.show_differences(
@@ -144,24 +134,6 @@ def test_costs_of_steps_have_a_price_where_they_gain(rows):
     records[0]["environment"]["device"] = "another"
     reports.show_costs(records, steps)
     assert len(rows()[0]) == 4
-
-
-def test_several_metrics(rows):
-    records = make_records()
-    reports.show_metrics(records, {"a": ACCURACY, "b": "pseudo_kept"})
-    assert rows()[1:] == [["none", "99.10", "", "3"], ["alpha 0.1", "99.30", "", "3"]]
-
-
-def test_provenance_names_every_difference(rows):
-    records = make_records()
-    records[0]["environment"]["backend"] = "tensorflow"
-    records[0]["note"] = records[1]["note"] = "made in a train"
-    reports.show_provenance(records)
-    found = dict(rows()[1:])
-    assert found["runs"] == "6"
-    assert found["seeds"] == "0, 1, 2"
-    assert found["backend"] == "jax, tensorflow"
-    assert found["note on 2 runs"] == "made in a train"
 
 
 REPORTS = [
