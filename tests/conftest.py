@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import types
 
 import numpy as np
 import pytest
@@ -67,10 +66,14 @@ def figure(monkeypatch):
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory):
-    """The pages as stored in the book; the build fails on any warning."""
+    """The pages as stored in the book, built over older ones; a warning fails it."""
+    from stand_ins import make_pages
+
     from tutorials_lib.runs.site import build_site
 
-    return build_site(output=tmp_path_factory.mktemp("site") / "html").parent
+    folder = tmp_path_factory.mktemp("site") / "html"
+    make_pages(folder)
+    return build_site(output=folder).parent
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
@@ -186,23 +189,6 @@ def publish(keep):
         keep(record, arrays)
 
     return write
-
-
-@pytest.fixture
-def jupyter_book(monkeypatch):
-    """Stands in for jupyter-book, which takes long: two pages of two megabytes."""
-
-    def build(command, cwd, **_):
-        pages = cwd / "_build" / "html"
-        pages.mkdir(parents=True)
-        for name in ("index.html", "other.html"):
-            (pages / name).write_bytes(bytes(2_000_000))
-        (pages / ".buildinfo").write_text("new")
-        return subprocess.CompletedProcess(command, 0)
-
-    # Not for the whole process, which has disks to unmount.
-    fake = types.SimpleNamespace(run=build)
-    monkeypatch.setattr("tutorials_lib.runs.site.subprocess", fake)
 
 
 @pytest.fixture

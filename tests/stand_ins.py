@@ -101,7 +101,3 @@ def make_pages(folder):
     folder.mkdir(parents=True)
     (folder / ".buildinfo").write_text("old")
     (folder / "index.html").write_text("the old page")
-
-
-def list_names(folder):
-    return sorted(path.name for path in folder.rglob("*"))

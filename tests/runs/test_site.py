@@ -12,7 +12,7 @@ import urllib.parse
 import pytest
 from fontTools.ttLib import TTFont
 from sphinx.errors import ExtensionError
-from stand_ins import list_names, make_pages
+from stand_ins import make_pages
 
 from tutorials_lib.runs import site as building
 from tutorials_lib.runs.chapters import ChapterError, book_folder
@@ -114,13 +114,6 @@ def test_a_failed_build_leaves_the_old_pages(tmp_path, monkeypatch):
         build_site(output=tmp_path / "html")
     assert (tmp_path / "html" / "index.html").read_text() == "the old page"
     assert [path.name for path in tmp_path.glob("*html*")] == ["html"]
-
-
-def test_new_pages_take_the_place_of_old_ones(tmp_path, jupyter_book):
-    make_pages(tmp_path / "html")
-    assert build_site(output=tmp_path / "html").stat().st_size == 2_000_000
-    names = [".buildinfo", "html", "index.html", "other.html"]
-    assert list_names(tmp_path) == names
 
 
 def test_pages_of_notebooks_that_are_not_run():
