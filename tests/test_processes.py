@@ -53,17 +53,18 @@ def test_a_kernel_that_dies(tmp_path):
     assert target.read_text() == "the old output"
 
 
-def test_ctrl_c_in_a_run(tmp_path, run_python):
+def test_ctrl_c_in_a_run(tmp_path, monkeypatch, run_python):
     """The next run makes what is missing and no more."""
     source = make_notebook(tmp_path / "a.ipynb", GRID_CELL)
     folder, target = tmp_path / "records" / "mixup_mnist", tmp_path / "out.ipynb"
     target.write_text("the old output")
     (tmp_path / "tmp").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    monkeypatch.setenv("TUTORIALS_RECORDS", str(tmp_path / "records"))
 
     def run(stop):
         command = ("run", "mixup_mnist", "--profile", "full", "--output", target)
-        environment = {"TMPDIR": str(tmp_path / "tmp"), "STOP": stop, **QUICK_IMPORT}
-        environment["TUTORIALS_RECORDS"] = str(tmp_path / "records")
+        environment = {"STOP": stop, **QUICK_IMPORT}
         return run_python("-c", RUN_NOTEBOOK, source, *command, **environment)
 
     done = run(stop="now")
