@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 from tutorials_lib.runs import study as module
-from tutorials_lib.runs.chapters import OnlyDone
 from tutorials_lib.runs.schema import RecordError
 from tutorials_lib.runs.study import Study
 
@@ -82,8 +81,6 @@ def test_load_scales_images_and_labels():
     assert (len(x), len(x_test)) == (study.train_images, study.test_images)
     np.testing.assert_array_equal(y.argmax(axis=1), study.data.y_train)
     np.testing.assert_array_equal(y_test.sum(axis=1), 1)
-    assert "SAMPLE IMAGES" in study.describe()
-    assert study.describe().endswith("float32; no GPU: every profile fits")
 
 
 @pytest.mark.parametrize(
@@ -213,26 +210,6 @@ class TestRunsThatBuildOnOthers:
         assert study.run(train, variants) == []
         said = capsys.readouterr().out
         assert "not run: student, seed 0 (teacher, seed 0 is not done)" in said
-
-
-class TestOneRun:
-    def test_by_its_name(self, full, train):
-        study = full(only="alpha 1, seed 1")
-        with pytest.raises(OnlyDone, match="alpha 1, seed 1: test accuracy"):
-            study.run(train, MIXED)
-        assert train.calls == [(1, 1.0, "replacement")]
-
-    def test_the_names(self, full, train, tmp_path):
-        full(seeds=[0]).run(train, MIXED)
-        study = full(seeds=[0, 3], listing=True)
-        study.run(train, MIXED)
-        assert study.planned == {
-            "none, seed 0": True,
-            "alpha 1, seed 0": True,
-            "none, seed 3": False,
-            "alpha 1, seed 3": False,
-        }
-        assert len(train.calls) == 2
 
 
 def test_a_network_and_its_history_are_scored(monkeypatch):
