@@ -95,8 +95,7 @@ def address(site):
 def browser():
     from playwright.sync_api import Error, sync_playwright
 
-    found = [shutil.which(name) for name in ("chromium", "google-chrome")]
-    path = next((name for name in found if name), None)
+    path = shutil.which("chromium") or shutil.which("google-chrome")
     with sync_playwright() as playwright:
         try:
             # Chromium's own sandbox wants rights that root in a container lacks.
