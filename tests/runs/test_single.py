@@ -33,16 +33,6 @@ def test_a_run_that_failed_says_why(monkeypatch):
     assert not list((runs_folder() / "scratch").iterdir())
 
 
-def test_parameters_come_before_what_is_derived_from_them(tmp_path, capsys):
-    path = make_notebook(
-        tmp_path / "a.ipynb",
-        "steps = 2 * (epochs or 1)",
-        "import os\nprint(profile, steps, os.getcwd())",
-    )
-    assert run_cells(path, {"epochs": 4, "profile": "quick"})["steps"] == 8
-    assert capsys.readouterr().out == f"quick 8 {tmp_path}\n"
-
-
 def test_a_failure_names_the_cell_and_the_cause(tmp_path):
     path = make_notebook(tmp_path / "a.ipynb", "x = 1", "raise KeyError('lost')", "3")
     with pytest.raises(ChapterError) as caught:
