@@ -4,9 +4,8 @@ import copy
 import pathlib
 
 import nbformat
-import numpy as np
 
-from tutorials_lib.runs.records import read_records
+from tutorials_lib.runs.records import read_arrays, read_records
 from tutorials_lib.runs.schema import SCHEMA
 
 PROGRAMS = pathlib.Path(__file__).resolve().parent / "programs"
@@ -74,17 +73,15 @@ def make_records(scores=None, metric="test_accuracy", **fields):
 
 
 def read_results(folder, chapter):
-    """What the runs found, without times and dates; their arrays too."""
+    """What the runs found, without times and dates; their arrays last."""
     results = {}
     for record in read_records(folder / chapter):
         lists = record["history"].items()
-        record["history"] = {k: v for k, v in lists if not k.endswith("seconds")}
-        arrays = {}
-        if "arrays" in record:
-            with np.load(folder / chapter / record["arrays"]["file"]) as found:
-                arrays = {name: found[name].tolist() for name in found}
-        kept = {name: record[name] for name in ("parameters", "metrics", "history")}
-        results[record["variant"], record["seed"]] = {**kept, "arrays": arrays}
+        history = {k: v for k, v in lists if not k.endswith("seconds")}
+        arrays = read_arrays(record, folder / chapter) if "arrays" in record else {}
+        arrays = {name: array.tolist() for name, array in arrays.items()}
+        found = record["parameters"], record["metrics"], history, arrays
+        results[record["variant"], record["seed"]] = found
     return results
 
 

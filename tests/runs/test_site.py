@@ -90,11 +90,10 @@ def test_font_for_mathematics(site):
     for path in site.glob("*.html"):
         text = path.read_text(encoding="utf-8")
         for formula in re.findall(r"<math.*?</math>", text, re.DOTALL):
-            leaves = re.findall(r"<(m[a-z]+)[^>]*>([^<]+)<", formula)
-            for tag, leaf in leaves:
+            for tag, leaf in re.findall(r"<(m[a-z]+)[^>]*>([^<]+)<", formula):
                 leaf = html.unescape(leaf)
-                upright = tag != "mi" or len(leaf) > 1
-                shown |= set(leaf) if upright else {italic.get(leaf, leaf)}
+                letter = tag == "mi" and len(leaf) == 1
+                shown |= {italic.get(leaf, leaf)} if letter else set(leaf)
     font = TTFont(site / "_static" / "mathematics.woff")
     assert "MATH" in font
     assert {italic["x"], italic["ε"], "∑"} <= shown
