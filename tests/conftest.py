@@ -174,16 +174,20 @@ def keep(tmp_path, monkeypatch):
 
 @pytest.fixture
 def publish(keep):
-    """Publishes a record of a run on sample images."""
+    """Publishes a record for a chapter's widget, of a run on sample images."""
     from stand_ins import make_record
 
+    from tutorials_lib.runs.articles import ARTICLES
+    from tutorials_lib.runs.widgets import WIDGETS
     from tutorials_lib.support.data import load_dataset
 
-    def write(chapter, variant, arrays, seed=0, images="mnist", **more):
+    def write(chapter, variant, arrays, seed=0, **more):
         record = make_record(chapter, variant, seed, test_accuracy=0.5) | more
+        record["profile"] = WIDGETS[chapter].profile
+        name = ARTICLES[chapter]["dataset"]
         # Not all of the training images, as in runs of `laptop`.
-        few = load_dataset(images, "sample").take(1900)
-        record["data"] |= {"name": images, "sha256": few.sha256}
+        few = load_dataset(name, "sample").take(1900)
+        record["data"] |= {"name": name, "sha256": few.sha256}
         record["data"] |= {"train_images": 1900, "test_images": len(few.x_test)}
         keep(record, arrays)
 

@@ -46,9 +46,8 @@ def network():
 @pytest.fixture
 def visit_widget(visit, publish, network):
     """Opens the chapter as it is once its network is recorded."""
-    options = {"images": "cifar10", "profile": "laptop"}
     metrics = {"tta_accuracy": 0.94, "pflop": 9.0}
-    publish("cifar10_fast", "94% recipe", network[1], metrics=metrics, **options)
+    publish("cifar10_fast", "94% recipe", network[1], metrics=metrics)
     chapter = widgets.write_call("cifar10_fast", widgets.make_widget("cifar10_fast"))
     data = {"cifar10_fast": chapter, widgets.NETWORK: widgets.write_network()}
 

@@ -179,8 +179,7 @@ def test_widget_of_mixup_answers_as_keras_does(visit, publish, images):
         # They learned nothing; so their answers are far from even all the same.
         network.set_weights([*rest, 30 * kernel, bias + np.linspace(-1, 1, 10)])
         arrays = {f"weight {k}": each for k, each in enumerate(network.get_weights())}
-        name += ", window 6,400"
-        publish("mixup_fashion_mnist", name, arrays, images="fashion_mnist")
+        publish("mixup_fashion_mnist", f"{name}, window 6,400", arrays)
     keys = ["ArrowLeft"] * 5
     place, data, _, said = try_widget(visit, "mixup_fashion_mnist", keys)
     real = load_dataset("fashion_mnist", "sample")
@@ -211,10 +210,9 @@ def publish_teacher(publish, images):
     """Publishes a teacher's answers about 1,300 images, and their accuracy."""
 
     def write(answers, accuracy):
-        options = {"images": "cifar10", "profile": "laptop"}
-        options["parameters"] = {"split": {"held_out": 200, "labelled": 400}}
-        options["metrics"] = {"unlabelled_accuracy": accuracy}
-        publish("noisy_student", "teacher", {"answers": answers}, **options)
+        more = {"metrics": {"unlabelled_accuracy": accuracy}}
+        more["parameters"] = {"split": {"held_out": 200, "labelled": 400}}
+        publish("noisy_student", "teacher", {"answers": answers}, **more)
 
     return write
 
@@ -254,8 +252,7 @@ def test_widget_of_pseudo_labels_refuses_answers_about_others(publish_teacher):
 def test_widget_of_averages(visit, publish, images, slider, versions, networks):
     drawn = [draw_shares(5, 36, seed=seed) for seed in range(3)]
     for seed, name in enumerate(("decay", "decay", "strong")):
-        options = {"images": "cifar10", "profile": "laptop"}
-        publish("cifar10_95", name, {"draws": drawn[seed]}, seed, **options)
+        publish("cifar10_95", name, {"draws": drawn[seed]}, seed)
     keys = ["ArrowRight"] * (versions * networks - 1)
     place, data, _, said = try_widget(visit, "cifar10_95", keys, slider)
     truth = load_dataset("cifar10", "sample").y_test[:36]
@@ -308,14 +305,13 @@ def test_widget_of_minutes_picks_the_best_recipe_in_time(visit, publish):
         ("95% recipe", 0.8, 0.95),
     )
     for seed, (name, pflop, accuracy) in enumerate(runs):
-        metrics = {"tta_accuracy": accuracy, "pflop": pflop}
-        run = {"profile": "laptop", "metrics": metrics}
+        run = {"metrics": {"tta_accuracy": accuracy, "pflop": pflop}}
         if seed == 0:
             # 50 minutes for a PFLOP, but for the epoch that was interrupted. The others
             # had fewer cores, so they do not set the pace.
             run["history"] = {"seconds": [255, 255, 255, 4000]}
             run["environment"] = {**RECORD["environment"], "cores": 64}
-        publish("cifar10_fast", name, {}, seed, "cifar10", **run)
+        publish("cifar10_fast", name, {}, seed, **run)
     # From 21 minutes, half of what there is, down to 11.
     keys = ["ArrowLeft"] * 10
     place, _, before, after = try_widget(visit, "cifar10_fast", keys)
