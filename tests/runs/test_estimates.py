@@ -26,13 +26,6 @@ def test_what_the_interval_of_a_gain_says(scores, said):
     )
 
 
-def test_what_rounds_to_zero_has_no_minus():
-    gain = paired(
-        make_records({"a": (0.99,), "b": (0.99001,)}), "test_accuracy", "a", "b"
-    )
-    assert f"{gain:mean}" == "+0.00"
-
-
 @pytest.mark.parametrize(("gap", "power"), [(0.5, 0.8), (1.0, 0.9)])
 def test_pairs_needed_by_simulation(gap, power):
     number = count_pairs(gap, 1.0, power)

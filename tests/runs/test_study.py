@@ -212,7 +212,7 @@ class TestRunsThatBuildOnOthers:
         assert "not run: student, seed 0 (teacher, seed 0 is not done)" in said
 
 
-def test_a_network_and_its_history_are_scored(monkeypatch):
+def test_a_network_and_its_history_are_scored():
     if keras.backend.backend() == "numpy":
         pytest.skip("Keras trains nothing on NumPy")
     study = Study("mixup_mnist", {"profile": "smoke", "epochs": 2})
