@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from stand_ins import PROGRAMS, QUICK_IMPORT, read_results
 
-from tutorials_lib.runs.checkpoints import ResumableFit
 from tutorials_lib.runs.records import read_records
 from tutorials_lib.runs.schema import RecordError
+from tutorials_lib.runs.storage import runs_folder
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no system to fork on")
 
@@ -126,31 +126,21 @@ def test_two_processes_share_a_grid(tmp_path, monkeypatch):
         assert [line for line in out.splitlines() if "score" in line] == expected
 
 
-IDENTITY = {"chapter": "cifar10_95", "variant": "decay", "seed": 1, "data": "a"}
-
-
-def write_checkpoint(path, **changes):
-    state = {"identity": {**IDENTITY, **changes}, "seconds": 1.0, "part": 0}
-    state["sessions"] = 1
-    np.savez(path, state=np.frombuffer(json.dumps(state).encode(), "uint8"))
-
-
-def test_a_checkpoint_of_another_configuration(tmp_path):
-    path = tmp_path / "run.npz"
-    write_checkpoint(path)
-    assert ResumableFit(path, IDENTITY).sessions == 2
-    write_checkpoint(path, data="b", seed=2)
-    with pytest.raises(RecordError, match=r"data .b., not .a.; seed 2, not 1.*Delete"):
-        ResumableFit(path, IDENTITY)
-
-
-@pytest.mark.parametrize("kept", [0, 100])
-def test_a_damaged_checkpoint(tmp_path, kept):
-    path = tmp_path / "run.npz"
-    write_checkpoint(path)
-    half = path.read_bytes()[:kept]
-    path.write_bytes(half)
-    with pytest.raises(RecordError, match=r"run\.npz is damaged .* Delete it to train"):
-        ResumableFit(path, IDENTITY)
-    # Whoever reads the sentence may still want to look at the file.
-    assert path.read_bytes() == half
+def test_a_checkpoint_that_is_damaged_or_of_another_run(stand_in, tmp_path):
+    stand_in["make_runs"]([0])
+    (done,) = (tmp_path / "records" / "mixup_mnist").glob("*.json")
+    done.unlink()
+    path = runs_folder() / "checkpoints" / "mixup_mnist" / f"{done.stem}.npz"
+    state = json.dumps({"identity": {"backend": "another"}}).encode()
+    np.savez(path, state=np.frombuffer(state, "uint8"))
+    other = path.read_bytes()
+    for content, said in (
+        (b"", "is damaged"),
+        (other[:100], "is damaged"),
+        (other, "belongs to another run: backend 'another'"),
+    ):
+        path.write_bytes(content)
+        with pytest.raises(RecordError, match=rf"{path.name} {said}.* Delete it"):
+            stand_in["make_runs"]([0])
+        # Whoever reads the sentence may still want to look at the file.
+        assert path.read_bytes() == content

@@ -47,11 +47,6 @@ def test_own_values():
     assert laptop.endswith("compare gains, not scores)")
 
 
-def test_a_list_as_text_as_papermill_hands_it_over():
-    assert choose_settings("mixup_mnist", "full", alphas="[0.1, 1]").alphas == (0.1, 1)
-    assert choose_settings("mixup_mnist", "full", seeds="[3]").seeds == (3,)
-
-
 @pytest.mark.parametrize(
     ("given", "said"),
     [
@@ -84,6 +79,7 @@ def test_lists_that_may_be_empty_or_hold_a_value_twice(tmp_path):
     assert (fast.recipes, fast.lengths, fast.without) == (("94%",), (2.5,), ())
     # What chooses runs changes none; `laptop` is the published protocol.
     assert (fast.pairs, fast.changed) == ((0, 5), ())
+    # As text, as plain papermill hands over a list.
     given = {"folder": str(tmp_path), "leave_out": "['a*', 'b*']", "widths": [8, 8, 9]}
     own = choose_settings("noisy_student", "smoke", **given)
     assert (own.folder, own.leave_out) == (str(tmp_path), ("a*", "b*"))
