@@ -27,10 +27,9 @@ def test_conda_and_pip_install_the_same():
     assert {*from_conda, *rest["pip"]} == wanted
 
 
-def test_wheel_carries_the_records_and_nothing_else_of_the_book(tmp_path):
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
-    command += ["--no-build-isolation", "--wheel-dir", str(tmp_path), str(ROOT)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+def test_wheel_carries_the_records_and_nothing_else_of_the_book(tmp_path, run_python):
+    command = ("-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation")
+    done = run_python(*command, "--wheel-dir", tmp_path, ROOT)
     assert done.returncode == 0, done.stderr[-2000:]
     (wheel,) = tmp_path.glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()

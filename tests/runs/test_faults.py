@@ -94,13 +94,8 @@ def test_no_run_is_begun_on_a_full_disk(stand_in, small_disk, monkeypatch, capsy
 
 
 def test_full_disk_under_an_executed_notebook(small_disk, tmp_path):
-    filled = (
-        f"import os\nleft = os.statvfs({str(small_disk)!r})\n"
-        f"with open({str(small_disk / 'ballast')!r}, 'wb') as file:\n"
-        f"    file.write(bytes(left.f_bavail * left.f_frsize))\n"
-        f"print('all of', epochs)"
-    )
-    source = make_notebook(tmp_path / "a.ipynb", filled)
+    fill_up = f"!cat /dev/zero > {small_disk / 'ballast'}"
+    source = make_notebook(tmp_path / "a.ipynb", f"{fill_up}\nprint('all of', epochs)")
     target = small_disk / "out.ipynb"
     target.write_text("the old output")
     with pytest.raises(ChapterError) as caught:
