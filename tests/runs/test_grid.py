@@ -105,17 +105,6 @@ def test_damaged_arrays_are_missed_in_words(make, tmp_path):
         read_arrays(record)
 
 
-def test_a_claim_is_held_by_a_living_process_alone(make, tmp_path):
-    """What a killed process leaves is a file like any other, whatever is in it."""
-    make(seeds=(0,))
-    (done,) = (tmp_path / "records" / "mixup_mnist").glob("*.json")
-    claim = done.with_suffix(".claim")
-    done.unlink()
-    claim.write_text('{"host": "elsewhere"}')
-    assert make(seeds=(0,))[1] == 1
-    assert not claim.exists()
-
-
 def test_a_file_system_without_locks(make, tmp_path, monkeypatch):
     """No claim can be had there, and none is needed: the run is made, nothing waits."""
 
