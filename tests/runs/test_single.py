@@ -51,22 +51,17 @@ def kill_a_busy_worker(client, process):
     os.kill(pids[busy[0]], signal.SIGKILL)
 
 
-# A chapter up to its last grid, at smoke and smaller.
-UNTIL_PLANNED = """
-import sys
-from tutorials_lib.runs.chapters import PLANS, book_folder, run_cells
-
-given = {"profile": "smoke", "epochs": 1, "alphas": [0.2], "images_per_mix": 2}
-given["scheduler"] = sys.argv[1] or None
-run_cells(book_folder() / "mixup_fashion_mnist.ipynb", given, PLANS)
-"""
+COMMAND = (
+    *("-m", "tutorials_lib.runs.cli", "run", "mixup_fashion_mnist", "--script"),
+    *("-p", "epochs", "1", "-p", "alphas", "[0.2]", "-p", "images_per_mix", "2"),
+)
 
 
 @pytest.mark.slow
 def test_a_grid_on_two_workers_of_which_one_is_killed(tmp_path, run_python):
     distributed = pytest.importorskip("distributed")
     one, two = tmp_path / "one", tmp_path / "two"
-    whole = run_python("-c", UNTIL_PLANNED, "", TUTORIALS_RUNS=str(one))
+    whole = run_python(*COMMAND, TUTORIALS_RUNS=str(one))
     assert whole.returncode == 0, whole.stderr[-2000:]
     cluster = {"threads_per_worker": 1, "dashboard_address": None, "memory_limit": 0}
     with (
@@ -74,7 +69,7 @@ def test_a_grid_on_two_workers_of_which_one_is_killed(tmp_path, run_python):
         distributed.Client(local, set_as_default=False) as client,
     ):
         process = subprocess.Popen(
-            [sys.executable, "-c", UNTIL_PLANNED, local.scheduler_address],
+            [sys.executable, *COMMAND, "--scheduler", local.scheduler_address],
             env={**os.environ, "TUTORIALS_RUNS": str(two)},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
