@@ -7,7 +7,7 @@ import pytest
 from tutorials_lib.few_labels import (
     PartlyLabelledBatches,
     balance_classes,
-    choose_labelled,
+    hide_labels,
     keep_confident,
     write_labels,
 )
@@ -17,21 +17,23 @@ ROWS = np.array(
 )
 
 
-def test_chooses_equally_many_of_each_class():
+def test_hides_all_labels_but_equally_many_of_each_class():
     labels = np.repeat([3, 0, 7], [50, 10, 25])
-    chosen = choose_labelled(labels, 30, seed=0)
+    chosen, others = hide_labels(labels, 30, seed=0)
     assert (np.diff(chosen) > 0).all()
+    assert (np.diff(others) > 0).all()
+    assert sorted([*chosen, *others]) == list(range(85))
     assert np.bincount(labels[chosen]).tolist() == [10, 0, 0, 10, 0, 0, 0, 10]
     with pytest.raises(ValueError, match="n must be"):
-        choose_labelled(labels, 31, seed=0)
+        hide_labels(labels, 31, seed=0)
     with pytest.raises(ValueError, match="labels"):
-        choose_labelled(np.eye(8)[labels], 30, seed=0)
+        hide_labels(np.eye(8)[labels], 30, seed=0)
 
 
 def test_seeds_choose_differently_and_repeat_and_from_all():
     labels = np.arange(40) % 4
-    seen = [choose_labelled(labels, 8, seed) for seed in range(60)]
-    np.testing.assert_array_equal(seen[1], choose_labelled(labels, 8, seed=1))
+    seen = [hide_labels(labels, 8, seed)[0] for seed in range(60)]
+    np.testing.assert_array_equal(seen[1], hide_labels(labels, 8, seed=1)[0])
     assert set(np.concatenate(seen)) == set(range(40))
 
 

@@ -17,7 +17,7 @@ from scipy import stats
 from stand_ins import RECORD
 from test_browser import MEGABYTE, find_faults, scroll_through, weigh_page
 
-from tutorials_lib.few_labels import choose_labelled
+from tutorials_lib.few_labels import hide_labels
 from tutorials_lib.mixup import mix
 from tutorials_lib.networks import build_mixup_fashion_net
 from tutorials_lib.runs import widgets
@@ -208,7 +208,7 @@ def draw_shares(*shape, seed=0):
 def test_widget_of_pseudo_labels_counts_them(visit, publish, images):
     """And refuses answers about other images than it counts."""
     classes = load_dataset("cifar10", "sample").y_train[:1700]
-    labelled = choose_labelled(classes, 400, seed=0)
+    labelled, _ = hide_labels(classes, 400, seed=0)
     truth = np.delete(classes, labelled)
     answers = draw_shares(1300)
     # They are kept in half precision, and used with a sum of 1.

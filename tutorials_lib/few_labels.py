@@ -17,8 +17,8 @@ from tutorials_lib.support.checks import (
 )
 
 
-def choose_labelled(labels: np.ndarray, n: int, seed: int) -> np.ndarray:
-    """Chooses images at random, the same number of each class.
+def hide_labels(labels: np.ndarray, n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Chooses the images that keep their labels: at random, as many of each class.
 
     Args:
         labels: Integer array (images,).
@@ -26,7 +26,7 @@ def choose_labelled(labels: np.ndarray, n: int, seed: int) -> np.ndarray:
         seed: Non-negative integer.
 
     Returns:
-        Integer array (n,) of their indices, ascending.
+        Integer arrays of the indices of these n images and of all others, ascending.
     """
     if labels.ndim != 1:
         raise ValueError(f"labels must have shape (images,); got {labels.shape}.")
@@ -40,7 +40,8 @@ def choose_labelled(labels: np.ndarray, n: int, seed: int) -> np.ndarray:
         rng.choice(np.flatnonzero(labels == each), n // len(classes), replace=False)
         for each in classes
     ]
-    return np.sort(np.concatenate(chosen))
+    labelled = np.sort(np.concatenate(chosen))
+    return labelled, np.setdiff1d(np.arange(len(labels)), labelled)
 
 
 def keep_confident(probabilities: np.ndarray, threshold: float) -> np.ndarray:

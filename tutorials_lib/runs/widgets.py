@@ -155,16 +155,15 @@ def _choose_first(images):
 
 def _show_labels(records: list[Record], images: Dataset) -> Data:
     """How many labels each threshold keeps, and how many of those are right."""
-    from tutorials_lib.few_labels import choose_labelled, keep_confident
+    from tutorials_lib.few_labels import hide_labels, keep_confident
 
     shown = {}
     for record in records:
         split = record["parameters"]["split"]
         rest = len(images.y_train) - split["held_out"]
-        labelled = choose_labelled(
-            images.y_train[:rest], split["labelled"], record["seed"]
-        )
-        truth = images.y_train[np.setdiff1d(np.arange(rest), labelled)]
+        labels = images.y_train[:rest]
+        _, hidden = hide_labels(labels, split["labelled"], record["seed"])
+        truth = labels[hidden]
         # Half precision leaves sums a little off 1.
         answers = read_arrays(record)["answers"].astype("float32")
         answers /= answers.sum(axis=1, keepdims=True)
