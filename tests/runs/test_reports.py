@@ -194,10 +194,10 @@ def test_sentences_without_a_number_are_left_out(capsys):
     records = make_records({**SCORES, "one": (0.99,)})
     gain = paired(records, "test_accuracy", "alpha 0.1", "none")
     one = estimate(records, "test_accuracy", "one")
-    say("{gain}: {gain:size} up.", "The other {other}.", gain=gain, other=None)
+    say("{gain}: {gain:mean} up.", "The other {other}.", gain=gain, other=None)
     say("{one}", one=one)
     say("{other}", other=None)
-    said = "+0.20 ± 0.25 points (3 seeds): 0.20 up.\n99.00% (1 seed)\n"
+    said = "+0.20 ± 0.25 points (3 seeds): +0.20 up.\n99.00% (1 seed)\n"
     assert capsys.readouterr().out == said
     with pytest.raises(KeyError, match="gian"):
         say("It gains {gian}.", gain=gain)
