@@ -177,10 +177,10 @@ def judge_effect(claim: Claim, ours: Interval) -> str:
 def judge_claims(
     records: Mapping[str, Records], claims: Iterable[Claim] = CLAIMS
 ) -> list[Judged]:
-    """Judges claims by our runs at profile `full`, or else at `laptop`."""
+    """Judges these chapters' claims by our runs at `full`, or else at `laptop`."""
     frames = {chapter: tabulate(group) for chapter, group in records.items()}
     judged = []
-    for claim in claims:
+    for claim in (each for each in claims if each.chapter in frames):
         frame = frames[claim.chapter]
         ours, profile = find_effect(frame, partial(measure_effect, claim=claim))
         verdict = judge_effect(claim, ours.interval) if ours else "not run"
@@ -240,10 +240,9 @@ def show_claims(records: Records) -> None:
     """Shows the claims of a chapter's article: its effect, ours, and the verdict."""
     frame = tabulate(records)
     groups = {chapter: frame for chapter in frame["chapter"].unique()}
-    claims = [claim for claim in CLAIMS if claim.chapter in groups]
     rows = [
         [each.claim.text, each.article, each.effect, each.protocol, each.verdict]
-        for each in judge_claims(groups, claims)
+        for each in judge_claims(groups)
         if each.ours
     ]
     show_table(["claim", "article", "ours ± 95%", "from", "verdict"], rows)
