@@ -195,7 +195,7 @@ def test_widget_of_mixup_answers_as_keras_does(visit, publish, images):
     assert np.min(wanted) > 0.001
     bars = read_lengths(place.locator(".bar, .wrong"))
     np.testing.assert_allclose(bars / 176, wanted, atol=1e-5)
-    place.get_by_label("second").select_option("disc")
+    place.get_by_label("second").select_option("C")
     assert said != place.locator("output").inner_text()
 
 
