@@ -182,28 +182,25 @@ def paired(
     return Estimate(interval, scale, digits, unit, True, p_value, values=values)
 
 
-def measure_pace(records: Sequence[Record]) -> tuple[float | None, str]:
+def measure_pace(records: Iterable[Record]) -> tuple[float | None, str]:
     """Measures how many minutes a PFLOP of training takes, and on what.
 
-    For each run it takes the median epoch times the number of epochs, because an
-    interrupted epoch says nothing about the pace. Only the runs with the most cores
-    count, because a run with fewer shared its machine. All need the metric `pflop`.
-    Returns the mean and "NAME, 2 cores", or None and "" without records.
+    It takes the fastest run, because other work on a machine only lengthens runs; and
+    of that the median epoch, because an interrupted one says nothing about the pace.
+    All runs need the metric `pflop`. Returns the minutes and "NAME, 2 cores", or None
+    and "" without records.
     """
-    most = max((run["environment"]["cores"] for run in records), default=0)
-    records = [run for run in records if run["environment"]["cores"] == most]
-    paces = [
-        np.median(run["history"]["seconds"])
-        * len(run["history"]["seconds"])
-        / (60 * run["metrics"]["pflop"])
-        for run in records
-    ]
-    machines = {
-        f"{run['environment']['device']}, {run['environment']['cores']} "
-        f"core{'s' if run['environment']['cores'] > 1 else ''}"
-        for run in records
-    }
-    return (float(np.mean(paces)) if paces else None), " and ".join(sorted(machines))
+
+    def measure(run):
+        seconds = run["history"]["seconds"]
+        return np.median(seconds) * len(seconds) / (60 * run["metrics"]["pflop"])
+
+    fastest = min(records, key=measure, default=None)
+    if fastest is None:
+        return None, ""
+    machine = fastest["environment"]
+    cores = f"{machine['cores']} core{'s' * (machine['cores'] > 1)}"
+    return float(measure(fastest)), f"{machine['device']}, {cores}"
 
 
 def ratio(
