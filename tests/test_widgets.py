@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 from playwright.sync_api import expect
 from scipy import stats
-from stand_ins import RECORD
 from test_browser import MEGABYTE, find_faults, scroll_through, weigh_page
 
 from tutorials_lib.few_labels import hide_labels
