@@ -231,8 +231,9 @@ class Grid:
 
     def _read(self, run):
         """Reads the record of a run; one that was moved or edited is refused."""
-        planned, own = self._identify(run), self._find_path(run)
-        paths = [own, *(folder / own.name for folder in self.others)]
+        planned = self._identify(run)
+        name = name_record(*planned.values())
+        paths = [folder / name for folder in (self.folder, *self.others)]
         path = next((path for path in paths if path.is_file()), None)
         if path is None:
             return None

@@ -4,6 +4,7 @@
 number on them is typed.
 """
 
+import functools
 import json
 import pathlib
 import re
@@ -77,19 +78,11 @@ def make_pages(records: Mapping[str, Sequence[Record]]) -> dict[str, str]:
     }
     book = book_folder()
 
-    def measure_gain(chapter, variant, baseline, *metrics):
-        metrics = metrics or ("test_accuracy",)
+    def measure(function, chapter, *arguments):
+        return find_effect(frames[chapter], lambda x: function(x, *arguments))[0]
 
-        def measure(frame):
-            return paired(frame, metrics[0], variant, baseline, *metrics[1:])
-
-        return find_effect(frames[chapter], measure)[0]
-
-    def measure_score(chapter, variant, metric):
-        def measure(frame):
-            return estimate(frame, metric, variant)
-
-        return find_effect(frames[chapter], measure)[0]
+    def measure_gain(chapter, variant, baseline, metric="test_accuracy", *other):
+        return measure(paired, chapter, metric, variant, baseline, *other)
 
     fast = [run for run in records["cifar10_fast"] if run["profile"] == "laptop"]
     context: dict[str, Any] = {
@@ -110,7 +103,7 @@ def make_pages(records: Mapping[str, Sequence[Record]]) -> dict[str, str]:
         "runs": runs,
         "say_devices": _say_devices,
         "say_hours": _say_hours,
-        "score": measure_score,
+        "score": functools.partial(measure, estimate),
         "totals": say_totals(numbers, claims, frames),
         "verdicts": VERDICTS,
     }
