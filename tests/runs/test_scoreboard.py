@@ -246,19 +246,10 @@ def test_written_only_where_something_changed(tmp_path, monkeypatch):
     assert scoreboard.write_pages() == []
 
 
-def test_when_the_pages_were_run(tmp_path, monkeypatch):
-    notes = {
-        "papermill": {
-            "duration": 438.0,
-            "end_time": "2026-01-31T12:00:00+00:00",
-            "parameters": {"profile": "quick", "epochs": 1},
-        },
-        "tutorials": {"commit": "0123456789", "versions": "keras 3"},
-    }
-    for chapter in ARTICLES:
-        path = make_notebook(tmp_path / f"{chapter}.ipynb")
-        path.write_text(json.dumps(json.loads(path.read_text()) | {"metadata": notes}))
-    monkeypatch.setattr(scoreboard, "book_folder", lambda: tmp_path)
-    page = scoreboard.make_pages(NONE)["status.md"]
-    cells = "<td>quick, epochs = 1</td><td>2026-01-31</td><td>7.3 minutes</td>"
-    assert page.count(cells + "<td>0123456789</td><td>keras 3</td>") == len(ARTICLES)
+def test_a_page_of_other_settings_says_so(tmp_path):
+    path = make_notebook(tmp_path / "a.ipynb", parameters="profile = 'quick'\nn = 1")
+    notebook = json.loads(path.read_text())
+    times = {"duration": 438.0, "end_time": "2026-01-31T12:00:00+00:00"}
+    notebook["metadata"]["papermill"] = {**times, "parameters": {}}
+    path.write_text(json.dumps(notebook))
+    assert scoreboard.read_run(path)["run"] == "quick, n = 1"
