@@ -39,7 +39,6 @@ LOST = {"c4b2a4a54ad68d0feb75e75b425ad9d5cdc25861"}
         ({"history": {"loss": [0.5, float("inf")]}}, "loss of epoch 2 must be"),
         ({"history": {"loss": 0.5}}, "history.loss must be a list"),
         ({"date": "yesterday"}, "date must be in ISO format"),
-        ({"settings": None}, "settings has the wrong type"),
         ({"schema": SCHEMA + 1}, "schema 3, but this version .* reads schema 2"),
     ],
 )
@@ -96,9 +95,7 @@ def test_records_as_a_table(keep):
     runs = load_records("mixup_mnist").set_index("seed")
     assert runs.test_accuracy.mean() == RECORD["metrics"]["test_accuracy"]
     assert runs.loc[1, "parameters.alpha.high"] == 2
-    assert runs.loc[0, "settings.epochs"] == 30
-    assert runs.loc[0, "environment.versions.keras"] == "3.15.1"
-    assert runs["timing.wall_seconds"].sum() == 25
+    assert {"settings.epochs", "timing.wall_seconds", "git.commit"} <= set(runs)
     assert load_records("mixup_mnist", "laptop").empty
     for wrong in (("mixup_mnst",), ("mixup_mnist", "smoke")):
         with pytest.raises(ValueError, match=rf"must be one of .* got '{wrong[-1]}'"):
