@@ -46,15 +46,6 @@ def test_a_record_holds_what_it_takes_to_repeat_the_run(make, stand_in, tmp_path
     assert not list((tmp_path / "records").rglob("*.claim"))
 
 
-def test_done_runs_are_not_run_again(make):
-    first, _ = make()
-    again, begun = make(seeds=(2, 3, 0))
-    assert begun == 1
-    assert again[0] == first[2]
-    # Other parameters are another run, though variant and seed are the same.
-    assert make(size=5)[1] == 3
-
-
 @pytest.mark.parametrize(
     ("profile", "given", "origin"),
     [
