@@ -121,9 +121,7 @@ def test_two_processes_share_a_grid(tmp_path, monkeypatch):
         process.stdin.flush()
     said = [process.communicate()[0] for process in (first, second)]
     assert sum(out.count("started") for out in [*started, *said]) == 4
-    expected = [f"score {n} {np.random.default_rng(n).uniform()}" for n in range(4)]
-    for out in said:
-        assert [line for line in out.splitlines() if "score" in line] == expected
+    assert all(out.endswith("records 4\n") for out in said)
 
 
 def test_a_checkpoint_that_is_damaged_or_of_another_run(stand_in, tmp_path):
