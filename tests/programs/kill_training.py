@@ -18,11 +18,11 @@ import errno
 import itertools
 import json
 import math
+import multiprocessing
 import os
 import random
 import signal
 import sys
-import traceback
 
 import keras
 import numpy as np
@@ -169,6 +169,8 @@ def spoil_writing(how, number):
 
 def run_once(name, home, how, number):
     """Makes one run, or what is left of it."""
+    # What the run says belongs to nobody here.
+    os.dup2(2, 1)
     os.environ["TUTORIALS_RECORDS"] = f"{home}/records"
     os.environ["TUTORIALS_RUNS"] = f"{home}/runs"
     if how == "batch":
@@ -180,15 +182,9 @@ def run_once(name, home, how, number):
     grid.run([Run(name, 3, {})], train)
 
 
+fork = multiprocessing.get_context("fork")
 for line in sys.stdin:
-    pid = os.fork()
-    if not pid:
-        try:
-            # What the run says belongs to nobody here.
-            os.dup2(2, 1)
-            run_once(*json.loads(line))
-        except BaseException:
-            traceback.print_exc()
-            os._exit(1)
-        os._exit(0)
-    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+    attempt = fork.Process(target=run_once, args=json.loads(line))
+    attempt.start()
+    attempt.join()
+    print(attempt.exitcode, flush=True)
