@@ -5,7 +5,6 @@ folder for all it leaves, how to fail and a number:
 
 - ["batch", n]: killed after n batches;
 - ["half", n]: killed when half of its nth checkpoint is written;
-- ["rename", n]: killed when the nth is written, and before it is renamed;
 - ["full", n]: the disk is full when the nth is written, and one batch of the second
   epoch after that kills it;
 - ["none", 0].
@@ -148,7 +147,7 @@ def finish(model, metrics, history):
 
 
 def spoil_writing(how, number):
-    """Has the nth checkpoint stay half or unrenamed, or find no room."""
+    """Has the nth checkpoint stay half, or find no room."""
     write, replace, counted = checkpoints.write_bytes, os.replace, itertools.count(1)
 
     def fail(*_):
@@ -161,7 +160,7 @@ def spoil_writing(how, number):
     def write_spoilt(path, content):
         if next(counted) == number:
             os.replace = fail
-            content = content[: len(content) // 2] if how == "half" else content
+            content = content[: len(content) // 2]
         write(path, content)
 
     checkpoints.write_bytes = write_spoilt

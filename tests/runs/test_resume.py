@@ -19,10 +19,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no system to fo
 # two parts has three epochs and then up to six.
 FEW = {"two parts": [["batch", 14], ["half", 2]], "recipe": [["batch", 6]]}
 MANY = {
-    "two parts": [
-        *(["batch", 5], ["half", 2], ["full", 1]),
-        *(["batch", 8], ["rename", 1], ["batch", 8]),
-    ],
+    "two parts": [["batch", 5], ["half", 2], ["full", 1], ["batch", 8], ["batch", 8]],
     "recipe": [["batch", 7], ["half", 1], ["batch", 6], ["batch", 3]],
 }
 # Every recipe and backend once in each test run; all of them, killed often, weekly.
