@@ -35,11 +35,9 @@ def test_a_run_that_failed_says_why(monkeypatch):
 
 def test_a_failure_names_the_cell_and_the_cause(tmp_path):
     path = make_notebook(tmp_path / "a.ipynb", "x = 1", "raise KeyError('lost')", "3")
-    with pytest.raises(ChapterError) as caught:
+    said = r"a\.ipynb failed in cell \[3\] with KeyError: 'lost'\n.*\nraise"
+    with pytest.raises(ChapterError, match=said):
         run_cells(path, {})
-    said = str(caught.value)
-    assert "a.ipynb failed in cell [3] with KeyError: 'lost'" in said
-    assert "raise KeyError('lost')" in said
 
 
 def kill_a_busy_worker(client, process):
