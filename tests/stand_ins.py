@@ -10,16 +10,6 @@ from tutorials_lib.runs.schema import SCHEMA
 
 PROGRAMS = pathlib.Path(__file__).resolve().parent / "programs"
 
-# An import hook: what is `blocked` cannot be imported.
-BLOCK = """
-import importlib.abc, sys, time
-class Block(importlib.abc.MetaPathFinder):
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in {blocked!r}:
-            raise ModuleNotFoundError(f"{{name!r}} is blocked", name=name)
-sys.meta_path.insert(0, Block())
-"""
-
 # For what computes nothing: the backend that is imported fastest.
 QUICK_IMPORT = {"KERAS_BACKEND": "numpy"}
 
