@@ -118,17 +118,8 @@ def test_check_sees_a_tampered_notebook(tmp_path, capfd):
     assert "plt.plot([1, 2])" in told
 
 
-# What Colab has, as far as a chapter needs it.
-ON_COLAB = (
-    "filelock",
-    "ipykernel",
-    "jax",
-    "keras",
-    "matplotlib",
-    "numpy",
-    "pandas",
-    "pillow",
-)
+# What Colab has, as far as a chapter needs it; NumPy and Pillow come with these.
+ON_COLAB = ("filelock", "ipykernel", "jax", "keras", "matplotlib", "pandas")
 
 
 def collect(name, found):
