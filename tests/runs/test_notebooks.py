@@ -44,16 +44,12 @@ def tags(cell):
     return cell.metadata.get("tags", [])
 
 
-@pytest.fixture(scope="class", params=CHAPTERS)
-def chapter(request):
-    return request.param
-
-
-@pytest.fixture(scope="class")
+@pytest.fixture
 def notebook(chapter):
     return read(BOOK / f"{chapter}.ipynb")
 
 
+@pytest.mark.parametrize("chapter", CHAPTERS)
 class TestStoredChapter:
     def test_parameters(self, chapter):
         parameters = find_parameters(BOOK / f"{chapter}.ipynb")
