@@ -99,12 +99,11 @@ def test_a_file_system_without_locks(make, tmp_path, monkeypatch):
     assert not list(tmp_path.rglob("*.claim"))
 
 
-@pytest.mark.parametrize(("field", "value"), [("seed", 77), ("variant", "alpha 2")])
-def test_a_record_under_another_name_is_refused(make, tmp_path, field, value):
+def test_a_record_under_another_name_is_refused(make, tmp_path):
     ((record,), _) = make(seeds=(0,))
     (path,) = (tmp_path / "records" / "mixup_mnist").glob("*.json")
-    path.write_text(json.dumps({**record, field: value}))
-    with pytest.raises(RecordError, match=rf"holds another run .* {field} '?{value}"):
+    path.write_text(json.dumps({**record, "seed": 77}))
+    with pytest.raises(RecordError, match="holds another run .* seed 77"):
         make(seeds=(0,))
 
 
