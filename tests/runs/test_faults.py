@@ -50,9 +50,9 @@ def check_sentence(said, *names):
         assert str(name) in said
 
 
-@pytest.mark.parametrize("what", ["record", "arrays"])
+@pytest.mark.parametrize(("free", "suffix"), [(4096, ".json"), (0, ".npz")])
 def test_a_disk_that_fills_up_in_training_loses_no_run(
-    stand_in, small_disk, tmp_path, monkeypatch, what
+    stand_in, small_disk, tmp_path, monkeypatch, free, suffix
 ):
     records, shelter = small_disk / "records", tmp_path / "elsewhere"
     shelter.mkdir()
@@ -63,12 +63,11 @@ def test_a_disk_that_fills_up_in_training_loses_no_run(
     def train(seed, fit):
         trained.append(seed)
         if seed == 1:
-            fill(small_disk, {"record": 4096, "arrays": 0}[what])
+            fill(small_disk, free)
         return stand_in["train"](seed, fit)
 
     with pytest.raises(WriteError) as caught:
         stand_in["make_runs"](range(2), train)
-    suffix = {"record": ".json", "arrays": ".npz"}[what]
     check_sentence(str(caught.value), records, suffix)
     (kept,) = shelter.iterdir()
     assert f"The finished run is kept in {kept}" in str(caught.value)
