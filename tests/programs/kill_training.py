@@ -68,9 +68,7 @@ kill = keras.callbacks.LambdaCallback(on_train_batch_end=count_down)
 class KeepBest(keras.callbacks.Callback):
     """Remembers the weights of the best epoch."""
 
-    def __init__(self):
-        super().__init__()
-        self.best, self.best_weights = None, []
+    best = None
 
     def on_epoch_end(self, epoch, logs=None):
         """Keeps the weights where the loss on the watched images is the lowest."""
