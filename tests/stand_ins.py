@@ -1,7 +1,10 @@
 """What tests share that stands in for the real thing: training, records, notebooks."""
 
 import copy
+import os
 import pathlib
+import subprocess
+import sys
 
 import nbformat
 
@@ -60,6 +63,18 @@ def make_records(scores=None, metric="test_accuracy", **fields):
         for variant, values in (SCORES if scores is None else scores).items()
         for seed, value in reversed(list(enumerate(values)))
     ]
+
+
+def start_python(*arguments, **environment):
+    """Starts a program that is talked to line by line; returns its process."""
+    return subprocess.Popen(
+        [sys.executable, *map(str, arguments)],
+        env={**os.environ, **environment},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def read_results(folder, chapter):

@@ -2,12 +2,10 @@
 
 import json
 import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
-from stand_ins import PROGRAMS, QUICK_IMPORT, read_results
+from stand_ins import PROGRAMS, QUICK_IMPORT, read_results, start_python
 
 from tutorials_lib.runs.records import read_records
 from tutorials_lib.runs.schema import RecordError
@@ -39,13 +37,8 @@ def trainer(request, tmp_path_factory):
     kept = {"JAX_COMPILATION_CACHE_DIR": str(tmp_path_factory.mktemp("compiled"))}
     for what in ("MIN_COMPILE_TIME_SECS", "MIN_ENTRY_SIZE_BYTES"):
         kept[f"JAX_PERSISTENT_CACHE_{what}"] = "0"
-    process = subprocess.Popen(
-        [sys.executable, str(PROGRAMS / "kill_training.py")],
-        env={**os.environ, **kept, "KERAS_BACKEND": request.param},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
+    process = start_python(
+        PROGRAMS / "kill_training.py", KERAS_BACKEND=request.param, **kept
     )
 
     def ask(*order):
@@ -101,14 +94,7 @@ def test_two_processes_share_a_grid(tmp_path, monkeypatch):
     """Each run is made once; both end with all records."""
     monkeypatch.setenv("TUTORIALS_RECORDS", str(tmp_path / "records"))
     first, second = (
-        subprocess.Popen(
-            [sys.executable, str(PROGRAMS / "share_grid.py")],
-            env={**os.environ, **QUICK_IMPORT},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(2)
+        start_python(PROGRAMS / "share_grid.py", **QUICK_IMPORT) for _ in range(2)
     )
     started = [first.stdout.readline(), second.stdout.readline()]
     # Each is in the middle of a run, and they are not in the same one.
