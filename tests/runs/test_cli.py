@@ -94,7 +94,7 @@ def test_list_and_help(capsys):
     assert main(["list", "mixup_fashion_mnist"]) == 0
     assert "images_per_mix" in capsys.readouterr().out
     for command in COMMANDS:
-        with pytest.raises(SystemExit, match="^0$"):
+        with pytest.raises(SystemExit, match=r"^0$"):
             main([command, "--help"])
 
 

@@ -103,7 +103,7 @@ def test_a_record_under_another_name_is_refused(make, tmp_path):
     ((record,), _) = make(seeds=(0,))
     (path,) = (tmp_path / "records" / "mixup_mnist").glob("*.json")
     path.write_text(json.dumps({**record, "seed": 77}))
-    with pytest.raises(RecordError, match="holds another run .* seed 77"):
+    with pytest.raises(RecordError, match=r"holds another run .* seed 77"):
         make(seeds=(0,))
 
 
