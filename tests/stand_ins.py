@@ -1,7 +1,10 @@
 """What tests share that stands in for the real thing: training, records, notebooks."""
 
 import copy
+import os
 import pathlib
+import subprocess
+import sys
 
 import nbformat
 
@@ -9,16 +12,6 @@ from tutorials_lib.runs.records import read_arrays, read_records
 from tutorials_lib.runs.schema import SCHEMA
 
 PROGRAMS = pathlib.Path(__file__).resolve().parent / "programs"
-
-# An import hook: what is `blocked` cannot be imported.
-BLOCK = """
-import importlib.abc, sys, time
-class Block(importlib.abc.MetaPathFinder):
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in {blocked!r}:
-            raise ModuleNotFoundError(f"{{name!r}} is blocked", name=name)
-sys.meta_path.insert(0, Block())
-"""
 
 # For what computes nothing: the backend that is imported fastest.
 QUICK_IMPORT = {"KERAS_BACKEND": "numpy"}
@@ -70,6 +63,18 @@ def make_records(scores=None, metric="test_accuracy", **fields):
         for variant, values in (SCORES if scores is None else scores).items()
         for seed, value in reversed(list(enumerate(values)))
     ]
+
+
+def start_python(*arguments, **environment):
+    """Starts a program that is talked to line by line; returns its process."""
+    return subprocess.Popen(
+        [sys.executable, *map(str, arguments)],
+        env={**os.environ, **environment},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def read_results(folder, chapter):

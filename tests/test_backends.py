@@ -5,10 +5,11 @@ import json
 
 import numpy as np
 import pytest
-from stand_ins import BLOCK
 
 TRAIN = """
 import json, sys
+# As if they were not installed: the import of None fails.
+sys.modules.update(dict.fromkeys(sys.argv[1:]))
 import keras, numpy as np
 from tutorials_lib.mixup import MixupBatches
 from tutorials_lib.support.data import load_dataset, scale_images
@@ -33,8 +34,7 @@ history = model.fit(MixupBatches(x, y, 0.2, 64, 0, "shuffles", method="gamma"),
 predicted = model.predict(scale_images(data.x_test), verbose=0)
 print(json.dumps({"backend": keras.backend.backend(), "r": r.tolist(),
                   "loss": history.history["loss"],
-                  "predicted": predicted.tolist(),
-                  "loaded": [n for n in ("tensorflow", "jax") if n in sys.modules]}))
+                  "predicted": predicted.tolist()}))
 """
 
 
@@ -42,10 +42,10 @@ def train_alone(run_python, backend):
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed")
     other = {"tensorflow": ("jax", "jaxlib"), "jax": ("tensorflow",)}[backend]
-    done = run_python("-c", BLOCK.format(blocked=other) + TRAIN, KERAS_BACKEND=backend)
+    done = run_python("-c", TRAIN, *other, KERAS_BACKEND=backend)
     assert done.returncode == 0, done.stderr[-2000:]
     result = json.loads(done.stdout.splitlines()[-1])
-    assert (result["backend"], result["loaded"]) == (backend, [backend])
+    assert result["backend"] == backend
     return result
 
 

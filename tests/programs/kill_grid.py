@@ -8,12 +8,12 @@ records were lost or changed.
 
 import collections
 import json
+import multiprocessing
 import os
 import pathlib
 import random
 import signal
 import sys
-import traceback
 
 from stand_in import make_runs
 
@@ -21,6 +21,7 @@ from tutorials_lib.runs import grid, records, storage
 
 home, kills = pathlib.Path(sys.argv[1]), int(sys.argv[2])
 draw = random.Random(7)
+fork = multiprocessing.get_context("fork")
 FILES = [module.__file__ for module in (grid, records, storage)]
 # Asking Git takes longer than all the rest.
 grid.describe_commit = lambda: {"commit": None, "clean": None}
@@ -49,13 +50,7 @@ def run(folder, see):
 
 
 def run_and_kill(folder, place, number):
-    """Runs the grid in a process that is killed when it is at a place the nth time.
-
-    Returns its exit status.
-    """
-    pid = os.fork()
-    if pid:
-        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    """Runs the grid; kills this process when it is at a place the nth time."""
     seen = collections.Counter()
 
     def see(found):
@@ -63,13 +58,7 @@ def run_and_kill(folder, place, number):
         if seen[place] == number:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    try:
-        run(folder, see)
-    except BaseException:
-        traceback.print_exc()
-        os._exit(1)
-    sys.stdout.flush()
-    os._exit(0)
+    run(folder, see)
 
 
 def list_files(folder):
@@ -90,7 +79,10 @@ while len(killed) < kills:
         )
         # Of one run, for an attempt that goes on has fewer before it.
         number = draw.randint(1, 1 + places[place] // 4)
-        status = run_and_kill(folder, place, number)
+        attempt = fork.Process(target=run_and_kill, args=(folder, place, number))
+        attempt.start()
+        attempt.join()
+        status = attempt.exitcode
         assert status in (0, -signal.SIGKILL), status
         after = list_files(folder)
         finished = [path for path in before if path.endswith(".json")]

@@ -5,7 +5,6 @@ folder for all it leaves, how to fail and a number:
 
 - ["batch", n]: killed after n batches;
 - ["half", n]: killed when half of its nth checkpoint is written;
-- ["rename", n]: killed when the nth is written, and before it is renamed;
 - ["full", n]: the disk is full when the nth is written, and one batch of the second
   epoch after that kills it;
 - ["none", 0].
@@ -18,11 +17,11 @@ import errno
 import itertools
 import json
 import math
+import multiprocessing
 import os
 import random
 import signal
 import sys
-import traceback
 
 import keras
 import numpy as np
@@ -69,9 +68,7 @@ kill = keras.callbacks.LambdaCallback(on_train_batch_end=count_down)
 class KeepBest(keras.callbacks.Callback):
     """Remembers the weights of the best epoch."""
 
-    def __init__(self):
-        super().__init__()
-        self.best, self.best_weights = None, []
+    best = None
 
     def on_epoch_end(self, epoch, logs=None):
         """Keeps the weights where the loss on the watched images is the lowest."""
@@ -148,7 +145,7 @@ def finish(model, metrics, history):
 
 
 def spoil_writing(how, number):
-    """Has the nth checkpoint stay half or unrenamed, or find no room."""
+    """Has the nth checkpoint stay half, or find no room."""
     write, replace, counted = checkpoints.write_bytes, os.replace, itertools.count(1)
 
     def fail(*_):
@@ -161,7 +158,7 @@ def spoil_writing(how, number):
     def write_spoilt(path, content):
         if next(counted) == number:
             os.replace = fail
-            content = content[: len(content) // 2] if how == "half" else content
+            content = content[: len(content) // 2]
         write(path, content)
 
     checkpoints.write_bytes = write_spoilt
@@ -169,6 +166,8 @@ def spoil_writing(how, number):
 
 def run_once(name, home, how, number):
     """Makes one run, or what is left of it."""
+    # What the run says belongs to nobody here.
+    os.dup2(2, 1)
     os.environ["TUTORIALS_RECORDS"] = f"{home}/records"
     os.environ["TUTORIALS_RUNS"] = f"{home}/runs"
     if how == "batch":
@@ -180,15 +179,9 @@ def run_once(name, home, how, number):
     grid.run([Run(name, 3, {})], train)
 
 
+fork = multiprocessing.get_context("fork")
 for line in sys.stdin:
-    pid = os.fork()
-    if not pid:
-        try:
-            # What the run says belongs to nobody here.
-            os.dup2(2, 1)
-            run_once(*json.loads(line))
-        except BaseException:
-            traceback.print_exc()
-            os._exit(1)
-        os._exit(0)
-    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+    attempt = fork.Process(target=run_once, args=json.loads(line))
+    attempt.start()
+    attempt.join()
+    print(attempt.exitcode, flush=True)

@@ -5,5 +5,4 @@ from stand_in import make_runs
 from tutorials_lib.runs import grid
 
 grid.PAUSE = 0.05
-for record in make_runs(range(4), wait=True):
-    print("score", record["seed"], record["metrics"]["test_accuracy"])
+print("records", len(make_runs(range(4), wait=True)))

@@ -30,7 +30,6 @@ def nothing_starts(monkeypatch):
     [
         (["run"], f"name a chapter ({', '.join(CHAPTERS)}) or pass --all"),
         (["run", "mixup"], "chapter must be one of 'mixup_mnist'"),
-        (["run", "mixup_mnist", "--profile", "fast"], "'laptop', 'full'; got"),
         (["run", "mixup_mnist", "-p", "epoch", "1"], "got 'epoch'"),
         (["run", "mixup_mnist", "--in-place", "-p", "epochs", "1"], "no parameters"),
         (["run", "mixup_mnist", "--profile", ""], "got ''"),
@@ -79,14 +78,8 @@ def test_missing_data_is_noticed_at_once(tmp_path, monkeypatch, capsys):
     check_run("mixup_mnist", {"profile": "smoke"})
 
 
-def test_runs_by_name(capsys):
-    """What is not planned is refused, with names that are near."""
+def test_a_run_that_is_not_planned_is_refused_with_names_that_are_near(capsys):
     arguments = ["run", "mixup_mnist", "-p", "alphas", "[0.1]"]
-    assert main([*arguments, "--list"]) == 0
-    assert capsys.readouterr().out.split("to do  ")[1:] == [
-        "none, seed 0\n",
-        "alpha 0.1, seed 0\n",
-    ]
     assert main([*arguments, "--only", "alpha 0.2, seed 0"]) == 1
     shown = capsys.readouterr()
     assert shown.out == "mixup_mnist, profile smoke\n"
@@ -101,10 +94,8 @@ def test_list_and_help(capsys):
     assert main(["list", "mixup_fashion_mnist"]) == 0
     assert "images_per_mix" in capsys.readouterr().out
     for command in COMMANDS:
-        with pytest.raises(SystemExit) as ended:
+        with pytest.raises(SystemExit, match=r"^0$"):
             main([command, "--help"])
-        assert ended.value.code == 0
-        assert "exit status" in capsys.readouterr().out
 
 
 # On a machine with all that the book needs.

@@ -46,28 +46,11 @@ def test_a_record_holds_what_it_takes_to_repeat_the_run(make, stand_in, tmp_path
     assert not list((tmp_path / "records").rglob("*.claim"))
 
 
-def test_done_runs_are_not_run_again(make):
-    first, _ = make()
-    again, begun = make(seeds=(2, 3, 0))
-    assert begun == 1
-    assert again[0] == first[2]
-    # Other parameters are another run, though variant and seed are the same.
-    assert make(size=5)[1] == 3
-
-
-@pytest.mark.parametrize(
-    ("profile", "given", "origin"),
-    [
-        ("full", {"epochs": 1}, "sample"),
-        ("quick", {}, "folder"),
-    ],
-)
-def test_other_runs_are_made_anew_and_not_published(
-    make, tmp_path, profile, given, origin
-):
-    assert [make(profile, origin=origin, **given)[1] for _ in range(2)] == [3, 3]
+def test_other_runs_are_made_anew_and_not_published(make, tmp_path):
+    for profile, origin in (("full", "sample"), ("quick", "folder")):
+        assert [make(profile, origin=origin)[1] for _ in range(2)] == [3, 3]
+        assert len(read_records(runs_folder() / profile / "mixup_mnist")) == 3
     assert not (tmp_path / "records").exists()
-    assert len(read_records(runs_folder() / profile / "mixup_mnist")) == 3
 
 
 def test_a_changed_protocol_goes_on_apart(make, tmp_path):
@@ -116,12 +99,11 @@ def test_a_file_system_without_locks(make, tmp_path, monkeypatch):
     assert not list(tmp_path.rglob("*.claim"))
 
 
-@pytest.mark.parametrize(("field", "value"), [("seed", 77), ("variant", "alpha 2")])
-def test_a_record_under_another_name_is_refused(make, tmp_path, field, value):
+def test_a_record_under_another_name_is_refused(make, tmp_path):
     ((record,), _) = make(seeds=(0,))
     (path,) = (tmp_path / "records" / "mixup_mnist").glob("*.json")
-    path.write_text(json.dumps({**record, field: value}))
-    with pytest.raises(RecordError, match=rf"holds another run .* {field} '?{value}"):
+    path.write_text(json.dumps({**record, "seed": 77}))
+    with pytest.raises(RecordError, match=r"holds another run .* seed 77"):
         make(seeds=(0,))
 
 

@@ -3,10 +3,9 @@
 import os
 import signal
 import subprocess
-import sys
 
 import pytest
-from stand_ins import make_notebook, read_results
+from stand_ins import make_notebook, read_results, start_python
 
 from tutorials_lib.runs import single
 from tutorials_lib.runs.chapters import ChapterError, run_cells
@@ -35,11 +34,9 @@ def test_a_run_that_failed_says_why(monkeypatch):
 
 def test_a_failure_names_the_cell_and_the_cause(tmp_path):
     path = make_notebook(tmp_path / "a.ipynb", "x = 1", "raise KeyError('lost')", "3")
-    with pytest.raises(ChapterError) as caught:
+    said = r"a\.ipynb failed in cell \[3\] with KeyError: 'lost'\n.*\nraise"
+    with pytest.raises(ChapterError, match=said):
         run_cells(path, {})
-    said = str(caught.value)
-    assert "a.ipynb failed in cell [3] with KeyError: 'lost'" in said
-    assert "raise KeyError('lost')" in said
 
 
 def kill_a_busy_worker(client, process):
@@ -68,13 +65,8 @@ def test_a_grid_on_two_workers_of_which_one_is_killed(tmp_path, run_python):
         distributed.LocalCluster(n_workers=2, **cluster) as local,
         distributed.Client(local, set_as_default=False) as client,
     ):
-        process = subprocess.Popen(
-            [sys.executable, *COMMAND, "--scheduler", local.scheduler_address],
-            env={**os.environ, "TUTORIALS_RUNS": str(two)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        scheduler = ["--scheduler", local.scheduler_address]
+        process = start_python(*COMMAND, *scheduler, TUTORIALS_RUNS=str(two))
         kill_a_busy_worker(client, process)
         _, errors = process.communicate(timeout=1200)
     assert process.returncode == 0, errors[-3000:]

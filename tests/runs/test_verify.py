@@ -94,16 +94,12 @@ def test_on_another_machine_within_three_errors(path, by, agrees):
     assert "unlabelled_accuracy: 0.50000, now 0.50000\n" in said + "\n"
 
 
-@pytest.mark.parametrize(
-    ("part", "value", "said"),
-    [
-        ("parameters", {"alpha": {"a": 1}}, "gives none, seed 1 other parameters: a"),
-        ("data", {"sha256": "0"}, "made on other images"),
-    ],
-)
-def test_another_run_than_the_chapter_plans(path, part, value, said):
-    change(path, lambda record: record[part].update(value))
-    with pytest.raises(RecordError, match=said):
+def test_another_run_than_the_chapter_plans(path):
+    change(path, lambda r: r["parameters"].update(alpha={"a": 1}))
+    with pytest.raises(RecordError, match="gives none, seed 1 other parameters: a"):
+        verify_record(path)
+    change(path, lambda r: r["data"].update(sha256="0"))
+    with pytest.raises(RecordError, match="made on other images"):
         verify_record(path)
 
 
