@@ -9,7 +9,6 @@ from tutorials_lib.few_labels import (
     balance_classes,
     hide_labels,
     keep_confident,
-    write_labels,
 )
 
 ROWS = np.array(
@@ -45,26 +44,12 @@ def test_keeps_what_is_above_and_not_at_the_threshold():
         keep_confident(np.log(ROWS), 0.5)
 
 
-def test_balance_by_hand():
-    # Class 0 at 1 and 5, class 1 at 0, 2, 3, 4, 6, class 2 at 7.
-    labels = np.array([1, 0, 1, 1, 1, 0, 1, 2])
-    expected = [1, 5, 1, 5, 1, 0, 2, 3, 4, 6, 7, 7, 7, 7, 7]
-    assert balance_classes(labels, 3).tolist() == expected
-
-
 def test_an_empty_class():
     labels = np.array([0, 0, 3])
     assert balance_classes(labels, 4, empty="skip").tolist() == [0, 1, 2, 2]
     for empty, said in (("stop", "labels"), ("skipp", "empty")):
         with pytest.raises(ValueError, match=said):
             balance_classes(labels, 4, empty)
-
-
-def test_soft_labels_stay_and_hard_ones_are_one_hot():
-    soft, hard = write_labels(ROWS), write_labels(ROWS, soft=False)
-    assert soft.dtype == hard.dtype == np.float32
-    np.testing.assert_array_equal(soft, ROWS.astype("float32"))
-    np.testing.assert_array_equal(hard, np.eye(3)[[0, 0, 1, 2]])
 
 
 class TestPartlyLabelledBatches:
