@@ -47,6 +47,17 @@ def labels():
     return np.eye(4, dtype="float32")[np.arange(40) % 4]
 
 
+@pytest.fixture
+def model():
+    """A small compiled network for `images` and `labels`."""
+    import keras
+
+    layers = [keras.Input((6, 5, 1)), keras.layers.Flatten()]
+    model = keras.Sequential([*layers, keras.layers.Dense(4, activation="softmax")])
+    model.compile("sgd", "categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
 @pytest.fixture(autouse=True)
 def apart(tmp_path, monkeypatch):
     """Keeps what tests run away from the project's own records and runs."""

@@ -74,14 +74,6 @@ def test_members():
     np.testing.assert_allclose(average_members([one, two]), (one + two) / 2)
 
 
-@pytest.fixture
-def model():
-    layers = [keras.Input((6, 5, 1)), keras.layers.Flatten()]
-    model = keras.Sequential([*layers, keras.layers.Dense(4, activation="softmax")])
-    model.compile("sgd", "categorical_crossentropy", metrics=["accuracy"])
-    return model
-
-
 def test_scores_of_each_epoch_are_those_at_its_end(model, images, labels):
     """And scoring leaves training as it is."""
     start, held_out = model.get_weights(), (images[:9], labels[:9])
