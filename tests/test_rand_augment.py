@@ -108,11 +108,8 @@ def test_the_article_s_ranges_are_as_printed():
 
 
 class TestLayer:
-    @pytest.fixture
-    def images(self, pictures):
-        return np.repeat(pictures[:2], 60, axis=0).astype("float32") / 255
-
-    def test_two_operations_one_after_the_other_drawn_anew(self, images):
+    def test_two_operations_one_after_the_other_drawn_anew(self, pictures):
+        images = np.repeat(pictures[:2], 60, axis=0).astype("float32") / 255
         layer, other = RandAugment(seed=3), RandAugment(seed=3)
         found = [ops.convert_to_numpy(layer(images, training=True)) for _ in "ab"]
         assert not np.array_equal(*found)
