@@ -27,7 +27,6 @@ def make_net(**compiled):
         [
             keras.Input((32, 32, 3)),
             keras.layers.AveragePooling2D(8),
-            keras.layers.Conv2D(4, 2, use_bias=False),
             keras.layers.BatchNormalization(momentum=0.6),
             ScaledBias(name="first_bias"),
             keras.layers.Flatten(),
