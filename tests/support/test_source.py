@@ -1,4 +1,4 @@
-"""Source code on the page; each page stores what it shows, and the check compares it."""
+"""Source code on the page: what is shown is stored there, and the check compares it."""
 
 from tutorials_lib.support.source import show_source
 from tutorials_lib.vat import VatModel
