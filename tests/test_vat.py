@@ -219,17 +219,12 @@ class TestTerm:
         found, expected = network.layers[1].moving_mean, 0.01 * hidden.mean(axis=0)
         np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5)
 
-    def test_dropout_masks_are_their_own_or_shared(self, rng):
-        x = rng.normal(size=(64, 20)).astype("float32")
-        weights = rng.normal(size=(20, 3)).astype("float32")
+    def test_dropout_masks_are_their_own_or_shared(self, batch):
         terms = {}
         for same in (False, True):
-            network = keras.Sequential(
-                [keras.Input((20,)), layers.Dropout(0.5, seed=3)]
-            )
-            network.add(make_linear(weights))
+            network = make_small(layers.Dropout(0.5, seed=3))
             options = {"eps": 1e-3, "same_dropout": same, "seed": 0}
-            terms[same] = step_without_labels(network, x, **options)
+            terms[same] = step_without_labels(network, batch, **options)
         # With one mask the answers differ by 1e-3 of a step, so the KL by its square.
         assert 0 <= terms[True] < 1e-4
         assert terms[False] > 0.1
