@@ -42,9 +42,26 @@ def images():
 
 
 @pytest.fixture
+def colour():
+    """Twelve random images from 0 to 1, of unequal sides and three channels."""
+    return np.random.default_rng(0).random((12, 10, 14, 3)).astype("float32")
+
+
+@pytest.fixture
 def labels():
     """One-hot labels for `images`, classes 0 to 3 in turn."""
     return np.eye(4, dtype="float32")[np.arange(40) % 4]
+
+
+@pytest.fixture
+def model():
+    """A small compiled network for `images` and `labels`."""
+    import keras
+
+    layers = [keras.Input((6, 5, 1)), keras.layers.Flatten()]
+    model = keras.Sequential([*layers, keras.layers.Dense(4, activation="softmax")])
+    model.compile("sgd", "categorical_crossentropy", metrics=["accuracy"])
+    return model
 
 
 @pytest.fixture(autouse=True)

@@ -219,7 +219,6 @@ def test_the_scoreboard_sorts_and_filters(visit):
     assert given == sorted(given)
     page.get_by_label("chapter").select_option("vat_mnist")
     assert set(read_column(page, "chapter")) == {"vat_mnist"}
-    assert len(read_column(page, "chapter")) == 12
     expect(page.locator("form.filters output")).to_have_text("12 of 61")
     assert wrong == []
 

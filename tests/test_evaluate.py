@@ -21,7 +21,6 @@ from tutorials_lib.evaluate import (
 )
 
 
-@keras.saving.register_keras_serializable("tests")
 class AddCount(keras.layers.Layer):
     """In training adds 1, 2, 3, ... from call to call, which a mean can tell."""
 
@@ -36,50 +35,20 @@ class AddCount(keras.layers.Layer):
         return images + self.count
 
 
-@pytest.fixture
-def greys():
-    """Eleven images, each of one grey: its number."""
-    return np.tile(np.arange(11.0).reshape(-1, 1, 1, 1), (1, 4, 4, 1)).astype("float32")
-
-
-@pytest.fixture
-def grey_model():
-    """Returns the mean grey and its square for each image."""
-    inputs = keras.Input((4, 4, 1))
-    mean = keras.layers.GlobalAveragePooling2D()(inputs)
-    return keras.Model(inputs, keras.layers.Concatenate()([mean, mean * mean]))
-
-
-def test_draws_are_of_each_image_in_order(grey_model, greys):
+def test_draws_are_of_each_image_in_order():
     """The image itself first if asked for, then what the layer makes of its batch."""
-    found = predict_draws(grey_model, greys, AddCount(), 2, batch_size=4, identity=True)
+    # Each image is a pixel, its number.
+    greys = np.arange(11, dtype="float32").reshape(-1, 1, 1, 1)
+    inputs = keras.Input((1, 1, 1))
+    # What the model itself augments in training stays out.
+    grey = keras.layers.Flatten()(AddCount()(inputs))
+    model = keras.Model(inputs, keras.layers.Concatenate()([grey, grey * grey]))
+    found = predict_draws(model, greys, AddCount(), 2, batch_size=4, identity=True)
     # Three batches a draw, the last of which is smaller.
     batch = np.arange(11) // 4
     for draw, added in zip(found, (0, 1 + batch, 4 + batch), strict=True):
-        means = np.arange(11) + added
-        np.testing.assert_allclose(draw, np.stack([means, means**2], axis=1), rtol=1e-5)
-    assert predict_draws(grey_model, greys, AddCount(), 2).shape == (2, 11, 2)
-
-
-def test_what_the_model_augments_in_training_stays_out(greys):
-    mean = keras.layers.GlobalAveragePooling2D()
-    model = keras.Sequential([keras.Input((4, 4, 1)), AddCount(), mean])
-    found = predict_draws(model, greys, AddCount(), 1, batch_size=11)
-    np.testing.assert_allclose(found[0, :, 0], np.arange(11.0) + 1)
-
-
-def test_members():
-    rng = np.random.default_rng(0)
-    one, two = rng.dirichlet(np.ones(3), size=(2, 5))
-    np.testing.assert_allclose(average_members([one, two]), (one + two) / 2)
-
-
-@pytest.fixture
-def model():
-    layers = [keras.Input((6, 5, 1)), keras.layers.Flatten()]
-    model = keras.Sequential([*layers, keras.layers.Dense(4, activation="softmax")])
-    model.compile("sgd", "categorical_crossentropy", metrics=["accuracy"])
-    return model
+        right = np.arange(11) + added
+        np.testing.assert_allclose(draw, np.stack([right, right**2], axis=1), rtol=1e-5)
 
 
 def test_scores_of_each_epoch_are_those_at_its_end(model, images, labels):
@@ -111,9 +80,9 @@ def test_confidence_and_calibration_by_hand():
 
 @pytest.fixture(scope="module")
 def smooth():
-    """Smooth images of middling values, so that little is cut off."""
+    """Smooth images of middling values, so that little is cut off; of unequal sides."""
     rng = np.random.default_rng(0)
-    noise = rng.normal(size=(20, 32, 32, 3))
+    noise = rng.normal(size=(20, 32, 28, 3))
     blurred = ndimage.gaussian_filter(noise, (0, 2, 2, 0))
     return np.clip(128 + 250 * blurred, 40, 200).astype("uint8")
 
@@ -139,6 +108,9 @@ def test_noise_has_its_deviation(smooth):
         error = (changed.astype(float) - smooth) / 255
         assert error.std() == pytest.approx(deviation, rel=0.05)
     assert np.array_equal(changed, corrupt_images(smooth, "noise", 5))
+    # No value wraps around.
+    ends = 255 * np.random.default_rng(0).integers(0, 2, (3, 9, 7, 3)).astype("uint8")
+    assert np.abs(corrupt_images(ends, "noise", 5).astype(int) - ends).max() < 128
 
 
 def test_blur_is_near_a_gaussian(smooth):
@@ -167,9 +139,9 @@ def test_brightness_is_added_to_the_value_of_hsv(smooth):
 
 def test_pixelate_leaves_a_coarser_grid(smooth):
     changed = corrupt_images(smooth, "pixelate", 5)
-    # int(0.65 * 32) = 20 of 32 rows remain, and those between are mixed of two.
+    # int(0.65 * 28) = 18 of 28 columns remain, and those between are mixed of two.
     fewer = [np.linalg.matrix_rank(x[:, :, 0].astype(float), tol=20) for x in changed]
-    assert max(fewer) <= 20
+    assert max(fewer) <= 18
     assert abs(changed.mean() - smooth.mean()) < 1
 
 
@@ -178,16 +150,6 @@ def test_jpeg_is_that_of_its_quality(smooth):
     Image.fromarray(smooth[7]).save(packed, "JPEG", quality=50)
     changed = corrupt_images(smooth, "jpeg", 4)
     np.testing.assert_array_equal(changed[7], np.asarray(Image.open(packed)))
-
-
-@pytest.mark.parametrize("corruption", list(CORRUPTIONS))
-def test_no_value_wraps_around(corruption):
-    """Noise of 0 and 255 alone, the hardest for bytes, of unequal sides."""
-    images = 255 * np.random.default_rng(0).integers(0, 2, (3, 9, 7, 3)).astype("uint8")
-    changed = corrupt_images(images, corruption, 5)
-    assert changed.shape == images.shape
-    if corruption in ("noise", "brightness"):
-        assert np.abs(changed.astype(int) - images).max() < 128
 
 
 @pytest.mark.parametrize(

@@ -108,11 +108,8 @@ def test_the_article_s_ranges_are_as_printed():
 
 
 class TestLayer:
-    @pytest.fixture
-    def images(self, pictures):
-        return np.repeat(pictures[:2], 60, axis=0).astype("float32") / 255
-
-    def test_two_operations_one_after_the_other_drawn_anew(self, images):
+    def test_two_operations_one_after_the_other_drawn_anew(self, pictures):
+        images = np.repeat(pictures[:2], 60, axis=0).astype("float32") / 255
         layer, other = RandAugment(seed=3), RandAugment(seed=3)
         found = [ops.convert_to_numpy(layer(images, training=True)) for _ in "ab"]
         assert not np.array_equal(*found)
@@ -180,10 +177,9 @@ class TestStretch:
         np.testing.assert_array_equal(np.round(found), expected)
         np.testing.assert_allclose(found, expected, atol=1e-4)
 
-    def test_over_all_channels_before_the_operations_and_in_training(self, pictures):
+    def test_over_all_channels_before_the_operations(self, pictures):
         images = pictures.astype("float32") / 255
         plain, layer = RandAugment(seed=3), RandAugment(seed=3, stretch=True)
-        np.testing.assert_array_equal(layer(images), images)
         expected = np.stack([array_to_img(image) for image in images]) / 255
         np.testing.assert_array_equal(
             layer(images, training=True),

@@ -154,17 +154,6 @@ def test_a_bad_download_is_told_and_forgotten(served, tmp_path, name, serve_badl
     check_downloaded(name)
 
 
-def test_what_a_killed_download_left(served, tmp_path):
-    """Keras writes under the final name, so half a file passes for a whole one."""
-    left = tmp_path / "datasets" / "fashion-mnist"
-    left.mkdir(parents=True)
-    serve_halves(left)
-    serve(served)
-    with pytest.raises(DataError):
-        load_dataset("fashion_mnist")
-    check_downloaded("fashion_mnist")
-
-
 def test_the_command_says_it_in_sentences(served, capsys):
     assert main(["run", "mixup_mnist", "--profile", "quick", "--script"]) == 1
     said = capsys.readouterr().err
@@ -192,9 +181,8 @@ def test_fingerprint_is_of_labelled_images_in_any_order():
     assert fingerprint_images(images[order], LABELS[order].astype(int)) == found
 
 
-def test_sample_says_what_it_is():
+def test_sample():
     data = load_dataset("cifar10", "sample")
-    assert data.describe().startswith("SAMPLE IMAGES, NOT CIFAR-10")
     assert data.origin == "sample"
     assert data.x_train.shape == (2000, 32, 32, 3)
     # The next caller gets the same arrays.
