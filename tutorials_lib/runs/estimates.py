@@ -59,6 +59,10 @@ class Estimate:
         """The mean as measured: an accuracy from 0 to 1."""
         return self.interval.mean
 
+    def predict_one_more(self) -> "Estimate":
+        """Returns the same with the interval of one more value."""
+        return dataclasses.replace(self, interval=self.interval.predict_one_more())
+
     def write(self, value: float, sign: str | None = None) -> str:
         """Writes another value with the same scale and digits, without its unit."""
         sign = ("+" if self.signed else "") if sign is None else sign

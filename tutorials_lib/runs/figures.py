@@ -22,6 +22,7 @@ from tutorials_lib.runs.estimates import (
 from tutorials_lib.runs.reports import Rows, list_rows, stand_beside
 from tutorials_lib.support.plots import (
     COLOURS,
+    Curves,
     show_bars,
     show_curves,
     show_intervals,
@@ -180,7 +181,7 @@ def show_growth(
             colour = colours.get(variant, CYCLE[0])
             flat = {"x": ends, "y": [100 * ours.mean] * 2, "colour": colour}
             curves[label] = {**flat, "style": style[0] if style else "--"}
-    _draw(curves, xlabel, "test accuracy, %", **options)
+    show_lines(curves, xlabel, "test accuracy, %", **options)
 
 
 def show_strengths(
@@ -208,7 +209,7 @@ def show_strengths(
             "colour": COLOURS[colour],
             "style": style,
         }
-    _draw(curves, "strength of the corruption", "test accuracy, %", **options)
+    show_lines(curves, "strength of the corruption", "test accuracy, %", **options)
 
 
 def show_reliability(records: Records, variants: Iterable[str]) -> None:
@@ -233,7 +234,7 @@ def show_reliability(records: Records, variants: Iterable[str]) -> None:
     if curves:
         flat = {"x": [0, 1], "y": [0, 1], "style": ":", "colour": "gray"}
         curves["calibrated"] = flat
-    _draw(curves, "confidence", "share of right labels", size=(4.6, 3.8))
+    show_lines(curves, "confidence", "share of right labels", size=(4.6, 3.8))
 
 
 def show_counts(
@@ -253,7 +254,8 @@ def show_counts(
     show_bars(heights, labels, "images")
 
 
-def _draw(curves, xlabel, ylabel, **options):
+def show_lines(curves: Curves, xlabel: str, ylabel: str, **options: Any) -> None:
+    """Draws curves as `plots.show_curves` does."""
     if curves:
         show_curves(curves, xlabel, ylabel, **options)
     else:

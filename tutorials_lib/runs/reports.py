@@ -176,10 +176,9 @@ def show_gap(
         spread = float(np.std(gain.values, ddof=1))
         number = count_pairs(theirs, spread)
         needed = f"about {number:,}" if number else f"more than {MOST_PAIRS:,}"
-        wider = dataclasses.replace(gain, interval=interval.predict_one_more())
         lines += [
             ["95% interval of the mean", f"{gain:range}"],
-            ["95% interval for one more pair", f"{wider:range}"],
+            ["95% interval for one more pair", f"{gain.predict_one_more():range}"],
             ["estimated standard deviation of the pairs", gain.write(spread, "")],
             ["pairs needed to see the article's gap (80% power, this spread)", needed],
         ]
