@@ -244,18 +244,18 @@ def bootstrap_gain(right: np.ndarray, members_right: np.ndarray) -> Estimate:
     return Estimate(interval, 100, 2, "points", True, None, "test image")
 
 
-def count_pairs(gap: float, spread: float, power: float = 0.8) -> int | None:
+def count_pairs(gap: float, spread: float) -> int | None:
     """Says how many pairs of runs it takes to tell a gap from zero.
 
     The gap is the true mean difference, the spread the standard deviation of the
-    differences, itself an estimate. In a share `power` of such experiments the 95%
-    interval then excludes zero. None means more than `MOST_PAIRS`.
+    differences, itself an estimate. In 80% of such experiments the 95% interval then
+    excludes zero. None means more than `MOST_PAIRS`.
     """
     if spread == 0:
         return 2
     n = np.arange(2, MOST_PAIRS + 1)
     edge, shift = stats.t.ppf(0.975, n - 1), abs(gap) / spread * np.sqrt(n)
-    enough = n[stats.nct.sf(edge, n - 1, shift) >= power]
+    enough = n[stats.nct.sf(edge, n - 1, shift) >= 0.8]
     return int(enough[0]) if len(enough) else None
 
 

@@ -255,7 +255,7 @@ def show_counts(
 
 
 def show_lines(curves: Curves, xlabel: str, ylabel: str, **options: Any) -> None:
-    """Draws curves as `plots.show_curves` does."""
+    """Draws curves by `plots.show_curves`, or says that there are no runs yet."""
     if curves:
         show_curves(curves, xlabel, ylabel, **options)
     else:
