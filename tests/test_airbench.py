@@ -1,9 +1,12 @@
 """The parts of airbench against NumPy, against loops, and what PyTorch would do."""
 
+import math
+
 import keras
 import numpy as np
 import pytest
 from keras import ops
+from programs import published_airbench as published
 
 from tutorials_lib import airbench
 from tutorials_lib.airbench import (
@@ -78,25 +81,6 @@ def test_identity_start_passes_its_input_on(size):
     np.testing.assert_allclose(rest.std(), limit / 3**0.5, rtol=0.05)
 
 
-def test_bias_learns_64_times_as_fast_and_shrinks_at_the_plain_rate():
-    """Against PyTorch's rule for two groups of parameters, written out in NumPy."""
-    l2, rate = 0.01, Triangle(0.002, 6, peak_at=0.5)
-    target = np.array([[1.0, -2.0, 0.5]], "float32")
-    layer = ScaledBias(64.0)
-    model = keras.Sequential([keras.Input((3,)), layer])
-    model.compile(AirbenchSGD(rate, l2), "mse")
-    start = np.array([0.1, 0.2, -0.3], "float32")
-    layer.v.assign(start / 8)
-    model.fit(np.zeros((6, 3)), target.repeat(6, 0), batch_size=1, verbose=0)
-    bias, velocity = start.astype("float64"), 0.0
-    for step in range(6):
-        fast = 64 * float(ops.convert_to_numpy(rate(step)))
-        gradient = 2 / 3 * (bias - target[0]) + l2 / 64 * bias
-        velocity = 0.85 * velocity + gradient
-        bias -= fast * (gradient + 0.85 * velocity)
-    np.testing.assert_allclose(8 * ops.convert_to_numpy(layer.v), bias, rtol=1e-5)
-
-
 def test_a_frozen_bias_keeps_its_value(pictures, rows):
     """Not even the momentum and the penalty move it, inside of jit."""
     optimizer = AirbenchSGD(0.1, l2=0.1, frozen_after={"first_bias": 2})
@@ -123,30 +107,6 @@ def test_triangle():
     assert Triangle.from_config(rate.get_config()).get_config() == rate.get_config()
     assert airbench.convert_rates(11.5, 0.0153) == pytest.approx((1.5, 0.00133), 1e-3)
     assert airbench.convert_rates(10, 0.0153) == pytest.approx((1.304, 0.00153), 1e-3)
-
-
-def test_lookahead_against_a_loop_over_all_weights(pictures, rows):
-    """One network trains in pieces, and the pulls between are made here."""
-
-    def fit(model, batch, *callbacks):
-        options = {"batch_size": 1, "shuffle": False, "verbose": 0}
-        model.fit(pictures[batch], rows[batch], callbacks=list(callbacks), **options)
-
-    model, by_hand = (make_net(optimizer=AirbenchSGD(0.01)) for _ in range(2))
-    lookahead = Lookahead(12)
-    fit(model, slice(0, 7), lookahead)
-    # A second `fit` goes on.
-    fit(model, slice(7, 12), lookahead)
-    slow = by_hand.get_weights()
-    for batch, step in ((slice(0, 5), 5), (slice(5, 10), 10)):
-        fit(by_hand, batch)
-        decay = 0.95**5 * (step / 12) ** 3
-        pairs = zip(slow, by_hand.get_weights(), strict=True)
-        slow = [decay * old + (1 - decay) * new for old, new in pairs]
-        by_hand.set_weights(slow)
-    # The last two steps are lost: the slow weights win in the end.
-    for found, right in zip(model.get_weights(), slow, strict=True):
-        np.testing.assert_allclose(found, right, rtol=1e-4, atol=1e-6)
 
 
 def test_training_ends_within_an_epoch(pictures, rows):
@@ -193,6 +153,48 @@ def test_shifts_have_a_reflected_border(pictures, rows):
     assert seen == set(crops)
     found = airbench.shift_images(pictures, 1, -2, True)
     np.testing.assert_array_equal(found, crops[1, 4][:, :, ::-1])
+
+
+def test_recipe_against_the_published_program():
+    """Network, rates, penalty, frozen bias and slow weights, all at once.
+
+    The numbers are those of `tests/programs/published_airbench.py`.
+    """
+    losses = (
+        *(2.315713, 2.292278, 2.342645, 2.314019, 2.332123),
+        *(2.199156, 2.174083, 2.157522, 2.068994),
+    )
+    logits = (
+        *(-0.052140, -0.053811, -0.013333, 0.028605, 0.022378),
+        *(0.052621, 0.020881, 0.019267, 0.018255, -0.003628),
+    )
+    images, classes, weights = published.make_inputs()
+    images, labels = images.astype("float32") / 255, np.eye(10)[classes]
+    kernels = [value.astype("float32") for value in weights.values()]
+    model = airbench.build_airbench_net(published.WIDTHS, whitening=kernels[0])
+    kinds = keras.layers.Conv2D, keras.layers.Dense
+    layers = [layer for layer in model.layers if isinstance(layer, kinds)]
+    for layer, kernel in zip(layers, kernels, strict=True):
+        layer.set_weights([kernel])
+    rate, l2 = airbench.convert_rates(published.RATE, published.DECAY)
+    batches = len(images) // published.BATCH
+    steps = math.ceil(published.EPOCHS * batches)
+    # Published rates are for 1,024 images.
+    schedule = Triangle(rate * published.BATCH / 1024, steps)
+    sgd = AirbenchSGD(schedule, l2, {"whitening_bias": batches})
+    loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.2)
+    model.compile(sgd, loss)
+    lookahead, found = Lookahead(steps), []
+    for step in range(steps):
+        batch = slice(step % batches * published.BATCH, None)
+        x, y = (part[batch][: published.BATCH] for part in (images, labels))
+        fit = {"batch_size": len(x), "callbacks": [lookahead], "verbose": 0}
+        found += model.fit(x, y, **fit).history["loss"]
+    # Rounding decides which of two nearly equal pixels a pooling takes.
+    np.testing.assert_allclose(found, losses, atol=5e-4)
+    views = airbench.predict_views(model, images[:1], "multi-crop")
+    # Moving variances differ by n / (n - 1), and n is only 180 in the last block.
+    np.testing.assert_allclose(views[0], logits, atol=0.006)
 
 
 def test_cutout_blanks_a_square(pictures, rows):
