@@ -91,17 +91,18 @@ def warp_images(images: Tensor, matrices: Tensor) -> Tensor:
     top, left = ops.floor(rows), ops.floor(columns)
     down, right = (rows - top)[..., None], (columns - left)[..., None]
     top, left = ops.cast(top, "int32"), ops.cast(left, "int32")
-    bottom = ops.minimum(top + 1, height - 1)
-    beside = ops.minimum(left + 1, width - 1)
-    pixels = ops.reshape(images, (-1, channels))
-    first = ops.arange(ops.shape(images)[0], dtype="int32")[:, None] * (height * width)
+    # With the last row and column repeated, every pixel has one below and one beside.
+    padded = ops.pad(images, ((0, 0), (0, 1), (0, 1), (0, 0)), mode="symmetric")
+    pixels, beside, below = ops.reshape(padded, (-1, channels)), 1, width + 1
+    first = ops.arange(ops.shape(images)[0], dtype="int32")[:, None]
+    places = (first * (height + 1) + top) * below + left
 
-    def take(row, column):
-        return ops.take(pixels, first + row * width + column, axis=0)
+    def take(steps):
+        return ops.take(pixels, places + steps, axis=0)
 
-    above = take(top, left) * (1 - right) + take(top, beside) * right
-    below = take(bottom, left) * (1 - right) + take(bottom, beside) * right
-    warped = above * (1 - down) + below * down
+    upper = take(0) * (1 - right) + take(beside) * right
+    lower = take(below) * (1 - right) + take(below + beside) * right
+    warped = upper * (1 - down) + lower * down
     return ops.reshape(warped, (-1, height, width, channels))
 
 

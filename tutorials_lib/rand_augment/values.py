@@ -75,14 +75,15 @@ def mean_grey(pixels: Tensor) -> Tensor:
 def smooth(pixels: Tensor) -> Tensor:
     """Applies Pillow's SMOOTH filter: a 3x3 mean with weight 5 in the middle."""
     height, width = pixels.shape[1:3]
-    rows = pixels[:, :-2] + pixels[:, 1:-1] + pixels[:, 2:]
+    # The input is padded: padding the result makes TensorFlow three times as slow.
+    padded = ops.pad(pixels, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    rows = padded[:, :-2] + padded[:, 1:-1] + padded[:, 2:]
     squares = rows[:, :, :-2] + rows[:, :, 1:-1] + rows[:, :, 2:]
     # Rounds: a multiple of 1/13 is never halfway between two integers.
-    inner = ops.cast((squares + 4 * pixels[:, 1:-1, 1:-1]) / 13 + 0.5, "int32")
+    inner = ops.cast((squares + 4 * pixels) / 13 + 0.5, "int32")
     # Pillow leaves the border unchanged.
     border = np.ones((height, width, 1), dtype=bool)
     border[1:-1, 1:-1] = False
-    inner = ops.pad(inner, ((0, 0), (1, 1), (1, 1), (0, 0)))
     return ops.where(border, pixels, inner)
 
 
