@@ -186,10 +186,10 @@ def test_recipe_against_the_published_program():
     model.compile(sgd, loss)
     lookahead, found = Lookahead(steps), []
     for step in range(steps):
-        batch = slice(step % batches * published.BATCH, None)
-        x, y = (part[batch][: published.BATCH] for part in (images, labels))
-        fit = {"batch_size": len(x), "callbacks": [lookahead], "verbose": 0}
-        found += model.fit(x, y, **fit).history["loss"]
+        first = step % batches * published.BATCH
+        batch = slice(first, first + published.BATCH)
+        fit = model.fit(images[batch], labels[batch], callbacks=[lookahead], verbose=0)
+        found += fit.history["loss"]
     # Rounding decides which of two nearly equal pixels a pooling takes.
     np.testing.assert_allclose(found, losses, atol=5e-4)
     views = airbench.predict_views(model, images[:1], "multi-crop")

@@ -93,16 +93,16 @@ def warp_images(images: Tensor, matrices: Tensor) -> Tensor:
     top, left = ops.cast(top, "int32"), ops.cast(left, "int32")
     # With the last row and column repeated, every pixel has one below and one beside.
     padded = ops.pad(images, ((0, 0), (0, 1), (0, 1), (0, 0)), mode="symmetric")
-    pixels, beside, below = ops.reshape(padded, (-1, channels)), 1, width + 1
-    first = ops.arange(ops.shape(images)[0], dtype="int32")[:, None]
-    places = (first * (height + 1) + top) * below + left
+    pixels, stride = ops.reshape(padded, (-1, channels)), width + 1
+    first = ops.arange(ops.shape(images)[0], dtype="int32")[:, None] * (height + 1)
+    places = (first + top) * stride + left
 
-    def take(steps):
-        return ops.take(pixels, places + steps, axis=0)
+    def take(row, column):
+        return ops.take(pixels, places + row * stride + column, axis=0)
 
-    upper = take(0) * (1 - right) + take(beside) * right
-    lower = take(below) * (1 - right) + take(below + beside) * right
-    warped = upper * (1 - down) + lower * down
+    above = take(0, 0) * (1 - right) + take(0, 1) * right
+    below = take(1, 0) * (1 - right) + take(1, 1) * right
+    warped = above * (1 - down) + below * down
     return ops.reshape(warped, (-1, height, width, channels))
 
 
