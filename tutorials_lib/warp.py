@@ -91,17 +91,16 @@ def warp_images(images: Tensor, matrices: Tensor) -> Tensor:
     top, left = ops.floor(rows), ops.floor(columns)
     down, right = (rows - top)[..., None], (columns - left)[..., None]
     top, left = ops.cast(top, "int32"), ops.cast(left, "int32")
-    # With the last row and column repeated, every pixel has one below and one beside.
-    padded = ops.pad(images, ((0, 0), (0, 1), (0, 1), (0, 0)), mode="symmetric")
-    pixels, stride = ops.reshape(padded, (-1, channels)), width + 1
-    first = ops.arange(ops.shape(images)[0], dtype="int32")[:, None] * (height + 1)
-    places = (first + top) * stride + left
+    bottom = ops.minimum(top + 1, height - 1)
+    beside = ops.minimum(left + 1, width - 1)
+    pixels = ops.reshape(images, (-1, channels))
+    first = ops.arange(ops.shape(images)[0], dtype="int32")[:, None] * (height * width)
 
     def take(row, column):
-        return ops.take(pixels, places + row * stride + column, axis=0)
+        return ops.take(pixels, first + row * width + column, axis=0)
 
-    above = take(0, 0) * (1 - right) + take(0, 1) * right
-    below = take(1, 0) * (1 - right) + take(1, 1) * right
+    above = take(top, left) * (1 - right) + take(top, beside) * right
+    below = take(bottom, left) * (1 - right) + take(bottom, beside) * right
     warped = above * (1 - down) + below * down
     return ops.reshape(warped, (-1, height, width, channels))
 
