@@ -66,7 +66,7 @@ def main(path):
         return net
 
     class Loader:
-        def __init__(self, path, train=True, **options):
+        def __init__(self, *_, **__):
             self.images, self.labels = pixels, labels
 
         def normalize(self, x):
