@@ -133,11 +133,11 @@ def test_a_kernel_that_dies(tmp_path):
     source = make_notebook(tmp_path / "a.ipynb", *cells)
     target = tmp_path / "out.ipynb"
     target.write_text("the old output")
-    with pytest.raises(ChapterError, match="the kernel died") as caught:
+    with pytest.raises(ChapterError, match="Kernel died") as caught:
         run_notebook(source, target, {})
     kept = runs_folder() / "failed" / "a.ipynb"
     said = str(caught.value)
-    assert f"in the cell that begins\nimport os\n{death}\n" in said
+    assert f"The last cell that was begun:\nimport os\n{death}\n" in said
     assert str(kept) in said
     assert "Traceback" not in said
     outputs = [cell.outputs for cell in nbformat.read(kept, as_version=4).cells]
