@@ -33,13 +33,11 @@ def nothing_starts(monkeypatch):
         (["run", "mixup_mnist", "-p", "epoch", "1"], "got 'epoch'"),
         (["run", "mixup_mnist", "--in-place", "-p", "epochs", "1"], "no parameters"),
         (["run", "mixup_mnist", "--profile", ""], "got ''"),
-        (["run", "mixup_mnist", "--output", "/dev/null"], "ends in .ipynb"),
+        (["run", "mixup_mnist", "--output", "/dev/null"], "end in .ipynb"),
         (["run", "mixup_mnist", "--output", f"{BOOK}/x.ipynb"], "outside the book"),
         (["run", "--all", "--output", "x.ipynb"], "go with one chapter"),
         (["run", "--all", "--only", "a, seed 0"], "go with one chapter"),
-        (["run", "mixup_mnist", "--script", "--output", "x.ipynb"], "no notebook"),
         (["run", "mixup_mnist", "--only", "a", "--scheduler", "x"], "makes one run"),
-        (["run", "mixup_mnist", "-p", "profile", "full"], "give profile as --profile"),
         (["run", "mixup_mnist", "--minutes", "-1"], "max_minutes must be"),
         (["check", "mixup"], "got 'mixup'"),
         (["build", "--profile", "fast"], "got 'fast'"),
@@ -50,6 +48,13 @@ def nothing_starts(monkeypatch):
 def test_the_command_refuses_before_it_starts(nothing_starts, capsys, arguments, said):
     assert main(arguments) == 2
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("other", ["--output x.ipynb", "--only a", "--in-place"])
+def test_ways_to_run_exclude_each_other(nothing_starts, capsys, other):
+    with pytest.raises(SystemExit, match=r"^2$"):
+        main(["run", "mixup_mnist", "--script", *other.split()])
+    assert "not allowed with argument" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", ["run mixup_mnist", "build"])

@@ -39,20 +39,6 @@ CELL_TIMEOUTS = {"smoke": 600, "quick": 1800, "laptop": None, "full": None}
 KEPT_NOTES = ("duration", "end_time", "parameters", "version")
 
 
-def check_output(name: str) -> pathlib.Path:
-    """Returns the absolute path of an executed notebook that is to be written.
-
-    A `ValueError` refuses a path that is no notebook, or that lies in the book, whose
-    notebooks are sources.
-    """
-    path = pathlib.Path(name).resolve()
-    if path.suffix != ".ipynb":
-        raise ValueError(f"output must be a file that ends in .ipynb; got {path}.")
-    if path.is_relative_to(book_folder().resolve()):
-        raise ValueError(f"output must be outside the book, or use --in-place: {path}.")
-    return path
-
-
 def run_notebook(
     source: pathlib.Path,
     target: pathlib.Path,
@@ -164,16 +150,23 @@ def hash_pictures(cell: nbformat.NotebookNode) -> str | None:
 
 
 def run_chapter(
-    source: pathlib.Path,
-    parameters: Mapping[str, Any],
-    output: pathlib.Path | None = None,
+    source: pathlib.Path, parameters: Mapping[str, Any], output: str | None = None
 ) -> pathlib.Path:
     """Runs a chapter at a profile; returns the path of the executed notebook.
 
     `source` and `parameters` are those of `chapters.check_run`. Without `output` the
-    notebook goes to the runs folder, see `executed_path`.
+    notebook goes to the runs folder, see `executed_path`. A `ValueError` refuses an
+    `output` in the book, whose notebooks are sources.
     """
-    target = output or executed_path(source.stem, parameters)
+    if output is None:
+        target = executed_path(source.stem, parameters)
+    else:
+        target = pathlib.Path(output).resolve()
+        if target.suffix != ".ipynb" or target.is_relative_to(book_folder().resolve()):
+            raise ValueError(
+                f"output must end in .ipynb and be outside the book (--in-place runs "
+                f"the notebook in its place); got {target}."
+            )
     run_notebook(source, target, parameters, CELL_TIMEOUTS[parameters["profile"]])
     return target
 
