@@ -148,9 +148,9 @@ def test_a_kernel_that_dies(tmp_path):
 # Runs a notebook in place of a chapter.
 RUN_NOTEBOOK = """
 import pathlib, sys
-from tutorials_lib.runs import chapters, cli
+from tutorials_lib.runs import cli
 source = pathlib.Path(sys.argv[1])
-chapters.check_run = lambda *_: source
+cli.check_run = lambda *_: source
 sys.exit(cli.main(sys.argv[2:]))
 """
 # Makes four runs. In the third the command that runs it gets a Ctrl-C, if asked for.

@@ -5,8 +5,14 @@ import ast
 import inspect
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
+
+# What takes long to import, or needs Jupyter, is imported where it is used.
+from tutorials_lib.runs.chapters import check_run, plan_runs, run_as_script
+from tutorials_lib.runs.profiles import CHAPTERS, PROFILES
+from tutorials_lib.runs.settings import OPTIONS, list_defaults
+from tutorials_lib.support.checks import check_choice
 
 EPILOG = """exit status:
   0    success
@@ -104,10 +110,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _list(chapter=None):
     """List chapters, profiles and parameters."""
-    from tutorials_lib.runs.profiles import CHAPTERS, PROFILES
-    from tutorials_lib.runs.settings import OPTIONS, list_defaults
-    from tutorials_lib.support.checks import check_choice
-
     if chapter is None:
         print("\n".join(CHAPTERS))
         print(f"\nprofiles: {', '.join(PROFILES)}")
@@ -140,9 +142,6 @@ def _run(
     The last two resume where they were stopped. _runs/progress gets a line for each
     epoch.
     """
-    from tutorials_lib.runs.chapters import check_run, plan_runs, run_as_script
-    from tutorials_lib.runs.profiles import CHAPTERS
-
     chapters = CHAPTERS if all else chapters
     if not chapters:
         raise ValueError(f"name a chapter ({', '.join(CHAPTERS)}) or pass --all.")
@@ -164,7 +163,6 @@ def _run(
         if script or "only" in parameters:
             run_as_script(path, parameters)
             continue
-        # Needs Jupyter, which a script does not.
         from tutorials_lib.runs.notebooks import refresh_chapter, run_chapter
 
         if in_place:
@@ -183,12 +181,10 @@ def _parse(text):
 
 def _check(chapters=()):
     """Run chapters at smoke and compare outputs with the stored ones."""
-    from tutorials_lib.runs.chapters import check_run
     from tutorials_lib.runs.notebooks import check_notebooks
-    from tutorials_lib.runs.profiles import CHAPTERS
 
-    given = {"profile": "smoke"}
-    return check_notebooks(check_run(each, given) for each in chapters or CHAPTERS)
+    smoke = {"profile": "smoke"}
+    return check_notebooks(check_run(each, smoke) for each in chapters or CHAPTERS)
 
 
 def _build(**options):
@@ -251,7 +247,7 @@ def _tell_changed(names):
     print(f"changed: {', '.join(map(str, names)) or 'none'}")
 
 
-COMMANDS = {
+COMMANDS: dict[str, Callable[..., int | None]] = {
     "list": _list,
     "run": _run,
     "check": _check,
