@@ -63,22 +63,15 @@ def _add_run_options(parser):
     pair: dict[str, Any] = {"nargs": 2, "metavar": ("NAME", "VALUE")}
     said = "a chapter's parameter; VALUE is a literal: 3, batch, '[0.1, 1]'"
     add("--parameter", "-p", action="append", **pair, help=said)
-    said = "start no new run after so many minutes; finished runs are kept"
-    add("--minutes", type=float, dest="max_minutes", help=said)
-    said = "folder for the chapter's records, instead of the usual one"
-    add("--into", type=os.path.abspath, metavar="DIR", help=said)
-    said = "hand the runs to a Dask cluster, such as tcp://host:8786"
-    add("--scheduler", metavar="ADDRESS", help=said)
-    said = "list the chapter's runs and which are recorded, without running any"
-    add("--list", action="store_true", dest="listing", help=said)
+    add("--minutes", type=float, dest="max_minutes", help="start no run after these")
+    add("--into", metavar="DIR", type=os.path.abspath, help="folder for the records")
+    add("--scheduler", metavar="ADDRESS", help="Dask cluster: tcp://host:8786")
+    add("--list", action="store_true", dest="listing", help="list the runs, make none")
     add = parser.add_mutually_exclusive_group().add_argument
     add("--output", help="path of the executed notebook (one chapter)")
-    said = "make one run, as a program; NAME as in --list: 'alpha 0.1, seed 0'"
-    add("--only", metavar="NAME", help=said)
-    said = "run the code cells in this process, without Jupyter: writes records and "
-    add("--script", action="store_true", help=f"{said}prints tables, but no notebook")
-    said = "run the notebook as it is and store its outputs in it"
-    add("--in-place", action="store_true", help=said)
+    add("--only", metavar="NAME", help="make one run; NAME is one that --list shows")
+    add("--script", action="store_true", help="run without Jupyter, make no notebook")
+    add("--in-place", action="store_true", help="store the outputs in the chapter")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -98,13 +91,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(said, file=sys.stderr)
         return 130
     except (ImportError, OSError, RuntimeError, ValueError) as error:
-        said = f"tutorials {command}: {error}"
+        print(f"tutorials {command}: {error}", file=sys.stderr)
         if isinstance(error, ImportError):
-            said += (
-                ". To install all that it needs, run "
-                "`pip install --editable '.[dev]'` in the project's folder."
-            )
-        print(said, file=sys.stderr)
+            said = "In the project's folder, `pip install --editable '.[dev]'` helps."
+            print(said, file=sys.stderr)
         return 2 if isinstance(error, ValueError) else 1
 
 
