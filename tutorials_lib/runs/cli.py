@@ -3,6 +3,7 @@
 import argparse
 import ast
 import inspect
+import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -87,6 +88,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return COMMANDS[command](**options) or 0
     except KeyboardInterrupt:
+        # What waited for a kernel would tell, at the very end, that it died.
+        logging.getLogger("asyncio").disabled = True
         said = "stopped; runs at laptop and full resume where they stopped."
         print(said, file=sys.stderr)
         return 130

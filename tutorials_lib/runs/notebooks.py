@@ -1,18 +1,22 @@
 """Runs notebooks through papermill, and checks them through nbval."""
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
+import types
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import nbformat
 import papermill
+from tqdm.auto import tqdm
 
 from tutorials_lib.runs.chapters import (
     ChapterError,
@@ -22,7 +26,6 @@ from tutorials_lib.runs.chapters import (
     find_parameters,
     quote_start,
 )
-from tutorials_lib.runs.engine import COLOUR_CODES, KERNEL_ENVIRONMENT, show_output
 from tutorials_lib.runs.environment import describe_commit, describe_versions
 from tutorials_lib.runs.profiles import PUBLISHED
 from tutorials_lib.runs.scoreboard import write_pages
@@ -37,6 +40,12 @@ from tutorials_lib.runs.storage import (
 CELL_TIMEOUTS = {"smoke": 600, "quick": 1800, "laptop": None, "full": None}
 # Those of papermill's own notes that hold on another machine too.
 KEPT_NOTES = ("duration", "end_time", "parameters", "version")
+
+COLOUR_CODES = re.compile(r"\x1b\[[0-9;]*m")
+# Passes on what cells print, above the progress bar.
+TERMINAL = types.SimpleNamespace(
+    write=functools.partial(tqdm.write, end=""), flush=lambda: sys.stdout.flush()
+)
 
 
 def run_notebook(
@@ -56,19 +65,22 @@ def run_notebook(
     for folder in (target.parent, failed.parent):
         check_writable(folder)
     failed.unlink(missing_ok=True)
+    # A kernel's own choice puts figures into the notebook.
+    os.environ.pop("MPLBACKEND", None)
     with tempfile.TemporaryDirectory(prefix="tutorials-run-") as scratch:
         executed = pathlib.Path(scratch) / source.name
         try:
             notebook = papermill.execute_notebook(
                 str(source),
                 str(executed),
-                engine_name="tutorials",
                 parameters=parameters,
                 cwd=str(source.parent),
                 kernel_name="python3",
                 execution_timeout=cell_timeout,
                 progress_bar=sys.stderr.isatty(),
-                stdout_file=show_output,
+                stdout_file=TERMINAL,
+                # One that is asked to end amid a cell prints a traceback of its own.
+                shutdown_kernel="immediate",
             )
             cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
             # As after `sys.exit(0)`, which papermill takes for success.
@@ -225,8 +237,8 @@ def check_notebooks(sources: Iterable[pathlib.Path]) -> int:
         command += ["--nbval-sanitize-with", str(folder / "sanitize.cfg"), str(folder)]
         # The project's own pytest settings are for its tests, not for these copies.
         command += ["-c", os.devnull, "--rootdir", str(folder)]
-        environment = os.environ | KERNEL_ENVIRONMENT
-        environment["TUTORIALS_RUNS"] = str(folder / "runs")
+        environment = os.environ | {"TUTORIALS_RUNS": str(folder / "runs")}
+        environment.pop("MPLBACKEND", None)
         status = subprocess.run(command, env=environment, check=False).returncode
     if status:
         print("Is the new output right? `tutorials run CHAPTER --in-place` stores it.")
