@@ -54,7 +54,7 @@ def test_own_values():
         ({"seeds": [1, 1]}, "no value twice"),
         ({"seeds": [10**9 + 1]}, "seeds must be a whole number from 0 to 1000000000"),
         ({"seeds": 10**12}, "seeds must be a whole number from 1 to 1000"),
-        ({"alphas": float("nan")}, "alphas must be a finite number above 0; got nan"),
+        ({"alphas": float("nan")}, "alphas must be from 0 to 1000000000; got nan"),
         ({"source": "web"}, "source must be one of 'real', 'sample'"),
         ({"folder": 3}, "folder must hold text; got 3"),
         ({"leave_out": 3}, "leave_out must hold text; got 3"),

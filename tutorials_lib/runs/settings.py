@@ -23,7 +23,6 @@ from tutorials_lib.support.checks import (
     MOST,
     PRECISIONS,
     check_choice,
-    check_positive,
     check_range,
     check_whole,
 )
@@ -67,21 +66,15 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "recipes": RECIPES,
     "without": TRICKS,
 }
-# Smallest and largest value, where not any whole number from 1 or any above 0.
+# Smallest and largest value, where not any whole number from 1 or any other from 0.
 BOUNDS: dict[str, tuple[float, float]] = {
-    "max_minutes": (0, MOST),
     # Chapters add thousands to a seed, and layers take any below 2**31.
     **dict.fromkeys(SEEDS, (0, MOST)),
-    "lengths": (0.01, MOST),
-    "long_epochs": (2, MOST),
-    "images_per_mix": (2, MOST),
+    **dict.fromkeys(("max_minutes", "lengths"), (0, MOST)),
+    **dict.fromkeys(("long_epochs", "images_per_mix"), (2, MOST)),
+    **dict.fromkeys(("threshold", "other_threshold", "dropout"), (0, 0.9999)),
     "strengths": (1, 5),
     "shrink": (1, 2),
-    "rotation": (0, 360),
-    "shift": (0, 1),
-    "channel_shift": (0, 255),
-    **dict.fromkeys(("zoom", "strong", "dropout"), (0, 0.99)),
-    **dict.fromkeys(("threshold", "other_threshold"), (0, 0.9999)),
 }
 # Lists that say how a network is built, layer by layer.
 MAY_REPEAT = ("blocks", "widths")
@@ -115,10 +108,8 @@ def _check_item(name, value, example):
         return check_choice(name, value, (True, False))
     if isinstance(example, int):
         return check_whole(name, value, *BOUNDS.get(name, (1,)))
-    if name in BOUNDS:
-        return check_range(name, value, *BOUNDS[name])
-    if isinstance(example, float):
-        return check_positive(name, value)
+    if isinstance(example, float) or name in BOUNDS:
+        return check_range(name, value, *BOUNDS.get(name, (0, MOST)))
     # A folder, patterns of file names, or names that only the chapter knows.
     if not isinstance(value, str):
         raise ValueError(f"{name} must hold text; got {value!r}.")
