@@ -1,17 +1,20 @@
 """Loads MNIST, Fashion-MNIST and CIFAR-10, or drawn images in their place."""
 
+import contextlib
 import dataclasses
 import functools
 import hashlib
 import os
 import pathlib
+import shutil
 import zipfile
+from collections.abc import Iterator
 from typing import Any, Self
 
+import filelock
 import numpy as np
 
 from tutorials_lib.support.checks import check_choice, check_whole
-from tutorials_lib.support.downloads import hold_downloads
 from tutorials_lib.support.samples import SAMPLE_CLASSES, draw_samples
 
 
@@ -170,6 +173,40 @@ def load_dataset(name: str, source: str = "real") -> Dataset:
     except Exception as error:
         place = path or "the download by keras.datasets"
         raise _explain(name, place, f"{type(error).__name__}: {error}") from error
+
+
+def find_downloads() -> pathlib.Path:
+    """Returns the folder of Keras' downloads, found by Keras' own rules."""
+    home = pathlib.Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser()
+    if not os.access(home, os.W_OK):
+        home = pathlib.Path("/tmp/.keras")
+    return home / "datasets"
+
+
+@contextlib.contextmanager
+def hold_downloads(pattern: str) -> Iterator[None]:
+    """Lets one process download at a time, and removes its files if it fails.
+
+    Keras mistakes a damaged or half-downloaded file for a complete one. `pattern` is a
+    glob pattern of the files and folders to remove.
+    """
+    folder = find_downloads()
+    lock = filelock.FileLock(folder / ".tutorials.lock", timeout=600)
+    # Continues without a lock if the file system has none, or after ten minutes.
+    with contextlib.suppress(OSError, NotImplementedError):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    try:
+        yield
+    except Exception:
+        for path in list(folder.glob(pattern)):
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+        raise
+    finally:
+        lock.release()
 
 
 def _identify(name, origin, *arrays):

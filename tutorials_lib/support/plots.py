@@ -127,7 +127,7 @@ def show_bars(
 def show_intervals(
     rows: Mapping[str, tuple[Sequence[float], Interval]],
     xlabel: str,
-    published: Mapping[str, float] | None = None,
+    published: Mapping[str, float],
 ) -> None:
     """Draws the mean and its interval for each row, with single runs as dots.
 
@@ -142,9 +142,8 @@ def show_intervals(
         axis.plot(values, [place] * len(values), "o", label="one seed", **runs)
         mean, half, name = interval.mean, interval.half_width, "mean, 95% interval"
         axis.errorbar(mean, place, xerr=half, fmt="|", label=name, **ours)
-        if published and label in published:
-            name = "article, one run"
-            axis.plot(published[label], place, "D", label=name, **theirs)
+        if label in published:
+            axis.plot(published[label], place, "D", label="article, one run", **theirs)
     axis.set_yticks(range(len(rows)), list(rows))
     axis.invert_yaxis()
     _finish(figure, axis, xlabel, "")
