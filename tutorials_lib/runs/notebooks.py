@@ -1,7 +1,6 @@
 """Runs notebooks through papermill, and checks them through nbval."""
 
 import contextlib
-import functools
 import hashlib
 import json
 import os
@@ -10,42 +9,21 @@ import re
 import subprocess
 import sys
 import tempfile
-import types
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import nbformat
 import papermill
-from tqdm.auto import tqdm
 
-from tutorials_lib.runs.chapters import (
-    ChapterError,
-    book_folder,
-    executed_path,
-    explain_failure,
-    find_parameters,
-    quote_start,
-)
+from tutorials_lib.runs import chapters, storage
 from tutorials_lib.runs.environment import describe_commit, describe_versions
 from tutorials_lib.runs.profiles import PUBLISHED
 from tutorials_lib.runs.scoreboard import write_pages
-from tutorials_lib.runs.storage import (
-    WriteError,
-    check_writable,
-    runs_folder,
-    write_bytes,
-)
 
 # Time limit of a cell in seconds; a full grid has none.
 CELL_TIMEOUTS = {"smoke": 600, "quick": 1800, "laptop": None, "full": None}
 # Those of papermill's own notes that hold on another machine too.
 KEPT_NOTES = ("duration", "end_time", "parameters", "version")
-
-COLOUR_CODES = re.compile(r"\x1b\[[0-9;]*m")
-# Passes on what cells print, above the progress bar.
-TERMINAL = types.SimpleNamespace(
-    write=functools.partial(tqdm.write, end=""), flush=lambda: sys.stdout.flush()
-)
 
 
 def run_notebook(
@@ -61,64 +39,61 @@ def run_notebook(
     None sets no limit. A `ChapterError` says where and why it failed; the cells that
     had run are then kept in the runs folder.
     """
-    failed = runs_folder() / "failed" / source.name
-    for folder in (target.parent, failed.parent):
-        check_writable(folder)
-    failed.unlink(missing_ok=True)
+    executed = storage.runs_folder() / "failed" / f"{source.stem}-{os.getpid()}.ipynb"
+    for folder in (target.parent, executed.parent):
+        storage.check_writable(folder)
     # A kernel's own choice puts figures into the notebook.
     os.environ.pop("MPLBACKEND", None)
-    with tempfile.TemporaryDirectory(prefix="tutorials-run-") as scratch:
-        executed = pathlib.Path(scratch) / source.name
-        try:
-            notebook = papermill.execute_notebook(
-                str(source),
-                str(executed),
-                parameters=parameters,
-                cwd=str(source.parent),
-                kernel_name="python3",
-                execution_timeout=cell_timeout,
-                progress_bar=sys.stderr.isatty(),
-                stdout_file=TERMINAL,
-                # One that is asked to end amid a cell prints a traceback of its own.
-                shutdown_kernel="immediate",
-            )
-            cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
-            # As after `sys.exit(0)`, which papermill takes for success.
-            if not all(cell.execution_count for cell in cells if cell.source.strip()):
-                raise ChapterError("a cell ended the kernel.")
-            clean_notebook(notebook)
-            if target == source:
-                notebook.cells = [
-                    cell
-                    for cell in notebook.cells
-                    if "injected-parameters" not in cell.metadata.get("tags", ())
-                ]
-                notebook.metadata["papermill"]["parameters"] = {}
-            write_bytes(target, (nbformat.writes(notebook) + "\n").encode())
-        except Exception as error:
-            said = f"{source.name} {_explain_failure(error, executed)}"
-            try:
-                write_bytes(failed, executed.read_bytes())
-                said += f"\nThe cells that had run are kept in {failed}"
-            except OSError as problem:
-                said += f"\nThe cells that had run are lost: {problem}"
-            raise ChapterError(said) from error
+    try:
+        notebook = papermill.execute_notebook(
+            str(source),
+            str(executed),
+            parameters=parameters,
+            cwd=str(source.parent),
+            kernel_name="python3",
+            execution_timeout=cell_timeout,
+            # What cells print is shown as it comes, and tells more.
+            progress_bar=False,
+            stdout_file=sys.stdout,
+            # One that is asked to end amid a cell prints a traceback of its own.
+            shutdown_kernel="immediate",
+        )
+        cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+        # As after `sys.exit(0)`, which papermill takes for success.
+        if not all(cell.execution_count for cell in cells if cell.source.strip()):
+            raise chapters.ChapterError("a cell ended the kernel.")
+        clean_notebook(notebook)
+        if target == source:
+            notebook.cells = [cell for cell in notebook.cells if not _is_added(cell)]
+            notebook.metadata["papermill"]["parameters"] = {}
+        storage.write_bytes(target, (nbformat.writes(notebook) + "\n").encode())
+    except Exception as error:
+        raise chapters.ChapterError(
+            f"{source.name} {_explain_failure(error, executed)}\n"
+            f"The cells that had run are kept in {executed}"
+        ) from error
+    executed.unlink()
+
+
+def _is_added(cell):
+    return "injected-parameters" in cell.metadata.get("tags", ())
 
 
 def _explain_failure(error, executed):
     if isinstance(error, papermill.PapermillExecutionError):
-        trace = COLOUR_CODES.sub("", "\n".join(error.traceback[-1:]))
-        return explain_failure(
+        colour = r"\x1b\[[0-9;]*m"
+        trace = re.sub(colour, "", "\n".join(error.traceback[-1:]))
+        return chapters.explain_failure(
             error.exec_count, error.ename, error.evalue, error.source, trace
         )
-    if isinstance(error, WriteError):
+    if isinstance(error, storage.WriteError):
         return f"ran to the end, but {error}"
     said = f"failed: {type(error).__name__}: {error}"
     # Where a disk is full, the notebook may be cut.
     with contextlib.suppress(Exception):
         cells = nbformat.read(executed, 4).cells
-        begun = [cell for cell in cells if cell.metadata.papermill.start_time]
-        said += f"\nThe last cell that was begun:\n{quote_start(begun[-1].source)}"
+        begun = [cell for cell in cells if cell.metadata.papermill.start_time][-1]
+        said += f"\nThe last cell that was begun:\n{chapters.quote_start(begun.source)}"
     return said
 
 
@@ -167,14 +142,14 @@ def run_chapter(
     """Runs a chapter at a profile; returns the path of the executed notebook.
 
     `source` and `parameters` are those of `chapters.check_run`. Without `output` the
-    notebook goes to the runs folder, see `executed_path`. A `ValueError` refuses an
-    `output` in the book, whose notebooks are sources.
+    notebook goes to `chapters.executed_path`. A `ValueError` refuses an `output` in the
+    book, whose notebooks are sources.
     """
     if output is None:
-        target = executed_path(source.stem, parameters)
+        target = chapters.executed_path(source.stem, parameters)
     else:
         target = pathlib.Path(output).resolve()
-        if target.suffix != ".ipynb" or target.is_relative_to(book_folder().resolve()):
+        if target.suffix != ".ipynb" or target.is_relative_to(chapters.book_folder()):
             raise ValueError(
                 f"output must end in .ipynb and be outside the book (--in-place runs "
                 f"the notebook in its place); got {target}."
@@ -189,7 +164,7 @@ def refresh_chapter(source: pathlib.Path) -> None:
     At a published profile the page is made from records: a run without one is left out,
     not trained for hours.
     """
-    profile = find_parameters(source)["profile"]
+    profile = chapters.find_parameters(source)["profile"]
     given = {"max_minutes": 0} if profile in PUBLISHED else {}
     run_notebook(source, source, given, CELL_TIMEOUTS[profile])
     # The status page says when each chapter was last run.
@@ -229,7 +204,7 @@ def check_notebooks(sources: Iterable[pathlib.Path]) -> int:
                     print(
                         f"{source.name}: a stored picture is not the one that this "
                         f"cell drew; `tutorials run --in-place` draws it again:\n"
-                        f"{quote_start(cell.source)}"
+                        f"{chapters.quote_start(cell.source)}"
                     )
         (folder / "sanitize.cfg").write_text(SANITIZE)
         command = [sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env"]
