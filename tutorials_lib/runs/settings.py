@@ -9,23 +9,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from tutorials_lib.runs.profiles import (
-    BY_DEVICE,
-    CHAPTERS,
-    PROFILES,
-    PUBLISHED,
-    RECIPES,
-    TABLE,
-    TRICKS,
-    is_comparable,
-)
-from tutorials_lib.support.checks import (
-    MOST,
-    PRECISIONS,
-    check_choice,
-    check_range,
-    check_whole,
-)
+from tutorials_lib.runs import profiles
+from tutorials_lib.support import checks
 from tutorials_lib.support.data import SOURCES
 
 # How a chapter is run, whatever its profile: settings of every chapter, of no record.
@@ -53,7 +38,7 @@ CHOOSING = (
 # What text a setting may be, whole or as an item of a list.
 CHOICES: dict[str, tuple[str, ...]] = {
     "source": SOURCES,
-    "precision": (*PRECISIONS, BY_DEVICE),
+    "precision": (*checks.PRECISIONS, profiles.BY_DEVICE),
     "pairing": ("replacement", "shuffles", "batch"),
     "lambda_per": ("sample", "batch"),
     "network": ("airbench", "resnet"),
@@ -63,15 +48,15 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "empty": ("stop", "skip"),
     # Of noisy_student: ours, twice as long, and the 300 epochs of its article.
     "schedules": ("short", "twice", "article"),
-    "recipes": RECIPES,
-    "without": TRICKS,
+    "recipes": profiles.RECIPES,
+    "without": profiles.TRICKS,
 }
 # Smallest and largest value, where not any whole number from 1 or any other from 0.
 BOUNDS: dict[str, tuple[float, float]] = {
     # Chapters add thousands to a seed, and layers take any below 2**31.
-    **dict.fromkeys(SEEDS, (0, MOST)),
-    **dict.fromkeys(("max_minutes", "lengths"), (0, MOST)),
-    **dict.fromkeys(("long_epochs", "images_per_mix"), (2, MOST)),
+    **dict.fromkeys(SEEDS, (0, checks.MOST)),
+    **dict.fromkeys(("max_minutes", "lengths"), (0, checks.MOST)),
+    **dict.fromkeys(("long_epochs", "images_per_mix"), (2, checks.MOST)),
     **dict.fromkeys(("threshold", "other_threshold", "dropout"), (0, 0.9999)),
     "strengths": (1, 5),
     "shrink": (1, 2),
@@ -92,7 +77,7 @@ def _check_setting(name, value, example):
         with contextlib.suppress(SyntaxError, ValueError):
             value = ast.literal_eval(value)
     if name in SEEDS and isinstance(value, int):
-        return tuple(range(check_whole(name, value, 1, 1000)))
+        return tuple(range(checks.check_whole(name, value, 1, 1000)))
     example = example[0] if isinstance(example, tuple) and example else example
     listed = value if isinstance(value, (list, tuple, range)) else [value]
     items = tuple(_check_item(name, item, example) for item in listed)
@@ -103,13 +88,13 @@ def _check_setting(name, value, example):
 
 def _check_item(name, value, example):
     if name in CHOICES:
-        return check_choice(name, value, CHOICES[name])
+        return checks.check_choice(name, value, CHOICES[name])
     if isinstance(example, bool):
-        return check_choice(name, value, (True, False))
+        return checks.check_choice(name, value, (True, False))
     if isinstance(example, int):
-        return check_whole(name, value, *BOUNDS.get(name, (1,)))
+        return checks.check_whole(name, value, *BOUNDS.get(name, (1,)))
     if isinstance(example, float) or name in BOUNDS:
-        return check_range(name, value, *BOUNDS.get(name, (0, MOST)))
+        return checks.check_range(name, value, *BOUNDS.get(name, (0, checks.MOST)))
     # A folder, patterns of file names, or names that only the chapter knows.
     if not isinstance(value, str):
         raise ValueError(f"{name} must hold text; got {value!r}.")
@@ -148,7 +133,7 @@ class Settings:
         That is the profile; where settings of a published profile are changed, a hash
         of the changes follows, so that such runs are kept apart.
         """
-        if self.profile not in PUBLISHED or not self.changed:
+        if self.profile not in profiles.PUBLISHED or not self.changed:
             return self.profile
         changes = {name: self.values[name] for name in self.changed}
         text = json.dumps(changes, sort_keys=True)
@@ -165,9 +150,9 @@ class Settings:
         said = f"profile {self.profile}"
         if changes := [f"{name} = {self.values[name]}" for name in self.changed]:
             said += f", changed: {', '.join(changes)}"
-        if self.profile not in PUBLISHED or self.changed:
+        if self.profile not in profiles.PUBLISHED or self.changed:
             said += " (not the article's protocol: no score below counts as a result)"
-        elif not is_comparable(self.chapter, self.profile):
+        elif not profiles.is_comparable(self.chapter, self.profile):
             said += " (not the article's protocol: compare gains, not scores)"
         return said
 
@@ -185,13 +170,14 @@ def choose_settings(chapter: str, /, profile: str = "quick", **given: Any) -> Se
     Raises:
         ValueError: unknown chapter, profile or setting, or a value out of range.
     """
-    check_choice("chapter", chapter, CHAPTERS)
-    check_choice("profile", profile, PROFILES)
-    if profile == "laptop" and TABLE[chapter]["laptop"] == TABLE[chapter]["full"]:
+    checks.check_choice("chapter", chapter, profiles.CHAPTERS)
+    checks.check_choice("profile", profile, profiles.PROFILES)
+    table = profiles.TABLE[chapter]
+    if profile == "laptop" and table["laptop"] == table["full"]:
         profile = "full"
     defaults, examples = (list_defaults(chapter, each) for each in (profile, "smoke"))
     for name in given:
-        check_choice("parameter", name, tuple(defaults))
+        checks.check_choice("parameter", name, tuple(defaults))
 
     def check(values):
         return {name: _check_setting(name, x, examples[name]) for name, x in values}
@@ -204,5 +190,5 @@ def choose_settings(chapter: str, /, profile: str = "quick", **given: Any) -> Se
 
 def list_defaults(chapter: str, profile: str) -> dict[str, Any]:
     """A profile's own values for a chapter: dict of setting to value."""
-    table = TABLE[chapter]
+    table = profiles.TABLE[chapter]
     return {**OPTIONS, **table["protocol"], **table[profile]}
