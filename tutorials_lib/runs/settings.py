@@ -190,5 +190,4 @@ def choose_settings(chapter: str, /, profile: str = "quick", **given: Any) -> Se
 
 def list_defaults(chapter: str, profile: str) -> dict[str, Any]:
     """A profile's own values for a chapter: dict of setting to value."""
-    table = profiles.TABLE[chapter]
-    return {**OPTIONS, **table["protocol"], **table[profile]}
+    return {**OPTIONS, **profiles.TABLE[chapter][profile]}
