@@ -71,8 +71,9 @@ def _add_run_options(parser):
     add = parser.add_mutually_exclusive_group().add_argument
     add("--output", help="path of the executed notebook (one chapter)")
     add("--only", metavar="NAME", help="make one run; NAME is one that --list shows")
-    add("--script", action="store_true", help="run without Jupyter, make no notebook")
-    add("--in-place", action="store_true", help="store the outputs in the chapter")
+    way: dict[str, Any] = {"dest": "way", "action": "store_const"}
+    add("--script", **way, const="script", help="run without Jupyter, make no notebook")
+    add("--in-place", **way, const="in place", help="store the outputs in the chapter")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -116,15 +117,7 @@ def _list(chapter=None):
             print(f"    {profile:<6} {values[name]}")
 
 
-def _run(
-    chapters=(),
-    all=False,
-    parameter=(),
-    output=None,
-    script=False,
-    in_place=False,
-    **settings,
-):
+def _run(chapters=(), all=False, parameter=(), output=None, way="", **settings):
     """Run chapters at a profile.
 
     Runs chapters through papermill.
@@ -142,7 +135,7 @@ def _run(
     parameters = {"profile": "smoke", **settings, **own}
     if len(chapters) > 1 and (output or parameters.keys() & {"only", "into"}):
         raise ValueError("--output, --only and --into go with one chapter.")
-    if in_place and (settings or own):
+    if way == "in place" and (settings or own):
         raise ValueError("--in-place runs the notebook as it is, with no parameters.")
     if {"only", "scheduler"} <= parameters.keys():
         raise ValueError("--only makes one run here; --scheduler makes them all.")
@@ -151,14 +144,14 @@ def _run(
             for name, recorded in plan_runs(path, parameters).items():
                 print(f"{'done ' if recorded else 'to do'}  {name}")
             continue
-        how = "as it is" if in_place else f"profile {parameters['profile']}"
+        how = "as it is" if way == "in place" else f"profile {parameters['profile']}"
         print(f"{path.stem}, {how}", flush=True)
-        if script or "only" in parameters:
+        if way == "script" or "only" in parameters:
             run_as_script(path, parameters)
             continue
         from tutorials_lib.runs.notebooks import refresh_chapter, run_chapter
 
-        if in_place:
+        if way == "in place":
             refresh_chapter(path)
         else:
             path = run_chapter(path, parameters, output)
