@@ -234,15 +234,11 @@ def _tell_changed(names):
 
 
 COMMANDS: dict[str, Callable[..., int | None]] = {
-    "list": _list,
-    "run": _run,
-    "check": _check,
-    "build": _build,
-    "verify": _verify,
-    "scoreboard": _scoreboard,
-    "widgets": _widgets,
-    "doctor": _doctor,
-    "address": _address,
+    command.__name__.removeprefix("_"): command
+    for command in (
+        *(_list, _run, _check, _build, _verify),
+        *(_scoreboard, _widgets, _doctor, _address),
+    )
 }
 
 if __name__ == "__main__":

@@ -200,10 +200,8 @@ def hold_downloads(pattern: str) -> Iterator[None]:
         yield
     except Exception:
         for path in list(folder.glob(pattern)):
-            if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)
+            shutil.rmtree(path, ignore_errors=True)
+            path.unlink(missing_ok=True)
         raise
     finally:
         lock.release()
