@@ -23,6 +23,7 @@ from tutorials_lib.support.checks import (
     check_floats,
     check_images,
     check_label_rows,
+    check_range,
     check_whole,
 )
 
@@ -30,14 +31,9 @@ from tutorials_lib.support.checks import (
 def score_model(
     model: keras.Model, **splits: tuple[ArrayLike, ArrayLike]
 ) -> dict[str, float]:
-    """Evaluates a compiled model on several sets.
+    """Evaluates a compiled model on several sets, such as `test=(x_test, y_test)`.
 
-    Args:
-        model: A compiled `keras.Model`.
-        **splits: (images, labels) of each set, for instance `test=(x_test, y_test)`.
-
-    Returns:
-        Dict of the loss and metrics of every set: `test_loss`, `test_accuracy`, ...
+    Returns a dict of the loss and metrics of every set: `test_loss`, `test_accuracy`...
     """
     scores: dict[str, float] = {}
     for split, arrays in splits.items():
@@ -149,12 +145,9 @@ def count_confidence(rows: ArrayLike, labels: ArrayLike) -> dict[str, np.ndarray
     """
     right = _find_right(rows, labels)
     confidence = np.max(rows, axis=1).astype("float64")
-    # Half precision may round a confident prediction to slightly above 1.
-    if np.min(rows) < 0 or confidence.max() > 1.01:
-        raise ValueError(
-            f"rows must be probabilities, from 0 to 1; got {np.min(rows)} to "
-            f"{np.max(rows)}."
-        )
+    for end in (np.min(rows), np.max(rows)):
+        # Half precision may round a confident prediction to slightly above 1.
+        check_range("rows", end, 0, 1.01)
     places = np.minimum((10 * confidence).astype(int), 9)
     return {
         "images": np.bincount(places, minlength=10),
@@ -205,38 +198,33 @@ def corrupt_images(images: ArrayLike, corruption: str, strength: int) -> np.ndar
     values = images.astype("float32") / 255
     check_images("images", values, 3)
     amount = CORRUPTIONS[corruption][strength - 1]
-    if corruption in ("blur", "pixelate", "jpeg"):
-        change = {"blur": _blur, "pixelate": _pixelate, "jpeg": _compress}[corruption]
-        changed = [change(Image.fromarray(image), amount) for image in images]
-        return np.stack([np.asarray(image) for image in changed])
-    if corruption == "noise":
-        rng = np.random.default_rng(0)
-        values += rng.normal(0, amount, size=images.shape)
-    elif corruption == "contrast":
-        means = values.mean(axis=(1, 2), keepdims=True)
-        values = means + amount * (values - means)
-    elif corruption == "brightness":
-        # Adds to the value of HSV, the largest channel. Scaling all channels by the
-        # same factor keeps hue and saturation.
-        value = values.max(axis=-1, keepdims=True)
-        factor = np.clip(value + amount, 0, 1) / np.maximum(value, 1e-9)
-        values = np.where(value > 0, values * factor, amount)
-    else:
-        raise NotImplementedError(f"corruption {corruption!r} has no branch.")
+    match corruption:
+        case "noise":
+            values += np.random.default_rng(0).normal(0, amount, size=images.shape)
+        case "contrast":
+            means = values.mean(axis=(1, 2), keepdims=True)
+            values = means + amount * (values - means)
+        case "brightness":
+            # Adds to the value of HSV, the largest channel. Scaling all channels by the
+            # same factor keeps hue and saturation.
+            value = values.max(axis=-1, keepdims=True)
+            factor = np.clip(value + amount, 0, 1) / np.maximum(value, 1e-9)
+            values = np.where(value > 0, values * factor, amount)
+        case _:
+            pictures = map(Image.fromarray, images)
+            return np.stack([_corrupt_picture(x, corruption, amount) for x in pictures])
     return (255 * np.clip(values, 0, 1)).astype("uint8")
 
 
-def _blur(image, radius):
-    return image.filter(ImageFilter.GaussianBlur(radius))
-
-
-def _pixelate(image, share):
-    small = [max(int(length * share), 1) for length in image.size]
-    small = image.resize(small, Image.Resampling.BOX)
-    return small.resize(image.size, Image.Resampling.BOX)
-
-
-def _compress(image, quality):
-    packed = io.BytesIO()
-    image.save(packed, "JPEG", quality=quality)
-    return Image.open(packed)
+def _corrupt_picture(picture, corruption, amount):
+    match corruption:
+        case "blur":
+            return picture.filter(ImageFilter.GaussianBlur(amount))
+        case "pixelate":
+            small = [max(int(length * amount), 1) for length in picture.size]
+            small = picture.resize(small, Image.Resampling.BOX)
+            return small.resize(picture.size, Image.Resampling.BOX)
+        case "jpeg":
+            packed = io.BytesIO()
+            picture.save(packed, "JPEG", quality=amount)
+            return Image.open(packed)

@@ -31,10 +31,8 @@ def hide_labels(labels: np.ndarray, n: int, seed: int) -> tuple[np.ndarray, np.n
     if labels.ndim != 1:
         raise ValueError(f"labels must have shape (images,); got {labels.shape}.")
     classes = np.unique(labels)
-    if n < 1 or n % len(classes):
-        raise ValueError(
-            f"n must be a positive multiple of {len(classes)} classes; got {n}."
-        )
+    if n % len(classes):
+        raise ValueError(f"n must be a multiple of {len(classes)} classes; got {n}.")
     rng = np.random.default_rng(seed)
     chosen = [
         rng.choice(np.flatnonzero(labels == each), n // len(classes), replace=False)

@@ -3,10 +3,17 @@
 import argparse
 import ast
 import inspect
+import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
+
+# What takes long to import, or needs Jupyter, is imported where it is used.
+from tutorials_lib.runs.chapters import check_run, plan_runs, run_as_script
+from tutorials_lib.runs.profiles import CHAPTERS, PROFILES
+from tutorials_lib.runs.settings import OPTIONS, list_defaults
+from tutorials_lib.support.checks import check_choice
 
 EPILOG = """exit status:
   0    success
@@ -17,10 +24,14 @@ EPILOG = """exit status:
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """Makes the parser of the command line; the commands' docstrings are its help."""
+    """Makes the parser of the command line; the commands' docstrings are its help.
+
+    Options that are not given are left out of what it returns.
+    """
     layout: dict[str, Any] = {
         "epilog": EPILOG,
         "formatter_class": argparse.RawDescriptionHelpFormatter,
+        "argument_default": argparse.SUPPRESS,
     }
     parser = argparse.ArgumentParser(
         prog="tutorials",
@@ -28,45 +39,41 @@ def make_parser() -> argparse.ArgumentParser:
         **layout,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    add = {}
+    parsers = {}
     for name, command in COMMANDS.items():
         said = inspect.getdoc(command) or ""
-        add[name] = commands.add_parser(
+        parsers[name] = commands.add_parser(
             name, help=said.splitlines()[0], description=said, **layout
-        ).add_argument
+        )
     for name in ("run", "check"):
-        add[name]("chapters", nargs="*", metavar="CHAPTER")
-    _add_run_options(add["run"])
-    add["list"]("chapter", nargs="?", help="list this chapter's parameters")
-    add["build"]("--profile", help="show the chapters as last run at this profile")
-    add["build"]("--output", help="folder for the pages; default _build/html")
-    add["verify"]("record", help="a file such as book/records/CHAPTER/....json")
+        parsers[name].add_argument("chapters", nargs="*", metavar="CHAPTER")
+    _add_run_options(parsers["run"])
+    parsers["list"].add_argument("chapter", nargs="?", help="list its parameters")
+    add = parsers["build"].add_argument
+    add("--profile", help="show the chapters as last run at this profile")
+    add("--output", help="folder for the pages; default _build/html")
+    add = parsers["verify"].add_argument
+    add("record", help="a file such as book/records/CHAPTER/....json")
     return parser
 
 
-def _add_run_options(add):
-    # What is not given is None.
-    switch = {"action": "store_true", "default": None}
-    add("--all", **switch, help="every chapter")
+def _add_run_options(parser):
+    add = parser.add_argument
+    add("--all", action="store_true", help="every chapter")
     add("--profile", help="smoke (the default), quick, laptop or full")
-    pair = {"nargs": 2, "action": "append", "metavar": ("NAME", "VALUE")}
+    pair: dict[str, Any] = {"nargs": 2, "metavar": ("NAME", "VALUE")}
     said = "a chapter's parameter; VALUE is a literal: 3, batch, '[0.1, 1]'"
-    add("--parameter", "-p", **pair, help=said)
+    add("--parameter", "-p", action="append", **pair, help=said)
+    add("--minutes", type=float, dest="max_minutes", help="start no run after these")
+    add("--into", metavar="DIR", type=os.path.abspath, help="folder for the records")
+    add("--scheduler", metavar="ADDRESS", help="Dask cluster: tcp://host:8786")
+    add("--list", action="store_true", dest="listing", help="list the runs, make none")
+    add = parser.add_mutually_exclusive_group().add_argument
     add("--output", help="path of the executed notebook (one chapter)")
-    said = "start no new run after so many minutes; finished runs are kept"
-    add("--minutes", type=float, dest="max_minutes", help=said)
-    said = "list the chapter's runs and which are recorded, without running any"
-    add("--list", **switch, help=said)
-    said = "make one run, as a program; NAME as in --list: 'alpha 0.1, seed 0'"
-    add("--only", metavar="NAME", help=said)
-    said = "folder for the chapter's records, instead of the usual one"
-    add("--into", metavar="DIR", help=said)
-    said = "hand the runs to a Dask cluster, such as tcp://host:8786"
-    add("--scheduler", metavar="ADDRESS", help=said)
-    said = "run the code cells in this process, without Jupyter: writes records and "
-    add("--script", **switch, help=f"{said}prints tables, but makes no notebook")
-    said = "run the notebook as it is and store its outputs in it"
-    add("--in-place", **switch, help=said)
+    add("--only", metavar="NAME", help="make one run; NAME is one that --list shows")
+    way: dict[str, Any] = {"dest": "way", "action": "store_const"}
+    add("--script", **way, const="script", help="run without Jupyter, make no notebook")
+    add("--in-place", **way, const="in place", help="store the outputs in the chapter")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -77,56 +84,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in ("TUTORIALS_DATA", "TUTORIALS_RECORDS", "TUTORIALS_RUNS"):
         if os.environ.get(name):
             os.environ[name] = os.path.abspath(os.path.expanduser(os.environ[name]))
-    said = "tutorials"
+    options = vars(make_parser().parse_args(arguments))
+    command = options.pop("command")
     try:
-        # Ctrl-C may also come during the imports, here and in what is called.
-        options = make_parser().parse_args(arguments)
-        said = f"tutorials {options.command}"
-        return COMMANDS[options.command](options)
+        return COMMANDS[command](**options) or 0
     except KeyboardInterrupt:
+        # What waited for a kernel would tell, at the very end, that it died.
+        logging.getLogger("asyncio").disabled = True
         said = "stopped; runs at laptop and full resume where they stopped."
         print(said, file=sys.stderr)
         return 130
     except (ImportError, OSError, RuntimeError, ValueError) as error:
-        said += f": {error}"
+        print(f"tutorials {command}: {error}", file=sys.stderr)
         if isinstance(error, ImportError):
-            said += (
-                ". To install all that it needs, run "
-                "`pip install --editable '.[dev]'` in the project's folder."
-            )
-        print(said, file=sys.stderr)
+            said = "In the project's folder, `pip install --editable '.[dev]'` helps."
+            print(said, file=sys.stderr)
         return 2 if isinstance(error, ValueError) else 1
 
 
-def _parse(text):
-    try:
-        return ast.literal_eval(text)
-    except (SyntaxError, ValueError):
-        return text
-
-
-def _list(options):
+def _list(chapter=None):
     """List chapters, profiles and parameters."""
-    from tutorials_lib.runs.profiles import CHAPTERS, PROFILES
-    from tutorials_lib.runs.settings import OPTIONS, list_defaults
-    from tutorials_lib.support.checks import check_choice
-
-    if options.chapter is None:
-        for chapter in CHAPTERS:
-            print(chapter)
+    if chapter is None:
+        print("\n".join(CHAPTERS))
         print(f"\nprofiles: {', '.join(PROFILES)}")
         print("`tutorials list CHAPTER` lists its parameters.")
-        return 0
-    check_choice("chapter", options.chapter, CHAPTERS)
-    columns = [list_defaults(options.chapter, profile) for profile in PROFILES]
-    for name in [name for name in columns[0] if name not in OPTIONS]:
+        return
+    check_choice("chapter", chapter, CHAPTERS)
+    columns = {profile: list_defaults(chapter, profile) for profile in PROFILES}
+    for name in [name for name in columns["smoke"] if name not in OPTIONS]:
         print(name)
-        for profile, values in zip(PROFILES, columns, strict=True):
+        for profile, values in columns.items():
             print(f"    {profile:<6} {values[name]}")
-    return 0
 
 
-def _run(options):
+def _run(chapters=(), all=False, parameter=(), output=None, way="", **settings):
     """Run chapters at a profile.
 
     Runs chapters through papermill.
@@ -137,84 +128,59 @@ def _run(options):
     The last two resume where they were stopped. _runs/progress gets a line for each
     epoch.
     """
-    from tutorials_lib.runs.chapters import check_run, plan_runs, run_as_script
-    from tutorials_lib.runs.profiles import CHAPTERS
-
-    chapters = CHAPTERS if options.all else tuple(options.chapters)
+    chapters = CHAPTERS if all else chapters
     if not chapters:
         raise ValueError(f"name a chapter ({', '.join(CHAPTERS)}) or pass --all.")
-    parameters = _read_run_options(options, len(chapters))
+    own = {name: _parse(text) for name, text in parameter}
+    parameters = {"profile": "smoke", **settings, **own}
+    if len(chapters) > 1 and (output or parameters.keys() & {"only", "into"}):
+        raise ValueError("--output, --only and --into go with one chapter.")
+    if way == "in place" and (settings or own):
+        raise ValueError("--in-place runs the notebook as it is, with no parameters.")
+    if {"only", "scheduler"} <= parameters.keys():
+        raise ValueError("--only makes one run here; --scheduler makes them all.")
     for path in [check_run(chapter, parameters) for chapter in chapters]:
-        if options.list:
-            asked = {**parameters, "listing": True}
-            for name, recorded in plan_runs(path, asked).items():
+        if "listing" in parameters:
+            for name, recorded in plan_runs(path, parameters).items():
                 print(f"{'done ' if recorded else 'to do'}  {name}")
             continue
-        how = "as it is" if options.in_place else f"profile {parameters['profile']}"
+        how = "as it is" if way == "in place" else f"profile {parameters['profile']}"
         print(f"{path.stem}, {how}", flush=True)
-        if options.script or options.only is not None:
+        if way == "script" or "only" in parameters:
             run_as_script(path, parameters)
             continue
-        # Needs Jupyter, which a script does not.
         from tutorials_lib.runs.notebooks import refresh_chapter, run_chapter
 
-        if options.in_place:
+        if way == "in place":
             refresh_chapter(path)
         else:
-            path = run_chapter(path, parameters, options.output)
+            path = run_chapter(path, parameters, output)
         print(f"wrote {path}")
-    return 0
 
 
-def _read_run_options(options, chapters):
-    """Refuses options that exclude each other; returns the chapters' parameters."""
-    given = {name for name, value in vars(options).items() if value is not None}
-    alone = given & {"script", "only", "list"}
-    if chapters > 1 and given & {"output", "only", "into"}:
-        raise ValueError("--output, --only and --into go with one chapter.")
-    if options.in_place and given - {"command", "chapters", "all", "in_place"}:
-        raise ValueError("--in-place runs the notebook as it is, with no parameters.")
-    if alone and "output" in given:
-        raise ValueError("--script, --only and --list write no notebook.")
-    if {"only", "scheduler"} <= given:
-        raise ValueError("--only makes one run here; --scheduler makes them all.")
-    if options.output is not None:
-        from tutorials_lib.runs.notebooks import check_output
-
-        options.output = check_output(options.output)
-    if options.scheduler is not None:
-        import distributed  # noqa: F401
-    if options.into is not None:
-        # A notebook runs in another folder than the command.
-        options.into = os.path.abspath(options.into)
-    parameters = {name: _parse(text) for name, text in options.parameter or ()}
-    for name in parameters.keys() & {"profile", "only", "scheduler", "into"}:
-        raise ValueError(f"-p takes settings; give {name} as --{name}.")
-    profile = "smoke" if options.profile is None else options.profile
-    names = ("max_minutes", "only", "scheduler", "into")
-    chosen = {name: getattr(options, name) for name in names if name in given}
-    return {"profile": profile, **parameters, **chosen}
+def _parse(text):
+    try:
+        return ast.literal_eval(text)
+    except (SyntaxError, ValueError):
+        return text
 
 
-def _check(options):
+def _check(chapters=()):
     """Run chapters at smoke and compare outputs with the stored ones."""
-    from tutorials_lib.runs.chapters import check_run
     from tutorials_lib.runs.notebooks import check_notebooks
-    from tutorials_lib.runs.profiles import CHAPTERS
 
-    chapters, given = options.chapters or CHAPTERS, {"profile": "smoke"}
-    return check_notebooks(check_run(chapter, given) for chapter in chapters)
+    smoke = {"profile": "smoke"}
+    return check_notebooks(check_run(each, smoke) for each in chapters or CHAPTERS)
 
 
-def _build(options):
+def _build(**options):
     """Build the pages."""
     from tutorials_lib.runs.site import build_site
 
-    print(f"open {build_site(options.profile, options.output)}")
-    return 0
+    print(f"open {build_site(**options)}")
 
 
-def _verify(options):
+def _verify(record):
     """Repeat the run of a record and compare.
 
     The chapter's own code repeats the run. On the same machine and versions the two
@@ -223,29 +189,29 @@ def _verify(options):
     """
     from tutorials_lib.runs.verify import verify_record
 
-    lines, agree = verify_record(options.record)
+    lines, agree = verify_record(record)
     print("\n".join(lines))
-    return 0 if agree else 1
+    return int(not agree)
 
 
-def _scoreboard(options):
+def _scoreboard():
     """Write the pages that are made from records."""
     from tutorials_lib.runs.scoreboard import write_pages
 
-    return _tell_changed(write_pages())
+    _tell_changed(write_pages())
 
 
-def _widgets(options):
+def _widgets():
     """Write the data of the widgets that show trained networks.
 
     It is made from records and a few test images, in TUTORIALS_DATA or downloaded.
     """
     from tutorials_lib.runs.widgets import write_widgets
 
-    return _tell_changed(write_widgets())
+    _tell_changed(write_widgets())
 
 
-def _doctor(options):
+def _doctor():
     """Say what this machine has and what is missing."""
     from tutorials_lib.runs.environment import examine
 
@@ -253,31 +219,26 @@ def _doctor(options):
     print("\n".join(lines))
     for item in missing:
         print(f"MISSING: {item}")
-    return 1 if missing else 0
+    return int(bool(missing))
 
 
-def _address(options):
+def _address():
     """Copy the repository's address from _config.yml into the chapters."""
     from tutorials_lib.runs.site import stamp_address
 
-    return _tell_changed(stamp_address())
+    _tell_changed(stamp_address())
 
 
 def _tell_changed(names):
     print(f"changed: {', '.join(map(str, names)) or 'none'}")
-    return 0
 
 
-COMMANDS = {
-    "list": _list,
-    "run": _run,
-    "check": _check,
-    "build": _build,
-    "verify": _verify,
-    "scoreboard": _scoreboard,
-    "widgets": _widgets,
-    "doctor": _doctor,
-    "address": _address,
+COMMANDS: dict[str, Callable[..., int | None]] = {
+    command.__name__.removeprefix("_"): command
+    for command in (
+        *(_list, _run, _check, _build, _verify),
+        *(_scoreboard, _widgets, _doctor, _address),
+    )
 }
 
 if __name__ == "__main__":

@@ -12,8 +12,7 @@ from typing import Any
 from tutorials_lib import __version__
 from tutorials_lib.runs.articles import ARTICLES
 from tutorials_lib.runs.storage import find_checkout, published_folder, runs_folder
-from tutorials_lib.support.data import DataError, load_dataset
-from tutorials_lib.support.downloads import find_downloads
+from tutorials_lib.support.data import DataError, find_downloads, load_dataset
 
 VERSIONED = ("keras", "tensorflow", "jax", "numpy")
 TOOLS = {

@@ -32,27 +32,21 @@ def is_comparable(chapter: str, profile: str) -> bool:
     return profile == "full" or (profile == "laptop" and chapter in FAITHFUL)
 
 
-def _split_columns(protocol, **rows):
-    """What all profiles of a chapter share, and for each its column of the rows.
-
-    A chapter with three columns fits two cores in full: there `laptop` means `full`.
-    """
-    columns = list(zip(*rows.values(), strict=True))
-    if len(columns) < len(PROFILES):
-        columns.insert(2, columns[2])
-    values = (dict(zip(rows, column, strict=True)) for column in columns)
-    return {"protocol": protocol, **dict(zip(PROFILES, values, strict=True))}
+def _split_columns(**rows):
+    """The value of each row by profile; a row's last value holds for those after it."""
+    return {
+        profile: {name: row[min(place, len(row) - 1)] for name, row in rows.items()}
+        for place, profile in enumerate(PROFILES)
+    }
 
 
-# Of each chapter what no profile changes, then each knob in smoke, quick, laptop and
-# full, or in smoke, quick and full.
+# Each setting of a chapter in smoke, quick, laptop and full; one value holds for all.
+# Where there are three, the chapter fits two cores in full, and `laptop` means `full`.
 # fmt: off
 TABLE: dict[str, dict[str, dict[str, Any]]] = {
     "mixup_mnist": _split_columns(
-        {
-            "batch_size": 32, "learning_rate": 0.002, "decay": 1e-4,
-            "pairing": "replacement", "lambda_per": "sample",
-        },
+        batch_size=(32,), learning_rate=(0.002,), decay=(1e-4,),
+        pairing=("replacement",), lambda_per=("sample",),
         source=      ("sample",         "real",       "real"),
         train_images=(640,              10_000,       None),
         test_images= (200,              None,         None),
@@ -61,7 +55,7 @@ TABLE: dict[str, dict[str, dict[str, Any]]] = {
         alphas=      ((1e-6, 0.1, 2.0), MNIST_ALPHAS, MNIST_ALPHAS),
     ),
     "mixup_fashion_mnist": _split_columns(
-        {"batch_size": 64, "pairing": "shuffles", "lambda_per": "sample"},
+        batch_size=(64,), pairing=("shuffles",), lambda_per=("sample",),
         source=           ("sample",          "real",          "real"),
         train_images=     (1000,              12_000,          None),
         validation_images=(200,               2000,            2000),
@@ -72,10 +66,8 @@ TABLE: dict[str, dict[str, dict[str, Any]]] = {
         images_per_mix=   ((2, 3),            (2, 3),          (2, 3, 4)),
     ),
     "vat_mnist": _split_columns(
-        {
-            "batch_size": 128, "learning_rate": 1.0, "eps": 1.0, "xi": 10.0,
-            "iterations": 1, "labelled_per_batch": 32,
-        },
+        batch_size=(128,), learning_rate=(1.0,), eps=(1.0,), xi=(10.0,),
+        iterations=(1,), labelled_per_batch=(32,),
         source=           ("sample", "real",          "real"),
         train_images=     (640,      10_000,          None),
         test_images=      (200,      None,            None),
@@ -88,10 +80,8 @@ TABLE: dict[str, dict[str, dict[str, Any]]] = {
         eps_values=       ((0.5,),   (0.5, 1.0, 2.0), (0.25, 0.5, 1.0, 2.0, 4.0)),
     ),
     "cifar10_95": _split_columns(
-        {
-            "learning_rate": 0.001, "rotation": 20.0, "shift": 0.2, "zoom": 0.2,
-            "channel_shift": 0.2, "strong": 0.3, "off_centre": True,
-        },
+        learning_rate=(0.001,), rotation=(20.0,), shift=(0.2,), zoom=(0.2,),
+        channel_shift=(0.2,), strong=(0.3,), off_centre=(True,),
         source=           ("sample",  "real",    "real",    "real"),
         train_images=     (200,       5000,      10_000,    None),
         validation_images=(40,        1000,      2000,      5000),
@@ -111,12 +101,10 @@ TABLE: dict[str, dict[str, dict[str, Any]]] = {
         precision=        ("float32", "float32", "float32", BY_DEVICE),
     ),
     "noisy_student": _split_columns(
-        {
-            "folder": None, "leave_out": (), "watch": "held out",
-            "stride_on": "last", "weights": "last",
-            # As the article's generator does, see `rand_augment.stretch_images`.
-            "stretch": True,
-        },
+        folder=(None,), leave_out=((),), watch=("held out",),
+        stride_on=("last",), weights=("last",),
+        # As the article's generator does, see `rand_augment.stretch_images`.
+        stretch=(True,),
         source=           ("sample",       "real",       "real",       "real"),
         variants=         (SMOKE_STUDENTS, None,         None,         None),
         schedules=        (("short",), ("short",), ("short", "twice"), ("short",)),
@@ -151,7 +139,6 @@ TABLE: dict[str, dict[str, dict[str, Any]]] = {
         precision=        ("float32",      "float32",    "float32", BY_DEVICE),
     ),
     "cifar10_fast": _split_columns(
-        {},
         source=      ("sample",   "real",    "real",    "real"),
         train_images=(200,        None,      None,      None),
         test_images= (100,        None,      None,      None),

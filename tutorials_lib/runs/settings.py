@@ -1,34 +1,16 @@
 """Settings of a chapter: a profile's values, the reader's own, and what each takes."""
 
 import ast
-import collections.abc
 import contextlib
 import dataclasses
 import hashlib
 import json
-import os
 import time
 from collections.abc import Mapping
 from typing import Any
 
-from tutorials_lib.runs.profiles import (
-    BY_DEVICE,
-    CHAPTERS,
-    PROFILES,
-    PUBLISHED,
-    RECIPES,
-    TABLE,
-    TRICKS,
-    is_comparable,
-)
-from tutorials_lib.support.checks import (
-    MOST,
-    PRECISIONS,
-    check_choice,
-    check_positive,
-    check_range,
-    check_whole,
-)
+from tutorials_lib.runs import profiles
+from tutorials_lib.support import checks
 from tutorials_lib.support.data import SOURCES
 
 # How a chapter is run, whatever its profile: settings of every chapter, of no record.
@@ -48,14 +30,15 @@ OPTIONS: dict[str, Any] = {
     "into": None,
 }
 # Settings that choose which runs there are and leave each run as it is.
+SEEDS = ("seeds", "larger_seeds", "pairs")
 CHOOSING = (
-    "seeds", "alphas", "images_per_mix", "labels", "eps_values", "members", "schedules",
-    "variants", "recipes", "lengths", "without", "larger_seeds", "pairs", *OPTIONS,
+    *SEEDS, "alphas", "images_per_mix", "labels", "eps_values", "members", "schedules",
+    "variants", "recipes", "lengths", "without", *OPTIONS,
 )  # fmt: skip
 # What text a setting may be, whole or as an item of a list.
 CHOICES: dict[str, tuple[str, ...]] = {
     "source": SOURCES,
-    "precision": (*PRECISIONS, BY_DEVICE),
+    "precision": (*checks.PRECISIONS, profiles.BY_DEVICE),
     "pairing": ("replacement", "shuffles", "batch"),
     "lambda_per": ("sample", "batch"),
     "network": ("airbench", "resnet"),
@@ -65,79 +48,57 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "empty": ("stop", "skip"),
     # Of noisy_student: ours, twice as long, and the 300 epochs of its article.
     "schedules": ("short", "twice", "article"),
-    "recipes": RECIPES,
-    "without": TRICKS,
+    "recipes": profiles.RECIPES,
+    "without": profiles.TRICKS,
 }
-# Smallest and largest value, where not any whole number from 1 or any above 0.
+# Smallest and largest value, where not any whole number from 1 or any other from 0.
 BOUNDS: dict[str, tuple[float, float]] = {
-    "max_minutes": (0, MOST),
-    "long_epochs": (2, MOST),
-    "images_per_mix": (2, MOST),
+    # Chapters add thousands to a seed, and layers take any below 2**31.
+    **dict.fromkeys(SEEDS, (0, checks.MOST)),
+    **dict.fromkeys(("max_minutes", "lengths"), (0, checks.MOST)),
+    **dict.fromkeys(("long_epochs", "images_per_mix"), (2, checks.MOST)),
+    **dict.fromkeys(("threshold", "other_threshold", "dropout"), (0, 0.9999)),
     "strengths": (1, 5),
     "shrink": (1, 2),
-    "rotation": (0, 360),
-    "shift": (0, 1),
-    "channel_shift": (0, 255),
-    **dict.fromkeys(("zoom", "strong", "dropout"), (0, 0.99)),
-    **dict.fromkeys(("threshold", "other_threshold"), (0, 0.9999)),
 }
-SEEDS = ("seeds", "larger_seeds", "pairs")
-MAY_BE_EMPTY = ("leave_out", "lengths", "without", "pairs")
-# Patterns of file names, and names that only the chapter or its user knows.
-TEXT = ("leave_out", "variants", "only", "scheduler", "into")
 # Lists that say how a network is built, layer by layer.
 MAY_REPEAT = ("blocks", "widths")
 
 
 def _check_setting(name, value, example):
     """Returns a setting as a run takes it: of the kind that the example is."""
-    if name == "folder":
-        return _check_folder(name, value)
+    # In the table: nothing is limited or chosen.
+    if value is None:
+        return None
     if not isinstance(example, tuple) and name not in SEEDS:
         return _check_item(name, value, example)
     # As text, a list comes from plain papermill.
     if isinstance(value, str):
         with contextlib.suppress(SyntaxError, ValueError):
             value = ast.literal_eval(value)
-    listed = isinstance(value, collections.abc.Sequence) and not isinstance(value, str)
-    if name in SEEDS and not listed:
-        return tuple(range(check_whole(name, value, 1, 1000)))
-    items = tuple(_check_item(name, x, example) for x in (value if listed else [value]))
-    if not items and name not in MAY_BE_EMPTY:
-        raise ValueError(f"{name} must hold at least one value; got {value!r}.")
+    if name in SEEDS and isinstance(value, int):
+        return tuple(range(checks.check_whole(name, value, 1, 1000)))
+    example = example[0] if isinstance(example, tuple) and example else example
+    listed = value if isinstance(value, (list, tuple, range)) else [value]
+    items = tuple(_check_item(name, item, example) for item in listed)
     if len(set(items)) < len(items) and name not in MAY_REPEAT:
         raise ValueError(f"{name} must hold no value twice; got {value!r}.")
     return items
 
 
 def _check_item(name, value, example):
-    example = example[0] if isinstance(example, tuple) and example else example
     if name in CHOICES:
-        return check_choice(name, value, CHOICES[name])
-    if name in SEEDS:
-        # Chapters add thousands to a seed, and layers take any below 2**31.
-        return check_whole(name, value, 0, MOST)
-    if name in TEXT:
-        if not isinstance(value, str):
-            raise ValueError(f"{name} must hold text; got {value!r}.")
-        return value
+        return checks.check_choice(name, value, CHOICES[name])
     if isinstance(example, bool):
-        return check_choice(name, value, (True, False))
+        return checks.check_choice(name, value, (True, False))
     if isinstance(example, int):
-        return check_whole(name, value, *BOUNDS.get(name, (1,)))
-    if name in BOUNDS:
-        return check_range(name, value, *BOUNDS[name])
-    return check_positive(name, value)
-
-
-def _check_folder(name, value):
-    """A folder of the user's, as text, so that a record can hold it."""
-    # A notebook may run elsewhere than where the command was given.
-    if not isinstance(value, (str, os.PathLike)) or not os.path.isabs(value):
-        raise ValueError(f"{name} must be the full path of a folder; got {value!r}.")
-    if not os.path.isdir(value):
-        raise ValueError(f"{name} must be a folder; {value!r} is none.")
-    return str(value)
+        return checks.check_whole(name, value, *BOUNDS.get(name, (1,)))
+    if isinstance(example, float) or name in BOUNDS:
+        return checks.check_range(name, value, *BOUNDS.get(name, (0, checks.MOST)))
+    # A folder, patterns of file names, or names that only the chapter knows.
+    if not isinstance(value, str):
+        raise ValueError(f"{name} must hold text; got {value!r}.")
+    return value
 
 
 @dataclasses.dataclass(frozen=True)
@@ -172,7 +133,7 @@ class Settings:
         That is the profile; where settings of a published profile are changed, a hash
         of the changes follows, so that such runs are kept apart.
         """
-        if self.profile not in PUBLISHED or not self.changed:
+        if self.profile not in profiles.PUBLISHED or not self.changed:
             return self.profile
         changes = {name: self.values[name] for name in self.changed}
         text = json.dumps(changes, sort_keys=True)
@@ -189,9 +150,9 @@ class Settings:
         said = f"profile {self.profile}"
         if changes := [f"{name} = {self.values[name]}" for name in self.changed]:
             said += f", changed: {', '.join(changes)}"
-        if self.profile not in PUBLISHED or self.changed:
+        if self.profile not in profiles.PUBLISHED or self.changed:
             said += " (not the article's protocol: no score below counts as a result)"
-        elif not is_comparable(self.chapter, self.profile):
+        elif not profiles.is_comparable(self.chapter, self.profile):
             said += " (not the article's protocol: compare gains, not scores)"
         return said
 
@@ -209,31 +170,24 @@ def choose_settings(chapter: str, /, profile: str = "quick", **given: Any) -> Se
     Raises:
         ValueError: unknown chapter, profile or setting, or a value out of range.
     """
-    check_choice("chapter", chapter, CHAPTERS)
-    check_choice("profile", profile, PROFILES)
-    if profile == "laptop" and TABLE[chapter]["laptop"] == TABLE[chapter]["full"]:
+    checks.check_choice("chapter", chapter, profiles.CHAPTERS)
+    checks.check_choice("profile", profile, profiles.PROFILES)
+    table = profiles.TABLE[chapter]
+    if profile == "laptop" and table["laptop"] == table["full"]:
         profile = "full"
-    defaults = list_defaults(chapter, profile)
+    defaults, examples = (list_defaults(chapter, each) for each in (profile, "smoke"))
     for name in given:
-        check_choice("parameter", name, tuple(defaults))
-    chosen = {name: value for name, value in given.items() if value is not None}
-    examples = list_defaults(chapter, "smoke")
+        checks.check_choice("parameter", name, tuple(defaults))
 
     def check(values):
-        # What is None in the table means that nothing is limited or chosen.
-        return {
-            name: None if x is None else _check_setting(name, x, examples[name])
-            for name, x in values.items()
-        }
+        return {name: _check_setting(name, x, examples[name]) for name, x in values}
 
-    own, values = check(defaults), check({**defaults, **chosen})
-    changed = tuple(
-        name for name in chosen if name not in CHOOSING and values[name] != own[name]
-    )
-    return Settings(chapter, profile, values, changed, time.monotonic())
+    own = check(defaults.items())
+    chosen = check(item for item in given.items() if item[1] is not None)
+    changed = tuple(x for x in chosen if x not in CHOOSING and chosen[x] != own[x])
+    return Settings(chapter, profile, {**own, **chosen}, changed, time.monotonic())
 
 
 def list_defaults(chapter: str, profile: str) -> dict[str, Any]:
     """A profile's own values for a chapter: dict of setting to value."""
-    table = TABLE[chapter]
-    return {**OPTIONS, **table["protocol"], **table[profile]}
+    return {**OPTIONS, **profiles.TABLE[chapter][profile]}

@@ -94,10 +94,7 @@ class ArrayBatches(SeededBatches):
         window: int | None = None,
     ) -> None:
         if len(images) != len(labels):
-            raise ValueError(
-                f"labels must have one entry for each of {len(images)} images; got "
-                f"{len(labels)}."
-            )
+            raise ValueError(f"labels must be {len(images)}, as images are.")
         self.images, self.labels = images, labels
         self.batch_size = check_whole("batch_size", batch_size, 1)
         super().__init__(seed, len(images), window=window)

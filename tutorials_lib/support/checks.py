@@ -56,10 +56,8 @@ def check_finite(name: str, values: np.ndarray) -> np.ndarray:
     """Returns `values`; raises ValueError if they include NaN or infinity."""
     # The extremes reveal both, without an array of flags as long as a large array.
     if values.size and not np.isfinite([values.min(), values.max()]).all():
-        raise ValueError(
-            f"{name} must hold finite numbers; got values from {values.min()} to "
-            f"{values.max()}."
-        )
+        ends = f"{values.min()} to {values.max()}"
+        raise ValueError(f"{name} must hold finite numbers; got values from {ends}.")
     return values
 
 
@@ -70,20 +68,15 @@ def check_floats(name: str, images: Any) -> None:
     """
     dtype = getattr(images.dtype, "name", str(images.dtype))
     if "float" not in dtype:
-        raise ValueError(
-            f"{name} must be floats, scaled as the network expects; got dtype {dtype}."
-        )
+        raise ValueError(f"{name} must be floats, scaled for the network; got {dtype}.")
 
 
 def check_images(name: str, images: Any, channels: int | None = None) -> None:
     """Raises ValueError unless images are floats (n, height, width, channels)."""
     check_floats(name, images)
-    shape = tuple(images.shape)
+    shape, wanted = tuple(images.shape), f"(n, height, width, {channels or 'channels'})"
     if len(shape) != 4 or channels not in (None, shape[-1]):
-        wanted = channels or "channels"
-        raise ValueError(
-            f"{name} must have shape (n, height, width, {wanted}); got {shape}."
-        )
+        raise ValueError(f"{name} must have shape {wanted}; got {shape}.")
 
 
 def check_label_rows(name: str, labels: ArrayLike, images: Sized) -> np.ndarray:
@@ -92,19 +85,12 @@ def check_label_rows(name: str, labels: ArrayLike, images: Sized) -> np.ndarray:
     These may be one-hot or mixed: one row for each image, no negative entry, sum 1.
     """
     labels = np.asarray(labels)
-    if labels.ndim != 2:
+    if labels.ndim != 2 or len(labels) != len(images):
         raise ValueError(
-            f"{name} must be one-hot rows of shape (n, classes); got shape "
+            f"{name} must be a one-hot row for each of {len(images)} images; got shape "
             f"{labels.shape}. keras.utils.to_categorical makes them from integers."
-        )
-    if len(labels) != len(images):
-        raise ValueError(
-            f"{name} must have one row for each image: {len(images)} images, "
-            f"{len(labels)} rows."
         )
     # NaN is neither below 0 nor close to 1.
     if (labels < 0).any() or not np.allclose(labels.sum(axis=1), 1, atol=1e-4):
-        raise ValueError(
-            f"{name} must be rows with sum 1 and no entry below 0, as one-hot rows are."
-        )
+        raise ValueError(f"{name} must be rows with sum 1 and no entry below 0.")
     return labels

@@ -1,17 +1,20 @@
 """Loads MNIST, Fashion-MNIST and CIFAR-10, or drawn images in their place."""
 
+import contextlib
 import dataclasses
 import functools
 import hashlib
 import os
 import pathlib
+import shutil
 import zipfile
-from typing import Self
+from collections.abc import Iterator
+from typing import Any, Self
 
+import filelock
 import numpy as np
 
 from tutorials_lib.support.checks import check_choice, check_whole
-from tutorials_lib.support.downloads import hold_downloads
 from tutorials_lib.support.samples import SAMPLE_CLASSES, draw_samples
 
 
@@ -26,31 +29,25 @@ class Specification:
     title: str
     image_shape: tuple[int, int, int]
     classes: tuple[str, ...]
-    test_images: int
     fingerprint: str
     downloads: str
+    test_images: int = 10_000
 
 
+_FASHION = "T-shirt,trouser,pullover,dress,coat,sandal,shirt,sneaker,bag,ankle boot"
+_CIFAR = "airplane,automobile,bird,cat,deer,dog,frog,horse,ship,truck"
 # fmt: off
-_FASHION = (
-    "T-shirt", "trouser", "pullover", "dress", "coat",
-    "sandal", "shirt", "sneaker", "bag", "ankle boot",
-)
-_CIFAR = (
-    "airplane", "automobile", "bird", "cat", "deer",
-    "dog", "frog", "horse", "ship", "truck",
-)
 SPECIFICATIONS = {
     "mnist": Specification(
-        "MNIST", (28, 28, 1), tuple("0123456789"), 10_000,
+        "MNIST", (28, 28, 1), tuple("0123456789"),
         "54e1ab866c948494-97b756d55950f184", "mnist.npz",
     ),
     "fashion_mnist": Specification(
-        "Fashion-MNIST", (28, 28, 1), _FASHION, 10_000,
+        "Fashion-MNIST", (28, 28, 1), tuple(_FASHION.split(",")),
         "fb88a2f5c1b590c9-0b381379398a0943", "fashion-mnist",
     ),
     "cifar10": Specification(
-        "CIFAR-10", (32, 32, 3), _CIFAR, 10_000,
+        "CIFAR-10", (32, 32, 3), tuple(_CIFAR.split(",")),
         "6a3b2c04d0a79ce2-65a6ffe079453e51", "cifar-10-batches-py*",
     ),
 }
@@ -94,10 +91,8 @@ class Dataset:
     def describe(self) -> str:
         """Describes in one line what the images are and where they come from."""
         size = "x".join(str(length) for length in self.x_train.shape[1:])
-        counts = (
-            f"{len(self.x_train):,} training and {len(self.x_test):,} test images "
-            f"of {size}"
-        )
+        train, test = f"{len(self.x_train):,} training", f"{len(self.x_test):,} test"
+        counts = f"{train} and {test} images of {size}"
         title = SPECIFICATIONS[self.name].title
         if self.origin == "sample":
             return (
@@ -111,17 +106,13 @@ class Dataset:
         self, train_images: int | None = None, test_images: int | None = None
     ) -> Self:
         """Returns the same set with only its first images; None keeps all."""
-        if train_images is not None:
-            check_whole("train_images", train_images, 1, len(self.x_train))
-        if test_images is not None:
-            check_whole("test_images", test_images, 1, len(self.x_test))
-        return dataclasses.replace(
-            self,
-            x_train=self.x_train[:train_images],
-            y_train=self.y_train[:train_images],
-            x_test=self.x_test[:test_images],
-            y_test=self.y_test[:test_images],
-        )
+        parts: dict[str, Any] = {}
+        for split, n in (("train", train_images), ("test", test_images)):
+            images, labels = getattr(self, f"x_{split}"), getattr(self, f"y_{split}")
+            if n is not None:
+                check_whole(f"{split}_images", n, 1, len(images))
+            parts |= {f"x_{split}": images[:n], f"y_{split}": labels[:n]}
+        return dataclasses.replace(self, **parts)
 
 
 def check_data(name: str) -> pathlib.Path | None:
@@ -133,18 +124,21 @@ def check_data(name: str) -> pathlib.Path | None:
     if not folder:
         return None
     path = pathlib.Path(folder) / f"{name}.npz"
-    if not path.parent.is_dir():
-        wrong = f"{folder} is not a folder"
-    elif not path.is_file():
-        wrong = f"{path} is not there"
-    elif not zipfile.is_zipfile(path):
-        wrong = f"{path} is no .npz file, or is damaged"
-    else:
-        return path
-    raise DataError(
-        f"TUTORIALS_DATA must name a folder that holds {name}.npz; {wrong}. Without "
-        f"TUTORIALS_DATA, Keras downloads the data; source='sample' uses images that "
-        f"the package draws."
+    if not zipfile.is_zipfile(path):
+        raise _explain(name, path, "no such file, or it is damaged")
+    return path
+
+
+def _explain(name, place, why):
+    """Makes the error that says what is wrong with a data set, and the ways out."""
+    specification = SPECIFICATIONS[name]
+    shape = ", ".join(map(str, specification.image_shape))
+    return DataError(
+        f"{specification.title} could not be loaded from {place}: {why}.\n"
+        f"Two ways out: set TUTORIALS_DATA to a folder that holds {name}.npz, with "
+        f"uint8 images x_train and x_test (n, {shape}) and integer labels y_train and "
+        f"y_test (n,) (unset it to download through keras.datasets), or pass "
+        f"source='sample' to use images that the package draws."
     )
 
 
@@ -169,42 +163,63 @@ def load_dataset(name: str, source: str = "real") -> Dataset:
     try:
         if path:
             with np.load(path) as file:
-                return _identify(name, "folder", [file[key] for key in ARRAYS])
+                return _identify(name, "folder", *(file[key] for key in ARRAYS))
         import keras
 
         with hold_downloads(SPECIFICATIONS[name].downloads):
             train, test = getattr(keras.datasets, name).load_data()
-            return _identify(name, "download", [*train, *test])
+            return _identify(name, "download", *train, *test)
     # Damaged files and failed downloads raise nearly any exception.
     except Exception as error:
-        specification = SPECIFICATIONS[name]
-        raise DataError(
-            f"{specification.title} could not be loaded from "
-            f"{path or 'the download by keras.datasets'}: "
-            f"{type(error).__name__}: {error}\n"
-            f"Expected: {name}.npz with uint8 images x_train and x_test (n, "
-            f"{', '.join(map(str, specification.image_shape))}) and their integer "
-            f"labels y_train and y_test (n,).\n"
-            f"Two ways out: set TUTORIALS_DATA to a folder that holds that file (unset "
-            f"it to download through keras.datasets), or pass source='sample' to use "
-            f"images that the package draws."
-        ) from error
+        place = path or "the download by keras.datasets"
+        raise _explain(name, place, f"{type(error).__name__}: {error}") from error
 
 
-def _identify(name, origin, arrays):
+def find_downloads() -> pathlib.Path:
+    """Returns the folder of Keras' downloads, found by Keras' own rules."""
+    home = pathlib.Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser()
+    if not os.access(home, os.W_OK):
+        home = pathlib.Path("/tmp/.keras")
+    return home / "datasets"
+
+
+@contextlib.contextmanager
+def hold_downloads(pattern: str) -> Iterator[None]:
+    """Lets one process download at a time, and removes its files if it fails.
+
+    Keras mistakes a damaged or half-downloaded file for a complete one. `pattern` is a
+    glob pattern of the files and folders to remove.
+    """
+    folder = find_downloads()
+    lock = filelock.FileLock(folder / ".tutorials.lock", timeout=600)
+    # Continues without a lock if the file system has none, or after ten minutes.
+    with contextlib.suppress(OSError, NotImplementedError):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    try:
+        yield
+    except Exception:
+        for path in list(folder.glob(pattern)):
+            shutil.rmtree(path, ignore_errors=True)
+            path.unlink(missing_ok=True)
+        raise
+    finally:
+        lock.release()
+
+
+def _identify(name, origin, *arrays):
     """Makes a `Dataset` of four arrays; raises ValueError unless they are that set."""
     specification = SPECIFICATIONS[name]
-    found = ", ".join(
-        f"{key} {array.dtype} {array.shape}"
-        for key, array in zip(ARRAYS, arrays, strict=True)
-    )
-    images = [array.reshape(-1, *specification.image_shape) for array in arrays[::2]]
-    labels = [array.reshape(-1).astype("uint8") for array in arrays[1::2]]
-    prints = [fingerprint_images(images[i], labels[i])[:16] for i in (0, 1)]
+    x_train, x_test = (x.reshape(-1, *specification.image_shape) for x in arrays[::2])
+    y_train, y_test = (y.reshape(-1).astype("uint8") for y in arrays[1::2])
+    pairs = (x_train, y_train), (x_test, y_test)
+    prints = [fingerprint_images(*pair)[:16] for pair in pairs]
     if "-".join(prints) != specification.fingerprint:
-        raise ValueError(f"the labelled images are not this set's; found {found}.")
-    train, test = ((images[i], labels[i].astype("int64")) for i in (0, 1))
-    return Dataset(name, origin, specification.classes, *train, *test)
+        found = ", ".join(f"{array.dtype} {array.shape}" for array in arrays)
+        raise ValueError(f"the labelled images are not this set's; found {found}")
+    y_train, y_test = (y.astype("int64") for y in (y_train, y_test))
+    classes = specification.classes
+    return Dataset(name, origin, classes, x_train, y_train, x_test, y_test)
 
 
 def fingerprint_images(images: np.ndarray, labels: np.ndarray) -> str:

@@ -50,6 +50,8 @@ def read_folder(
         except Exception:
             counts["damaged"] += 1
     if not images:
+        # In full: a notebook may run elsewhere than where its command was given.
+        folder = pathlib.Path(folder).resolve()
         raise ValueError(f"folder must hold images; found in {folder}: {counts}.")
     return np.stack(images), counts
 

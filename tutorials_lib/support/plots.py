@@ -50,9 +50,8 @@ def show_images(
         axis.axis("off")
         axis.set_title(title, fontsize=8)
         # No smoothing, which would also make the file three times as large.
-        axis.imshow(
-            image.squeeze(), cmap="gray_r", vmin=0, vmax=1, interpolation="nearest"
-        )
+        look = {"cmap": "gray_r", "vmin": 0, "vmax": 1, "interpolation": "nearest"}
+        axis.imshow(image.squeeze(), **look)
     figure.tight_layout()
     plt.show()
 
@@ -127,7 +126,7 @@ def show_bars(
 def show_intervals(
     rows: Mapping[str, tuple[Sequence[float], Interval]],
     xlabel: str,
-    published: Mapping[str, float] | None = None,
+    published: Mapping[str, float],
 ) -> None:
     """Draws the mean and its interval for each row, with single runs as dots.
 
@@ -142,9 +141,8 @@ def show_intervals(
         axis.plot(values, [place] * len(values), "o", label="one seed", **runs)
         mean, half, name = interval.mean, interval.half_width, "mean, 95% interval"
         axis.errorbar(mean, place, xerr=half, fmt="|", label=name, **ours)
-        if published and label in published:
-            name = "article, one run"
-            axis.plot(published[label], place, "D", label=name, **theirs)
+        if label in published:
+            axis.plot(published[label], place, "D", label="article, one run", **theirs)
     axis.set_yticks(range(len(rows)), list(rows))
     axis.invert_yaxis()
     _finish(figure, axis, xlabel, "")
@@ -153,9 +151,8 @@ def show_intervals(
 def _make_grid(n, columns, width, height):
     """Returns a figure and n axes in rows; the rest of the last row stays empty."""
     rows = -(-n // columns)
-    figure, axes = plt.subplots(
-        rows, columns, figsize=(columns * width, rows * height), squeeze=False
-    )
+    size = (columns * width, rows * height)
+    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False)
     for axis in axes.flat[n:]:
         axis.axis("off")
     return figure, axes.flat[:n]
@@ -173,13 +170,11 @@ def _name_ends(figure, axis):
     """Labels each line at its right end; moves labels apart that would overlap."""
     # Axes fit their limits to their lines only on request.
     axis.autoscale_view()
-    to_share = axis.transData + axis.transAxes.inverted()
-    lines, ends = list(axis.lines), []
-    for line in lines:
-        points = np.asarray(line.get_xydata())
-        # A run that diverged ends with NaN.
-        last = points[np.isfinite(points).all(axis=1)][-1]
-        ends.append(float(to_share.transform(last)[1]))
+    lines = list(axis.lines)
+    points = [np.asarray(line.get_xydata()) for line in lines]
+    # A run that diverged ends with NaN.
+    lasts = [each[np.isfinite(each).all(axis=1)][-1] for each in points]
+    ends = (axis.transData + axis.transAxes.inverted()).transform(lasts)[:, 1]
     # Axes take about three quarters of a figure's height, a line of text a bit more
     # than the font size.
     step = 1.25 * POINTS / 72 / (0.75 * figure.get_figheight())
@@ -204,8 +199,7 @@ def spread_apart(places: Sequence[float] | np.ndarray, step: float) -> np.ndarra
 
 
 def _style(axis, xlabel, ylabel):
-    axis.set_xlabel(xlabel)
-    axis.set_ylabel(ylabel)
+    axis.set(xlabel=xlabel, ylabel=ylabel)
     axis.grid(alpha=0.25)
     axis.spines[["top", "right"]].set_visible(False)
 
@@ -229,8 +223,6 @@ def _show_drawing(figure):
         return
     # Without the date and random ids, so that equal figures give equal files.
     inline.set_matplotlib_formats("svg", metadata={"Date": None})
-    try:
-        with plt.rc_context({"svg.hashsalt": "figure"}):
-            plt.show()
-    finally:
-        inline.set_matplotlib_formats("png")
+    with plt.rc_context({"svg.hashsalt": "figure"}):
+        plt.show()
+    inline.set_matplotlib_formats("png")

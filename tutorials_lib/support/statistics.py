@@ -78,9 +78,7 @@ def paired_difference(
     """
     first, second = (np.asarray(each, "float64") for each in (first, second))
     if len(first) != len(second):
-        raise ValueError(
-            f"first and second must pair up; got {len(first)} and {len(second)} scores."
-        )
+        raise ValueError("first and second must hold a score for each seed.")
     interval = mean_interval(first - second)
     scale = max(np.abs(first).max(), np.abs(second).max())
     if np.ptp(first - second) <= 1e-6 * scale:
