@@ -64,9 +64,9 @@ def show_estimates(
     for title, found in ours.items():
         if found is None:
             continue
-        half, scale = found.interval.half_width, found.scale
+        half, scale = found.half_width, found.scale
         half = None if half is None else scale * half
-        interval = Interval(scale * found.mean, half, found.interval.n)
+        interval = Interval(scale * found.mean, half, found.n)
         shown[title] = [scale * value for value in found.values], interval
         if (number := published.get(title)) is not None:
             theirs[title] = scale * number

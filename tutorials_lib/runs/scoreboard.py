@@ -4,6 +4,7 @@
 number on them is typed.
 """
 
+import collections
 import functools
 import json
 import pathlib
@@ -15,7 +16,14 @@ import pandas as pd
 
 from tutorials_lib.runs.articles import ARTICLES
 from tutorials_lib.runs.chapters import book_folder, find_parameters
-from tutorials_lib.runs.estimates import estimate, measure_pace, paired, tabulate
+from tutorials_lib.runs.estimates import (
+    estimate,
+    join,
+    measure_pace,
+    name_metric,
+    paired,
+    tabulate,
+)
 from tutorials_lib.runs.profiles import PUBLISHED
 from tutorials_lib.runs.records import (
     Record,
@@ -35,7 +43,7 @@ from tutorials_lib.runs.verdicts import (
     list_numbers,
 )
 
-PAGES = ("scoreboard.md", "full_runs.md", "status.md", "what_to_use.md")
+PAGES = ("scoreboard.md", "full_runs.md", "status.md", "what_to_use.md", "cards.txt")
 # Where README.md has its table.
 README_TABLE = re.compile(
     r"(<!-- Written by `tutorials scoreboard`.*?-->\n).*?(<!-- End -->)", re.S
@@ -45,11 +53,7 @@ README_TABLE = re.compile(
 def read_all_records() -> dict[str, list[Record]]:
     """Reads the published records of all chapters, at every profile."""
     return {
-        chapter: [
-            record
-            for profile in PUBLISHED
-            for record in published_records(chapter, profile)
-        ]
+        chapter: [run for each in PUBLISHED for run in published_records(chapter, each)]
         for chapter in ARTICLES
     }
 
@@ -70,13 +74,13 @@ def make_pages(records: Mapping[str, Sequence[Record]]) -> dict[str, str]:
         autoescape=True,
         undefined=jinja2.StrictUndefined,
     )
+    book = book_folder()
     frames = {chapter: tabulate(group) for chapter, group in records.items()}
     numbers, claims = list_numbers(frames), judge_claims(frames)
     runs = {
         chapter: sorted(group, key=lambda run: (run["variant"], run["seed"]))
         for chapter, group in records.items()
     }
-    book = book_folder()
 
     def measure(function, chapter, *arguments):
         return find_effect(frames[chapter], lambda x: function(x, *arguments))[0]
@@ -93,16 +97,14 @@ def make_pages(records: Mapping[str, Sequence[Record]]) -> dict[str, str]:
         "find_path": find_path,
         "full": {chapter: _sum_up(frame) for chapter, frame in frames.items()},
         "gain": measure_gain,
+        "name_metric": name_metric,
         "name_place": name_place,
         "name_section": name_section,
         "numbers": numbers,
         "pace": measure_pace(fast),
-        "pages": [
-            {"chapter": name} | read_run(book / f"{name}.ipynb") for name in ARTICLES
-        ],
+        "pages": {name: read_run(book / f"{name}.ipynb") for name in ARTICLES},
         "runs": runs,
         "say_devices": _say_devices,
-        "say_hours": _say_hours,
         "score": functools.partial(measure, estimate),
         "totals": say_totals(numbers, claims, frames),
         "verdicts": VERDICTS,
@@ -112,14 +114,12 @@ def make_pages(records: Mapping[str, Sequence[Record]]) -> dict[str, str]:
         return templates.get_template(name).render(context).rstrip() + "\n"
 
     pages = {name: render(name) for name in PAGES}
-    pages |= {"cards.txt": render("cards.md"), "totals.txt": context["totals"] + "\n"}
+    pages["totals.txt"] = context["totals"] + "\n"
     pages["_static/records.csv"] = _write_csv(records)
-    readme = book.parent / "README.md"
-    if readme.is_file():
-        table = render("readme.md")
-        pages["../README.md"] = README_TABLE.sub(
-            lambda marks: f"{marks[1]}\n{table}\n{marks[2]}", readme.read_text("utf-8")
-        )
+    table, readme = render("readme.md"), (book.parent / "README.md").read_text("utf-8")
+    pages["../README.md"] = README_TABLE.sub(
+        lambda marks: f"{marks[1]}\n{table}\n{marks[2]}", readme
+    )
     return pages
 
 
@@ -132,9 +132,8 @@ def describe_chapter(
     """
     article = ARTICLES[chapter]
     mine = [each for each in claims if each.claim.chapter == chapter]
-    head = next(each for each in mine if each.claim.name == article["headline"])
-    if not head.ours:
-        head = next((each for each in mine if each.ours), head)
+    (head,) = (each for each in mine if each.claim.name == article["headline"])
+    head = next((each for each in (head, *mine) if each.ours), head)
     ours = "; our runs are still to be made."
     if head.ours:
         ours = f" and **{head.effect}** in our runs ({head.protocol}): "
@@ -145,10 +144,8 @@ def describe_chapter(
         "question": article["question"],
         "result": f"Claim: {head.claim.text} The claimed effect is {head.article} in "
         f"the article{ours}",
-        "verdicts": (
-            f"Published numbers: {_say_counts(rows, VERDICTS)}. "
-            f"Claims: {_say_counts(mine, CLAIM_VERDICTS)}"
-        ),
+        "verdicts": f"Published numbers: {_say_counts(rows, VERDICTS)}. "
+        f"Claims: {_say_counts(mine, CLAIM_VERDICTS)}",
     }
 
 
@@ -158,24 +155,23 @@ def say_totals(
     frames: Mapping[str, pd.DataFrame],
 ) -> str:
     """Counts the verdicts on the published numbers and claims, and our runs."""
-    runs = pd.concat(frames.values())
+    hours = pd.concat(frame["hours"] for frame in frames.values())
     return (
         f"**{len(numbers)}** published numbers: "
         f"{_say_counts(numbers, VERDICTS, '**')}. **{len(claims)}** claims: "
         f"{_say_counts(claims, CLAIM_VERDICTS, '**')}. Our results rest on "
-        f"**{len(runs)}** runs and "
-        f"{runs['hours'].sum() if len(runs) else 0:.0f} hours of computing."
+        f"**{len(hours)}** runs and {hours.sum():.0f} hours of computing."
     )
 
 
 def _say_counts(judged, verdicts, mark=""):
     """Says how many have each verdict; verdicts without any are left out."""
-    found = [each.verdict for each in judged]
-    counts = {name: found.count(name) for name in verdicts if name in found}
+    counts = collections.Counter(each.verdict for each in judged)
     plural = {"agrees": "agree", "differs": "differ"}
     return ", ".join(
         f"{mark}{n}{mark} {name if n == 1 else plural.get(name, name)}"
-        for name, n in counts.items()
+        for name in verdicts
+        if (n := counts[name])
     )
 
 
@@ -187,20 +183,19 @@ def read_run(path: pathlib.Path) -> dict[str, str]:
     """
     metadata = json.loads(path.read_text("utf-8"))["metadata"]
     found = dict.fromkeys(("run", "date", "time", "commit", "versions"), "-")
-    timing = metadata.get("papermill")
-    if timing:
+    if timing := metadata.get("papermill"):
         given = {**find_parameters(path), **timing["parameters"]}
-        profile = given.pop("profile", "-")
-        changed = [f"{name} = {given[name]}" for name in given if given[name]]
+        profile = given.pop("profile")
+        changed = [f"{name} = {value}" for name, value in given.items() if value]
         found["run"] = ", ".join([profile, *changed])
         found["date"] = timing["end_time"][:10]
         found["time"] = f"{timing['duration'] / 60:.1f} minutes"
     return found | metadata.get("tutorials", {})
 
 
-def name_place(record: Record) -> str:
+def name_place(run: Mapping[str, Any] | pd.Series) -> str:
     """Names the anchor of a variant's runs."""
-    return write_words(f"{record['chapter']} {record['variant']}")
+    return write_words(f"{run['chapter']} {run['variant']}")
 
 
 def name_section(title: str) -> str:
@@ -209,27 +204,21 @@ def name_section(title: str) -> str:
 
 
 def _sum_up(frame):
-    rows = []
-    for profile, runs in frame.groupby("profile"):
-        cells = (runs["seed"].astype(str), runs["device"], runs["commit"])
-        seeds, devices, commits = (", ".join(sorted(set(each))) for each in cells)
-        hours = f"{runs['hours'].sum():.1f}"
-        rows.append(
-            [profile, len(runs), seeds, max(runs["date"])[:10], hours, devices, commits]
-        )
+    """Returns a row of the status page for each profile: runs, seeds, dates, ..."""
+    rows = [
+        [
+            *(profile, len(runs), join(runs["seed"]), max(runs["date"])[:10]),
+            *(f"{runs['hours'].sum():.1f}", join(runs["device"]), join(runs["commit"])),
+        ]
+        for profile, runs in frame.groupby("profile")
+    ]
     return rows or [["-", 0, *["-"] * 5]]
 
 
-def _say_hours(records):
-    seconds = sum(record["timing"]["wall_seconds"] for record in records)
-    return f"{seconds / 3600:.1f}" if records else "-"
-
-
-def _say_devices(records):
+def _say_devices(runs):
     """Names the devices of runs, without words that every processor's name has."""
-    full = {record["environment"]["device"] for record in records}
-    names = {re.sub(r"\((R|TM)\)| Processor| CPU| @.*", "", name) for name in full}
-    return ", ".join(sorted(names)) or "-"
+    common = r"\((R|TM)\)| Processor| CPU| @.*"
+    return join(re.sub(common, "", name) for name in runs["device"])
 
 
 def _write_csv(records):

@@ -6,21 +6,27 @@ from functools import partial
 
 import pandas as pd
 
-from tutorials_lib.runs.articles import ARTICLES, CLAIMS, Claim
+from tutorials_lib.runs.articles import (
+    ARTICLES,
+    CLAIMS,
+    Claim,
+    find_ours,
+    list_published,
+)
 from tutorials_lib.runs.estimates import (
     Estimate,
     Records,
+    average,
     bootstrap_gain,
     describe_metric,
-    name_metric,
     paired,
     ratio,
     show_table,
     tabulate,
 )
 from tutorials_lib.runs.profiles import is_comparable
-from tutorials_lib.runs.records import Record, read_arrays
-from tutorials_lib.support.statistics import Interval, mean_interval
+from tutorials_lib.runs.records import read_arrays
+from tutorials_lib.support.statistics import Interval
 
 VERDICTS = ("agrees", "differs", "not judged", "not run")
 CLAIM_VERDICTS = ("seen", "smaller", "not seen", "undecided", "opposite", "not run")
@@ -31,14 +37,14 @@ FEWEST = 3
 
 @dataclasses.dataclass(frozen=True)
 class Number:
-    """A published number of a variant, our records of it by seed, and their mean."""
+    """A published number of a variant, our runs of it by seed, and their mean."""
 
     chapter: str
     variant: str
     metric: str
     published: float
-    records: tuple[Record, ...] = ()
-    ours: Estimate | None = None
+    runs: pd.DataFrame
+    ours: Estimate | None
 
     @property
     def tolerance(self) -> float | None:
@@ -46,11 +52,11 @@ class Number:
 
         None for seconds, and if we have too few seeds for a verdict.
         """
-        interval = self.ours.interval if self.ours else None
-        if not interval or interval.n < FEWEST or self.metric.startswith("seconds"):
+        few = self.ours is None or self.ours.n < FEWEST
+        if few or self.metric.startswith("seconds"):
             return None
         mean = "runs" in ARTICLES[self.chapter]
-        return (interval if mean else interval.predict_one_more()).half_width
+        return (self.ours if mean else self.ours.predict_one_more()).half_width
 
     @property
     def verdict(self) -> str:
@@ -62,14 +68,9 @@ class Number:
         near = abs(self.ours.mean - self.published) <= self.tolerance
         return "agrees" if near else "differs"
 
-    @property
-    def title(self) -> str:
-        """The metric's name with its unit."""
-        return name_metric(self.metric).removesuffix(", s")
-
     def write(self, value: float | None, sign: str = "") -> str:
         """Writes a number of this metric; None as a dash."""
-        written = Estimate(mean_interval([0]), *describe_metric(self.metric))
+        written = Estimate(0, None, 1, **describe_metric(self.metric))
         return "-" if value is None else written.write(value, sign)
 
 
@@ -80,23 +81,15 @@ def list_numbers(records: Mapping[str, Records]) -> list[Number]:
     protocol too and has more of them.
     """
     numbers = []
-    for chapter, article in ARTICLES.items():
+    for chapter in ARTICLES:
         frame = tabulate(records[chapter])
-        full, laptop = (frame[frame["profile"] == x] for x in ("full", "laptop"))
-        for variant, published in article["published"].items():
-            for metric, number in zip(article["metrics"], published, strict=True):
-                if number is None:
-                    continue
-                runs = find_runs(full, chapter, variant, metric)
-                if is_comparable(chapter, "laptop"):
-                    others = find_runs(laptop, chapter, variant, metric)
-                    runs = max(runs, others, key=len)
-                ours = None
-                if len(runs):
-                    scores = mean_interval(runs[metric])
-                    ours = Estimate(scores, *describe_metric(metric))
-                found = tuple(runs["record"])
-                numbers.append(Number(chapter, variant, metric, number, found, ours))
+        profiles = [x for x in ("full", "laptop") if is_comparable(chapter, x)]
+        groups = [frame[frame["profile"] == profile] for profile in profiles]
+        for (variant, metric), number in list_published(chapter).items():
+            found = [find_runs(runs, chapter, variant, metric) for runs in groups]
+            runs = max(found, key=len)
+            ours = None if runs.empty else average(runs[metric], metric)
+            numbers.append(Number(chapter, variant, metric, number, runs, ours))
     return numbers
 
 
@@ -107,18 +100,12 @@ def find_runs(
 
     There are none if some of the runs behind a mean are missing or lack the metric.
     """
-    if metric not in frame:
-        return frame[:0]
-    parts = []
-    ours = ARTICLES[chapter].get("ours", {})
-    for name, seeds in ours.get(variant, [(variant, None)]):
-        part = frame[(frame["variant"] == name) & frame[metric].notna()]
-        if seeds is not None:
-            part = part[part["seed"].isin(seeds)]
-            if len(part) < len(seeds):
-                return frame[:0]
-        parts.append(part)
-    return pd.concat(parts).sort_values("seed")
+    variants, seeds = find_ours(chapter, variant)
+    runs = frame[frame["variant"].isin(variants)]
+    if seeds is not None:
+        runs = runs[runs["seed"].isin(seeds)]
+    scored = runs[runs[metric].notna()] if metric in runs else runs[:0]
+    return scored if seeds is None or len(scored) == len(seeds) else scored[:0]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -160,10 +147,10 @@ def judge_effect(claim: Claim, ours: Interval) -> str:
     """
     if ours.n < FEWEST:
         return "undecided"
-    if (margin := claim.margin) is not None:
-        if -margin <= ours.low and ours.high <= margin:
+    if claim.margin is not None:
+        if max(-ours.low, ours.high) <= claim.margin:
             return "seen"
-        beyond = ours.low > margin or ours.high < -margin
+        beyond = max(ours.low, -ours.high) > claim.margin
         return "opposite" if beyond else "undecided"
     none = 1 if claim.kind == "ratio" else 0
     if ours.high < none:
@@ -178,12 +165,13 @@ def judge_claims(
     records: Mapping[str, Records], claims: Iterable[Claim] = CLAIMS
 ) -> list[Judged]:
     """Judges these chapters' claims by our runs at `full`, or else at `laptop`."""
-    frames = {chapter: tabulate(group) for chapter, group in records.items()}
     judged = []
-    for claim in (each for each in claims if each.chapter in frames):
-        frame = frames[claim.chapter]
+    for claim in claims:
+        if claim.chapter not in records:
+            continue
+        frame = tabulate(records[claim.chapter])
         ours, profile = find_effect(frame, partial(measure_effect, claim=claim))
-        verdict = judge_effect(claim, ours.interval) if ours else "not run"
+        verdict = judge_effect(claim, ours) if ours else "not run"
         judged.append(Judged(claim, ours, profile, verdict))
     return judged
 
@@ -197,43 +185,36 @@ def find_effect(
 
     Returns the effect and its profile; None and None if there are no runs.
     """
-    full, laptop = (measure(frame[frame["profile"] == x]) for x in ("full", "laptop"))
-    if laptop is not None:
-        both = is_comparable(frame["chapter"].iloc[0], "laptop")
-        if full is None or (both and laptop.interval.n > full.interval.n):
-            return laptop, "laptop"
-    return full, None if full is None else "full"
+    found = {x: measure(frame[frame["profile"] == x]) for x in ("full", "laptop")}
+
+    def rank(profile):
+        return is_comparable(frame["chapter"].iloc[0], profile), found[profile].n
+
+    profile = max((x for x in found if found[x]), key=rank, default=None)
+    return found.get(profile), profile
 
 
 def measure_effect(frame: pd.DataFrame, claim: Claim) -> Estimate | None:
     """Measures a claim's effect in runs of one profile; None where they are missing."""
     if claim.kind == "ensemble":
-        return _measure_ensemble(frame, claim)
-    pairs = [(claim.variant, claim.baseline)]
+        # The run's arrays say which test images were right.
+        runs = frame[frame["variant"].str.startswith(f"{claim.variant} of")]
+        arrays = [read_arrays(record) for record in runs["record"]]
+        gains = [bootstrap_gain(x["right"], x["members_right"]) for x in arrays]
+        return gains[-1] if gains else None
+    pair = claim.variant, claim.baseline
     if claim.laptop and set(frame["profile"]) == {"laptop"}:
-        pairs = [claim.laptop]
-    # If the full profile has the article's schedule too, beside a shorter one.
-    ours = ARTICLES[claim.chapter].get("ours", {})
-    if set(pairs[0]) <= set(ours):
-        pairs.insert(0, tuple(ours[name][0][0] for name in pairs[0]))
-    for pair in pairs:
+        pair = claim.laptop
+    # The full profile may have the article's schedule too, beside a shorter one.
+    for suffix in (ARTICLES[claim.chapter].get("suffix", ""), ""):
+        names = [name + suffix for name in pair]
         if claim.kind == "ratio":
-            found = ratio(frame, claim.metric, *pair)
+            found = ratio(frame, claim.metric, *names)
         else:
-            found = paired(frame, claim.metric, *pair, claim.baseline_metric)
-        if found is not None:
+            found = paired(frame, claim.metric, *names, claim.baseline_metric)
+        if found:
             return found
     return None
-
-
-def _measure_ensemble(frame, claim):
-    """Bootstraps over test images: the run's arrays say which were right."""
-    runs = frame[frame["variant"].str.startswith(f"{claim.variant} of")]
-    if runs.empty:
-        return None
-    record = max(runs["record"], key=lambda each: int(each["variant"].split()[-1]))
-    arrays = read_arrays(record)
-    return bootstrap_gain(arrays["right"], arrays["members_right"])
 
 
 def show_claims(records: Records) -> None:
