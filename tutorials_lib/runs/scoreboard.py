@@ -9,21 +9,15 @@ import functools
 import json
 import pathlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
+from tutorials_lib.runs import estimates, verdicts
 from tutorials_lib.runs.articles import ARTICLES
 from tutorials_lib.runs.chapters import book_folder, find_parameters
-from tutorials_lib.runs.estimates import (
-    estimate,
-    join,
-    measure_pace,
-    name_metric,
-    paired,
-    tabulate,
-)
+from tutorials_lib.runs.estimates import join
 from tutorials_lib.runs.profiles import PUBLISHED
 from tutorials_lib.runs.records import (
     Record,
@@ -33,15 +27,6 @@ from tutorials_lib.runs.records import (
     write_words,
 )
 from tutorials_lib.runs.storage import write_changed
-from tutorials_lib.runs.verdicts import (
-    CLAIM_VERDICTS,
-    VERDICTS,
-    Judged,
-    Number,
-    find_effect,
-    judge_claims,
-    list_numbers,
-)
 
 PAGES = ("scoreboard.md", "full_runs.md", "status.md", "what_to_use.md", "cards.txt")
 # Where README.md has its table.
@@ -75,39 +60,39 @@ def make_pages(records: Mapping[str, Sequence[Record]]) -> dict[str, str]:
         undefined=jinja2.StrictUndefined,
     )
     book = book_folder()
-    frames = {chapter: tabulate(group) for chapter, group in records.items()}
-    numbers, claims = list_numbers(frames), judge_claims(frames)
-    runs = {
-        chapter: sorted(group, key=lambda run: (run["variant"], run["seed"]))
-        for chapter, group in records.items()
-    }
+    frames = {name: estimates.tabulate(group) for name, group in records.items()}
+    ordered = {x: frames[x].sort_values(["variant", "seed"])["record"] for x in frames}
+    numbers = verdicts.list_numbers(frames)
+    claims = verdicts.judge_claims(frames)
 
-    def measure(function, chapter, *arguments):
-        return find_effect(frames[chapter], lambda x: function(x, *arguments))[0]
+    def measure(function, chapter, *rest):
+        frame = frames[chapter]
+        return verdicts.find_effect(frame, lambda runs: function(runs, *rest))[0]
 
     def measure_gain(chapter, variant, baseline, metric="test_accuracy", *other):
-        return measure(paired, chapter, metric, variant, baseline, *other)
+        pair = variant, baseline
+        return measure(estimates.paired, chapter, metric, *pair, *other)
 
     fast = [run for run in records["cifar10_fast"] if run["profile"] == "laptop"]
     context: dict[str, Any] = {
         "articles": ARTICLES,
-        "cards": [describe_chapter(name, numbers, claims) for name in ARTICLES],
+        "cards": [_describe_chapter(name, numbers, claims) for name in ARTICLES],
         "claims": claims,
-        "example": next((find_path(x) for each in runs.values() for x in each), ""),
+        "example": next((find_path(x) for each in ordered.values() for x in each), ""),
         "find_path": find_path,
         "full": {chapter: _sum_up(frame) for chapter, frame in frames.items()},
         "gain": measure_gain,
-        "name_metric": name_metric,
+        "name_metric": estimates.name_metric,
         "name_place": name_place,
         "name_section": name_section,
         "numbers": numbers,
-        "pace": measure_pace(fast),
+        "pace": estimates.measure_pace(fast),
         "pages": {name: read_run(book / f"{name}.ipynb") for name in ARTICLES},
-        "runs": runs,
+        "runs": {name: list(group) for name, group in ordered.items()},
         "say_devices": _say_devices,
-        "score": functools.partial(measure, estimate),
-        "totals": say_totals(numbers, claims, frames),
-        "verdicts": VERDICTS,
+        "score": functools.partial(measure, estimates.estimate),
+        "totals": _say_totals(numbers, claims, frames),
+        "verdicts": verdicts.VERDICTS,
     }
 
     def render(name):
@@ -123,9 +108,7 @@ def make_pages(records: Mapping[str, Sequence[Record]]) -> dict[str, str]:
     return pages
 
 
-def describe_chapter(
-    chapter: str, numbers: Iterable[Number], claims: Iterable[Judged]
-) -> dict[str, str]:
+def _describe_chapter(chapter, numbers, claims):
     """Sums a chapter up for the first page: its question and its answer.
 
     The answer is on the headline claim, or else on the first claim that has runs.
@@ -144,33 +127,29 @@ def describe_chapter(
         "question": article["question"],
         "result": f"Claim: {head.claim.text} The claimed effect is {head.article} in "
         f"the article{ours}",
-        "verdicts": f"Published numbers: {_say_counts(rows, VERDICTS)}. "
-        f"Claims: {_say_counts(mine, CLAIM_VERDICTS)}",
+        "verdicts": f"Published numbers: {_say_counts(rows, verdicts.VERDICTS)}. "
+        f"Claims: {_say_counts(mine, verdicts.CLAIM_VERDICTS)}",
     }
 
 
-def say_totals(
-    numbers: Sequence[Number],
-    claims: Sequence[Judged],
-    frames: Mapping[str, pd.DataFrame],
-) -> str:
+def _say_totals(numbers, claims, frames):
     """Counts the verdicts on the published numbers and claims, and our runs."""
     hours = pd.concat(frame["hours"] for frame in frames.values())
     return (
         f"**{len(numbers)}** published numbers: "
-        f"{_say_counts(numbers, VERDICTS, '**')}. **{len(claims)}** claims: "
-        f"{_say_counts(claims, CLAIM_VERDICTS, '**')}. Our results rest on "
+        f"{_say_counts(numbers, verdicts.VERDICTS, '**')}. **{len(claims)}** claims: "
+        f"{_say_counts(claims, verdicts.CLAIM_VERDICTS, '**')}. Our results rest on "
         f"**{len(hours)}** runs and {hours.sum():.0f} hours of computing."
     )
 
 
-def _say_counts(judged, verdicts, mark=""):
+def _say_counts(judged, kinds, mark=""):
     """Says how many have each verdict; verdicts without any are left out."""
     counts = collections.Counter(each.verdict for each in judged)
     plural = {"agrees": "agree", "differs": "differ"}
     return ", ".join(
         f"{mark}{n}{mark} {name if n == 1 else plural.get(name, name)}"
-        for name in verdicts
+        for name in kinds
         if (n := counts[name])
     )
 
@@ -205,13 +184,11 @@ def name_section(title: str) -> str:
 
 def _sum_up(frame):
     """Returns a row of the status page for each profile: runs, seeds, dates, ..."""
-    rows = [
-        [
-            *(profile, len(runs), join(runs["seed"]), max(runs["date"])[:10]),
-            *(f"{runs['hours'].sum():.1f}", join(runs["device"]), join(runs["commit"])),
-        ]
-        for profile, runs in frame.groupby("profile")
-    ]
+    rows = []
+    for profile, runs in frame.groupby("profile"):
+        seeds, devices, commits = (join(runs[x]) for x in ("seed", "device", "commit"))
+        row = [profile, len(runs), seeds, max(runs["date"])[:10]]
+        rows.append([*row, f"{runs['hours'].sum():.1f}", devices, commits])
     return rows or [["-", 0, *["-"] * 5]]
 
 

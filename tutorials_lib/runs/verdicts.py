@@ -6,6 +6,7 @@ from functools import partial
 
 import pandas as pd
 
+from tutorials_lib.runs import estimates
 from tutorials_lib.runs.articles import (
     ARTICLES,
     CLAIMS,
@@ -13,20 +14,9 @@ from tutorials_lib.runs.articles import (
     find_ours,
     list_published,
 )
-from tutorials_lib.runs.estimates import (
-    Estimate,
-    Records,
-    average,
-    bootstrap_gain,
-    describe_metric,
-    paired,
-    ratio,
-    show_table,
-    tabulate,
-)
+from tutorials_lib.runs.estimates import Estimate, Records, tabulate
 from tutorials_lib.runs.profiles import is_comparable
 from tutorials_lib.runs.records import read_arrays
-from tutorials_lib.support.statistics import Interval
 
 VERDICTS = ("agrees", "differs", "not judged", "not run")
 CLAIM_VERDICTS = ("seen", "smaller", "not seen", "undecided", "opposite", "not run")
@@ -37,7 +27,10 @@ FEWEST = 3
 
 @dataclasses.dataclass(frozen=True)
 class Number:
-    """A published number of a variant, our runs of it by seed, and their mean."""
+    """A published number of a variant, our runs of it, their mean, and the verdict.
+
+    The tolerance says how far apart the two may lie; None where they are not judged.
+    """
 
     chapter: str
     variant: str
@@ -45,32 +38,12 @@ class Number:
     published: float
     runs: pd.DataFrame
     ours: Estimate | None
-
-    @property
-    def tolerance(self) -> float | None:
-        """How far apart the two may lie; the article's is one more run, or a mean.
-
-        None for seconds, and if we have too few seeds for a verdict.
-        """
-        few = self.ours is None or self.ours.n < FEWEST
-        if few or self.metric.startswith("seconds"):
-            return None
-        mean = "runs" in ARTICLES[self.chapter]
-        return (self.ours if mean else self.ours.predict_one_more()).half_width
-
-    @property
-    def verdict(self) -> str:
-        """One of `VERDICTS`."""
-        if self.ours is None:
-            return "not run"
-        if self.tolerance is None:
-            return "not judged"
-        near = abs(self.ours.mean - self.published) <= self.tolerance
-        return "agrees" if near else "differs"
+    verdict: str
+    tolerance: float | None
 
     def write(self, value: float | None, sign: str = "") -> str:
         """Writes a number of this metric; None as a dash."""
-        written = Estimate(0, None, 1, **describe_metric(self.metric))
+        written = Estimate(0, None, 1, **estimates.describe_metric(self.metric))
         return "-" if value is None else written.write(value, sign)
 
 
@@ -86,10 +59,11 @@ def list_numbers(records: Mapping[str, Records]) -> list[Number]:
         profiles = [x for x in ("full", "laptop") if is_comparable(chapter, x)]
         groups = [frame[frame["profile"] == profile] for profile in profiles]
         for (variant, metric), number in list_published(chapter).items():
-            found = [find_runs(runs, chapter, variant, metric) for runs in groups]
-            runs = max(found, key=len)
-            ours = None if runs.empty else average(runs[metric], metric)
-            numbers.append(Number(chapter, variant, metric, number, runs, ours))
+            row = chapter, variant, metric
+            runs = max((find_runs(group, *row) for group in groups), key=len)
+            ours = None if runs.empty else estimates.average(runs[metric], metric)
+            judged = judge_number(chapter, metric, number, ours)
+            numbers.append(Number(*row, number, runs, ours, *judged))
     return numbers
 
 
@@ -108,34 +82,52 @@ def find_runs(
     return scored if seeds is None or len(scored) == len(seeds) else scored[:0]
 
 
+def judge_number(
+    chapter: str, metric: str, published: float, ours: Estimate | None
+) -> tuple[str, float | None]:
+    """Returns one of `VERDICTS` on a published number, and its tolerance."""
+    if ours is None:
+        return "not run", None
+    if ours.n < FEWEST or metric.startswith("seconds"):
+        return "not judged", None
+    # The article's is one more run, or the mean of many.
+    expected = ours if "runs" in ARTICLES[chapter] else ours.predict_one_more()
+    return "agrees" if expected.holds(published) else "differs", expected.half_width
+
+
 @dataclasses.dataclass(frozen=True)
 class Judged:
-    """A claim, our effect at a profile, and one of `CLAIM_VERDICTS`."""
+    """A claim, our effect, one of `CLAIM_VERDICTS`, and how they are written.
+
+    `article` and `effect` are the two effects, and `protocol` says what ours rests on:
+    seeds or test images, and the profile. The last two are empty without runs.
+    """
 
     claim: Claim
     ours: Estimate | None
-    profile: str | None
     verdict: str
-
-    @property
-    def article(self) -> str:
-        """The article's effect, written as ours is."""
-        if self.claim.kind == "ratio":
-            return f"{self.claim.effect:.2f} times"
-        return f"{100 * self.claim.effect:+.2f} points"
-
-    @property
-    def protocol(self) -> str:
-        """What our effect rests on: seeds or test images, and the profile."""
-        return f"{self.ours:n}, {self.profile}" if self.ours else ""
-
-    @property
-    def effect(self) -> str:
-        """Our effect with its interval, without what it rests on."""
-        return f"{self.ours:short} {self.ours.unit}" if self.ours else ""
+    article: str
+    effect: str = ""
+    protocol: str = ""
 
 
-def judge_effect(claim: Claim, ours: Interval) -> str:
+def judge_claims(
+    records: Mapping[str, Records], claims: Iterable[Claim] = CLAIMS
+) -> list[Judged]:
+    """Judges these chapters' claims by our runs at `full`, or else at `laptop`."""
+    judged = []
+    for claim in (each for each in claims if each.chapter in records):
+        frame = tabulate(records[claim.chapter])
+        ours, profile = find_effect(frame, partial(measure_effect, claim=claim))
+        article = f"{100 * claim.effect:+.2f} points"
+        if claim.kind == "ratio":
+            article = f"{claim.effect:.2f} times"
+        said = [f"{ours:short} {ours.unit}", f"{ours:n}, {profile}"] if ours else []
+        judged.append(Judged(claim, ours, judge_effect(claim, ours), article, *said))
+    return judged
+
+
+def judge_effect(claim: Claim, ours: Estimate | None) -> str:
     """Judges a claim by our interval.
 
     *seen* if it lies above no effect and reaches the article's; *smaller* if it lies
@@ -145,6 +137,8 @@ def judge_effect(claim: Claim, ours: Interval) -> str:
     lies within the margin, *opposite* if beyond it, else *undecided*. No effect is 0
     for a difference and 1 for a ratio.
     """
+    if ours is None:
+        return "not run"
     if ours.n < FEWEST:
         return "undecided"
     if claim.margin is not None:
@@ -159,21 +153,6 @@ def judge_effect(claim: Claim, ours: Interval) -> str:
     if ours.low > none:
         return "seen" if reaches else "smaller"
     return "undecided" if reaches else "not seen"
-
-
-def judge_claims(
-    records: Mapping[str, Records], claims: Iterable[Claim] = CLAIMS
-) -> list[Judged]:
-    """Judges these chapters' claims by our runs at `full`, or else at `laptop`."""
-    judged = []
-    for claim in claims:
-        if claim.chapter not in records:
-            continue
-        frame = tabulate(records[claim.chapter])
-        ours, profile = find_effect(frame, partial(measure_effect, claim=claim))
-        verdict = judge_effect(claim, ours) if ours else "not run"
-        judged.append(Judged(claim, ours, profile, verdict))
-    return judged
 
 
 def find_effect(
@@ -199,9 +178,8 @@ def measure_effect(frame: pd.DataFrame, claim: Claim) -> Estimate | None:
     if claim.kind == "ensemble":
         # The run's arrays say which test images were right.
         runs = frame[frame["variant"].str.startswith(f"{claim.variant} of")]
-        arrays = [read_arrays(record) for record in runs["record"]]
-        gains = [bootstrap_gain(x["right"], x["members_right"]) for x in arrays]
-        return gains[-1] if gains else None
+        arrays = [read_arrays(record) for record in runs["record"][:1]]
+        return estimates.bootstrap_gain(**arrays[0]) if arrays else None
     pair = claim.variant, claim.baseline
     if claim.laptop and set(frame["profile"]) == {"laptop"}:
         pair = claim.laptop
@@ -209,9 +187,9 @@ def measure_effect(frame: pd.DataFrame, claim: Claim) -> Estimate | None:
     for suffix in (ARTICLES[claim.chapter].get("suffix", ""), ""):
         names = [name + suffix for name in pair]
         if claim.kind == "ratio":
-            found = ratio(frame, claim.metric, *names)
+            found = estimates.ratio(frame, claim.metric, *names)
         else:
-            found = paired(frame, claim.metric, *names, claim.baseline_metric)
+            found = estimates.paired(frame, claim.metric, *names, claim.baseline_metric)
         if found:
             return found
     return None
@@ -220,10 +198,10 @@ def measure_effect(frame: pd.DataFrame, claim: Claim) -> Estimate | None:
 def show_claims(records: Records) -> None:
     """Shows the claims of a chapter's article: its effect, ours, and the verdict."""
     frame = tabulate(records)
-    groups = {chapter: frame for chapter in frame["chapter"].unique()}
     rows = [
         [each.claim.text, each.article, each.effect, each.protocol, each.verdict]
-        for each in judge_claims(groups)
+        for each in judge_claims(dict.fromkeys(frame["chapter"], frame))
         if each.ours
     ]
-    show_table(["claim", "article", "ours ± 95%", "from", "verdict"], rows)
+    headers = ["claim", "article", "ours ± 95%", "from", "verdict"]
+    estimates.show_table(headers, rows)
