@@ -14,13 +14,11 @@ MEMBERS = (
 # article's, `suffix` is what is added to all, or `ours` has those of one.
 ARTICLES: dict[str, dict[str, Any]] = {
     "mixup_mnist": {
-        "source": {
-            "author": "not known",
-            "title": "not known",
-            "address": "not known",
-            "date": "not known; days after the paper of October 2017",
-            "paper": "arXiv:1710.09412",
-        },
+        "author": "not known",
+        "title": "not known",
+        "address": "not known",
+        "date": "not known; days after the paper of October 2017",
+        "paper": "arXiv:1710.09412",
         "dataset": "mnist",
         "question": "A blog post tries seven values of mixup's parameter and sees "
         "little effect. Does a gain of 0.02 points mean anything?",
@@ -38,13 +36,11 @@ ARTICLES: dict[str, dict[str, Any]] = {
         },
     },
     "mixup_fashion_mnist": {
-        "source": {
-            "author": "Sayak Paul",
-            "title": "MixUp augmentation for image classification",
-            "address": "https://keras.io/examples/vision/mixup/",
-            "date": "2021-03-06, changed 2023-07-24",
-            "paper": "arXiv:1710.09412",
-        },
+        "author": "Sayak Paul",
+        "title": "MixUp augmentation for image classification",
+        "address": "https://keras.io/examples/vision/mixup/",
+        "date": "2021-03-06, changed 2023-07-24",
+        "paper": "arXiv:1710.09412",
         "dataset": "fashion_mnist",
         "question": "Keras' own example of mixup loses a point of accuracy. How much "
         "of that is chance?",
@@ -55,13 +51,11 @@ ARTICLES: dict[str, dict[str, Any]] = {
         "suffix": ", window 6,400",
     },
     "vat_mnist": {
-        "source": {
-            "author": "mokemokechicken",
-            "title": "Trying VAT (virtual adversarial training) on MNIST with Keras",
-            "address": "https://qiita.com/mokemokechicken/items/69228b4c7884025e1ffe",
-            "date": "not known; 2017 or shortly before",
-            "paper": "arXiv:1507.00677",
-        },
+        "author": "mokemokechicken",
+        "title": "Trying VAT (virtual adversarial training) on MNIST with Keras",
+        "address": "https://qiita.com/mokemokechicken/items/69228b4c7884025e1ffe",
+        "date": "not known; 2017 or shortly before",
+        "paper": "arXiv:1507.00677",
         "dataset": "mnist",
         "question": "A blog post finds virtual adversarial training (VAT) better than "
         "dropout, but it trained the two on different losses. What is left of the "
@@ -78,13 +72,11 @@ ARTICLES: dict[str, dict[str, Any]] = {
         },
     },
     "cifar10_95": {
-        "source": {
-            "author": "yy1003",
-            "title": "Reaching 95% on CIFAR-10 with a CNN",
-            "address": "https://qiita.com/yy1003/items/c590d1a26918e4abe512",
-            "date": "not known; before August 2020",
-            "paper": "none",
-        },
+        "author": "yy1003",
+        "title": "Reaching 95% on CIFAR-10 with a CNN",
+        "address": "https://qiita.com/yy1003/items/c590d1a26918e4abe512",
+        "date": "not known; before August 2020",
+        "paper": "none",
         "results": "Compare with the article",
         "dataset": "cifar10",
         "question": "A blog post goes from 84% to 95% on CIFAR-10 in five steps. How "
@@ -110,13 +102,11 @@ ARTICLES: dict[str, dict[str, Any]] = {
         },
     },
     "noisy_student": {
-        "source": {
-            "author": "rabbitcaptain",
-            "title": "Trying Noisy Student in Keras",
-            "address": "https://qiita.com/rabbitcaptain/items/a15591ca49dc428223ca",
-            "date": "2020-08-12",
-            "paper": "arXiv:1911.04252",
-        },
+        "author": "rabbitcaptain",
+        "title": "Trying Noisy Student in Keras",
+        "address": "https://qiita.com/rabbitcaptain/items/a15591ca49dc428223ca",
+        "date": "2020-08-12",
+        "paper": "arXiv:1911.04252",
         "dataset": "cifar10",
         "question": "In a blog post, a noised student that also learns from unlabelled "
         "images beats its teacher. How much of the gain is due to the pseudo-labels, "
@@ -133,13 +123,11 @@ ARTICLES: dict[str, dict[str, Any]] = {
         "suffix": ", article's schedule",
     },
     "cifar10_fast": {
-        "source": {
-            "author": "Keller Jordan",
-            "title": "94% on CIFAR-10 in 3.29 Seconds on a Single GPU",
-            "address": "https://github.com/KellerJordan/cifar10-airbench",
-            "date": "2024-03-30",
-            "paper": "arXiv:2404.00498",
-        },
+        "author": "Keller Jordan",
+        "title": "94% on CIFAR-10 in 3.29 Seconds on a Single GPU",
+        "address": "https://github.com/KellerJordan/cifar10-airbench",
+        "date": "2024-03-30",
+        "paper": "arXiv:2404.00498",
         "dataset": "cifar10",
         "question": "A paper reaches 94% after four seconds on a GPU. Does Keras get "
         "there too, on a laptop's processor, and how much does each trick gain?",

@@ -17,7 +17,6 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from tutorials_lib.runs.records import Record
-from tutorials_lib.support.checks import check_choice
 from tutorials_lib.support.statistics import Interval, mean_interval, paired_difference
 
 Records: TypeAlias = Iterable[Record] | pd.DataFrame
@@ -75,7 +74,7 @@ class Estimate(Interval):
             verdict = "a single pair, so no verdict"
         elif self.holds(0):
             verdict = "which may be chance"
-        parts = {
+        return {
             "": f"{short}{unit} ({count})",
             "mean": mean,
             "short": short,
@@ -83,8 +82,7 @@ class Estimate(Interval):
             "n": count,
             "cell": f"{short} ({self.n:,})",
             "judged": f"{short}{unit} ({count}), {verdict}",
-        }
-        return parts[check_choice("format", part, parts)]
+        }[part]
 
 
 def describe_metric(metric: str) -> dict[str, Any]:

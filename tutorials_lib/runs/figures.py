@@ -9,15 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from tutorials_lib.runs.estimates import (
-    NO_RUNS,
-    Estimate,
-    Records,
-    name_metric,
-    read_scores,
-    show_text,
-    tabulate,
-)
+from tutorials_lib.runs import estimates
+from tutorials_lib.runs.estimates import Estimate, Records, read_scores, tabulate
 from tutorials_lib.runs.reports import Rows, place_beside
 from tutorials_lib.support import plots
 from tutorials_lib.support.plots import COLOURS, Curves
@@ -34,9 +27,9 @@ def show_spread(records: Records, metric: str, rows: Rows | None = None) -> None
     variants from top to bottom, see `reports.compare`.
     """
     found = place_beside(records, metric, rows)
-    ours = {title: estimate for title, estimate, _ in found}
+    ours = {title: mean for title, mean, _ in found}
     theirs = {title: number for title, _, number in found}
-    show_estimates(ours, theirs, name_metric(metric))
+    show_estimates(ours, theirs, estimates.name_metric(metric))
 
 
 def show_estimates(
@@ -66,7 +59,7 @@ def show(draw: Callable[..., None], found: Any, *rest: Any, **options: Any) -> N
     if found:
         draw(found, *rest, **options)
     else:
-        show_text(NO_RUNS)
+        estimates.show_text(estimates.NO_RUNS)
 
 
 def show_lines(curves: Curves, xlabel: str, ylabel: str, **options: Any) -> None:

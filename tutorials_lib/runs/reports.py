@@ -204,12 +204,10 @@ def show_range(records: Records, metric: str, variants: Iterable[str]) -> None:
     chapter = frame["chapter"].iloc[0]
     found = [find_published(chapter, name, metric) for name in scores]
     theirs = [number for number in found if number is not None]
-    seeds, ours, variances = (
-        np.array([measure(each) for each in scores.values()])
-        for measure in (len, np.mean, lambda each: each.var())
-    )
+    runs = pd.DataFrame(each.agg(["size", "mean", "var"]) for each in scores.values())
+    seeds, ours = runs["size"], runs["mean"]
     free = (seeds - 1).sum()
-    spread = math.sqrt(np.average(variances, weights=seeds - 1))
+    spread = math.sqrt(((seeds - 1) * runs["var"]).sum() / free)
     of_means = spread / math.sqrt(stats.hmean(seeds))
     error = find_error(chapter, float(np.mean(theirs)))
     article = f"article, {len(theirs)} runs"
@@ -295,7 +293,10 @@ def show_provenance(records: Records) -> None:
         ["runs", len(frame)],
         ["seeds", join(frame["seed"])],
         ["dates", " to ".join(dict.fromkeys((dates[0], dates[-1])))],
-        ["images", join(SPECIFICATIONS[name].title for name in table["data.name"])],
+        [
+            "images",
+            join(SPECIFICATIONS[name].title for name in table["data.name"]),
+        ],
         ["SHA-256", join(table["data.sha256"].str[:16])],
         ["backend", join(table["environment.backend"])],
         ["device", join(frame["device"])],

@@ -48,11 +48,10 @@ def write_network() -> str:
     `tutorials build` adds it to the pages, so that the weights are kept only once.
     """
     records = published_records("cifar10_fast", "laptop")
-    kept = next((read_arrays(each) for each in records if "arrays" in each), None)
-    if kept is None:
+    kept = [read_arrays(record) for record in records if "arrays" in record]
+    if not kept:
         return write_call(NETWORK, None)
-    arrays = [kept[name] for name in sorted(kept)]
-    weights = [[array.dtype.name, pack(array)] for array in arrays]
+    weights = [[array.dtype.name, pack(array)] for _, array in sorted(kept[0].items())]
     classes = SPECIFICATIONS["cifar10"].classes
     return write_call(NETWORK, {"classes": classes, "weights": weights})
 
