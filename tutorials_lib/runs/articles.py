@@ -172,7 +172,7 @@ class Claim:
     baseline: str
     text: str
     metric: str = "test_accuracy"
-    baseline_metric: str | None = None
+    baseline_metric: str = ""
     section: str = ""
     published: tuple[str, str] | None = None
     margin: float | None = None

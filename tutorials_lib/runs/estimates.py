@@ -161,7 +161,7 @@ def paired(
     metric: str,
     variant: str,
     baseline: str,
-    baseline_metric: str | None = None,
+    baseline_metric: str = "",
 ) -> Estimate | None:
     """Estimates how much higher a variant scores than another, over pairs of runs.
 
@@ -226,10 +226,9 @@ def bootstrap_gain(right: np.ndarray, members_right: np.ndarray) -> Estimate:
     rng = np.random.default_rng(0)
     means = [rng.choice(differences, len(differences)).mean() for _ in range(2000)]
     low, high = np.quantile(means, [0.025, 0.975])
-    mean, n = differences.mean(), len(differences)
-    return Estimate(
-        mean, (high - low) / 2, n, 100, 2, "points", True, counted="test image"
-    )
+    interval = Interval(differences.mean(), (high - low) / 2, len(differences))
+    look = {"scale": 100, "digits": 2, "unit": "points", "signed": True}
+    return Estimate(**vars(interval), **look, counted="test image")
 
 
 def count_pairs(gap: float, spread: float) -> int | None:

@@ -34,6 +34,9 @@ from tutorials_lib.support.statistics import binomial_error
 # Names of variants, or a row's title with the variant, or with (variant, metric).
 Rows = Iterable[str] | Mapping[str, str | tuple[str, str]]
 
+# Name of a variant to compare with the baseline, or (variant, another baseline).
+Pair = str | tuple[str, str]
+
 OURS = "ours: mean ± 95% (seeds)"
 # If a table has more intervals than this, a line says how many miss by chance.
 MANY = 5
@@ -105,16 +108,9 @@ def show_metrics(
 
 
 def show_differences(
-    records: Records,
-    metric: str,
-    baseline: str,
-    variants: Iterable[str | tuple[str, str]],
+    records: Records, metric: str, baseline: str, variants: Iterable[Pair]
 ) -> None:
-    """Shows each variant against a baseline, paired by seed.
-
-    Variants are names in the order of the rows; (variant, another baseline) compares
-    with that one.
-    """
+    """Shows each variant against a baseline, paired by seed, in the order given."""
     frame, lines = tabulate(records), []
     for each in variants:
         variant, other = (each, baseline) if isinstance(each, str) else each
@@ -140,23 +136,18 @@ def find_error(chapter: str, accuracy: float) -> float:
     return binomial_error(accuracy, images)
 
 
-def show_gap(
-    records: Records,
-    metric: str,
-    variant: str,
-    baseline: str,
-    published: tuple[str, str] | None = None,
-) -> None:
+def show_gap(records: Records, metric: str, variant: str, baseline: str) -> None:
     """Shows how two variants differ, in the article's one pair and in ours, in points.
 
-    `published` names the article's pair if its names differ from ours.
+    The article's are those of the same names, apart from the `suffix` of ours.
     """
     frame, lines = tabulate(records), []
     if gain := paired(frame, metric, variant, baseline):
         gain = dataclasses.replace(gain, digits=3)
         chapter = frame["chapter"].iloc[0]
         numbers = read_published(chapter, metric)
-        first, second = (numbers[name] for name in published or (variant, baseline))
+        suffix = ARTICLES[chapter].get("suffix", "")
+        first, second = (numbers[x.removesuffix(suffix)] for x in (variant, baseline))
         error = math.hypot(find_error(chapter, first), find_error(chapter, second))
         error_title = "its standard error, if both networks err independently"
         lines = [
@@ -202,8 +193,8 @@ def show_range(records: Records, metric: str, variants: Iterable[str]) -> None:
         show_text(NO_RUNS)
         return
     chapter = frame["chapter"].iloc[0]
-    found = [find_published(chapter, name, metric) for name in scores]
-    theirs = [number for number in found if number is not None]
+    numbers = read_published(chapter, metric)
+    theirs = [numbers[name] for name in scores if name in numbers]
     runs = pd.DataFrame(each.agg(["size", "mean", "var"]) for each in scores.values())
     seeds, ours = runs["size"], runs["mean"]
     free = (seeds - 1).sum()
@@ -293,10 +284,7 @@ def show_provenance(records: Records) -> None:
         ["runs", len(frame)],
         ["seeds", join(frame["seed"])],
         ["dates", " to ".join(dict.fromkeys((dates[0], dates[-1])))],
-        [
-            "images",
-            join(SPECIFICATIONS[name].title for name in table["data.name"]),
-        ],
+        ["images", join(SPECIFICATIONS[name].title for name in table["data.name"])],
         ["SHA-256", join(table["data.sha256"].str[:16])],
         ["backend", join(table["environment.backend"])],
         ["device", join(frame["device"])],

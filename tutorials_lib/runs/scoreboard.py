@@ -6,6 +6,7 @@ number on them is typed.
 
 import collections
 import functools
+import itertools
 import json
 import pathlib
 import re
@@ -78,7 +79,7 @@ def make_pages(records: Mapping[str, Sequence[Record]]) -> dict[str, str]:
         "articles": ARTICLES,
         "cards": [_describe_chapter(name, numbers, claims) for name in ARTICLES],
         "claims": claims,
-        "example": next((find_path(x) for each in ordered.values() for x in each), ""),
+        "example": next(map(find_path, itertools.chain(*ordered.values())), ""),
         "find_path": find_path,
         "full": {chapter: _sum_up(frame) for chapter, frame in frames.items()},
         "gain": measure_gain,
@@ -199,10 +200,7 @@ def _say_devices(runs):
 
 
 def _write_csv(records):
-    rows = [
-        {**record, "parameters": json.dumps(record["parameters"])}
-        for group in records.values()
-        for record in group
-    ]
+    runs = itertools.chain(*records.values())
+    rows = [{**run, "parameters": json.dumps(run["parameters"])} for run in runs]
     table = flatten(rows, ("schema", "settings", "history", "metrics", "arrays"))
     return table.to_csv(index=False, lineterminator="\n")
