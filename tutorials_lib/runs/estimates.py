@@ -96,6 +96,12 @@ def describe_metric(metric: str) -> dict[str, Any]:
     return {"scale": 1, "digits": 4, "unit": ""}
 
 
+def describe_difference(metric: str) -> dict[str, Any]:
+    """Says how an `Estimate` of a difference of a metric is written."""
+    look = describe_metric(metric)
+    return look | {"unit": look["unit"].replace("%", "points"), "signed": True}
+
+
 def name_metric(metric: str) -> str:
     """Writes a metric's name as the title of a column or an axis."""
     percent = ", %" if metric.endswith("accuracy") else ""
@@ -173,9 +179,7 @@ def paired(
     if first.empty:
         return None
     interval, p_value = paired_difference(first, second)
-    look = describe_metric(metric)
-    look |= {"unit": look["unit"].replace("%", "points"), "signed": True}
-    values = tuple(first - second)
+    look, values = describe_difference(metric), tuple(first - second)
     return Estimate(**vars(interval), **look, p_value=p_value, values=values)
 
 
@@ -227,7 +231,7 @@ def bootstrap_gain(right: np.ndarray, members_right: np.ndarray) -> Estimate:
     means = [rng.choice(differences, len(differences)).mean() for _ in range(2000)]
     low, high = np.quantile(means, [0.025, 0.975])
     interval = Interval(differences.mean(), (high - low) / 2, len(differences))
-    look = {"scale": 100, "digits": 2, "unit": "points", "signed": True}
+    look = describe_difference("accuracy")
     return Estimate(**vars(interval), **look, counted="test image")
 
 

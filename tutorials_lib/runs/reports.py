@@ -279,7 +279,7 @@ def show_provenance(records: Records) -> None:
         return
     table = pd.json_normalize(list(frame["record"]))
     dates = sorted(frame["date"].str[:10])
-    rows = [
+    rows: list[list[object]] = [
         ["profile", join(frame["profile"])],
         ["runs", len(frame)],
         ["seeds", join(frame["seed"])],

@@ -55,7 +55,7 @@ def build_site(
             "jupyter-book is missing: run `pip install --editable '.[book]'` in the "
             "project's folder to install it."
         )
-    command = [program, "build", "book", "--config", "_config.yml"]
+    command = [str(program), "build", "book", "--config", "_config.yml"]
     command += ["--path-output", ".", "-W", "-n", "--keep-going", "--quiet"]
     try:
         with tempfile.TemporaryDirectory(prefix="tutorials-build-") as folder:

@@ -164,13 +164,14 @@ def find_effect(
 
     Returns the effect and its profile; None and None if there are no runs.
     """
-    found = {x: measure(frame[frame["profile"] == x]) for x in ("full", "laptop")}
+    pairs = ((x, measure(frame[frame["profile"] == x])) for x in ("full", "laptop"))
+    found = {profile: ours for profile, ours in pairs if ours}
 
     def rank(profile):
         return is_comparable(frame["chapter"].iloc[0], profile), found[profile].n
 
-    profile = max((x for x in found if found[x]), key=rank, default=None)
-    return found.get(profile), profile
+    profile = max(found, key=rank, default=None)
+    return found[profile] if profile else None, profile
 
 
 def measure_effect(frame: pd.DataFrame, claim: Claim) -> Estimate | None:
@@ -185,11 +186,10 @@ def measure_effect(frame: pd.DataFrame, claim: Claim) -> Estimate | None:
         pair = claim.laptop
     # The full profile may have the article's schedule too, beside a shorter one.
     for suffix in (ARTICLES[claim.chapter].get("suffix", ""), ""):
-        names = [name + suffix for name in pair]
+        names = pair[0] + suffix, pair[1] + suffix
+        found = estimates.paired(frame, claim.metric, *names, claim.baseline_metric)
         if claim.kind == "ratio":
             found = estimates.ratio(frame, claim.metric, *names)
-        else:
-            found = estimates.paired(frame, claim.metric, *names, claim.baseline_metric)
         if found:
             return found
     return None

@@ -83,9 +83,8 @@ def _load_images(records):
     data = records[0]["data"]
     images = load_dataset(data["name"])
     images = images.take(data["train_images"], data["test_images"])
-    for record in records:
-        if record["data"]["sha256"] != images.sha256:
-            raise RecordError(f"the run {find_path(record)} used other images.")
+    if {record["data"]["sha256"] for record in records} != {images.sha256}:
+        raise RecordError(f"{', '.join(map(find_path, records))} used other images.")
     return images
 
 
