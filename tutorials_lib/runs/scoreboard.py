@@ -77,7 +77,7 @@ def make_pages(records: Mapping[str, Sequence[Record]]) -> dict[str, str]:
     fast = [run for run in records["cifar10_fast"] if run["profile"] == "laptop"]
     context: dict[str, Any] = {
         "articles": ARTICLES,
-        "cards": [_describe_chapter(name, numbers, claims) for name in ARTICLES],
+        "cards": {name: _describe_chapter(name, numbers, claims) for name in ARTICLES},
         "claims": claims,
         "example": next(map(find_path, itertools.chain(*ordered.values())), ""),
         "find_path": find_path,
@@ -110,22 +110,19 @@ def make_pages(records: Mapping[str, Sequence[Record]]) -> dict[str, str]:
 
 
 def _describe_chapter(chapter, numbers, claims):
-    """Sums a chapter up for the first page: its question and its answer.
+    """Sums a chapter up for the first page: its answer, and counts of verdicts.
 
     The answer is on the headline claim, or else on the first claim that has runs.
     """
-    article = ARTICLES[chapter]
+    headline = ARTICLES[chapter]["headline"]
     mine = [each for each in claims if each.claim.chapter == chapter]
-    (head,) = (each for each in mine if each.claim.name == article["headline"])
-    head = next((each for each in (head, *mine) if each.ours), head)
+    head = min(mine, key=lambda each: (not each.ours, each.claim.name != headline))
     ours = "; our runs are still to be made."
     if head.ours:
         ours = f" and **{head.effect}** in our runs ({head.protocol}): "
         ours += f"*{head.verdict}*."
     rows = [number for number in numbers if number.chapter == chapter]
     return {
-        "name": chapter,
-        "question": article["question"],
         "result": f"Claim: {head.claim.text} The claimed effect is {head.article} in "
         f"the article{ours}",
         "verdicts": f"Published numbers: {_say_counts(rows, verdicts.VERDICTS)}. "
