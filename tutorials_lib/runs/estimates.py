@@ -5,7 +5,6 @@ it, or a frame from `tabulate`.
 """
 
 import dataclasses
-import math
 import string
 import sys
 from collections.abc import Iterable, Sequence
@@ -117,22 +116,18 @@ def tabulate(records: Records) -> pd.DataFrame:
     """
     if isinstance(records, pd.DataFrame):
         return records
-    run = ["chapter", "variant", "seed", "profile"]
-    rows = [
-        {
-            **{name: record[name] for name in [*run, "date"]},
-            **{name: record["environment"][name] for name in ("device", "cores")},
-            "hours": record["timing"]["wall_seconds"] / 3600,
-            "commit": (record["git"]["commit"] or "unknown")[:10],
-            # An ensemble trains nothing and has no epochs.
-            "seconds_per_epoch": min(record["history"].get("seconds") or [math.nan]),
-            **record["metrics"],
-            "record": record,
-        }
-        for record in records
-    ]
-    frame = pd.DataFrame(rows, columns=None if rows else [*run, "hours", "record"])
-    twice = frame.loc[frame.duplicated(run), run].to_numpy().tolist()
+    runs, name = list(records), ["chapter", "variant", "seed", "profile"]
+    frame = pd.DataFrame(runs, columns=[*name, "date"]).assign(
+        device=[run["environment"]["device"] for run in runs],
+        cores=[run["environment"]["cores"] for run in runs],
+        hours=[run["timing"]["wall_seconds"] / 3600 for run in runs],
+        commit=[(run["git"]["commit"] or "unknown")[:10] for run in runs],
+        # An ensemble trains nothing and has no epochs.
+        seconds_per_epoch=[min(x["history"].get("seconds") or [np.nan]) for x in runs],
+        record=runs,
+    )
+    frame = frame.join(pd.DataFrame([run["metrics"] for run in runs]))
+    twice = frame.loc[frame.duplicated(name), name].to_numpy().tolist()
     if twice:
         raise ValueError(f"records must hold each run once; got two of {twice}.")
     return frame.sort_values("seed", kind="stable")
