@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from tutorials_lib.runs.records import Record
-from tutorials_lib.support.statistics import Interval, mean_interval, paired_difference
+from tutorials_lib.support.statistics import Interval, mean_interval
 
 Records: TypeAlias = Iterable[Record] | pd.DataFrame
 NO_RUNS = "These runs have not been made yet; see Running the full book."
@@ -41,7 +41,6 @@ class Estimate(Interval):
         digits: Digits after the point.
         unit: Unit after the number, or an empty string.
         signed: Whether a plus sign is written.
-        p_value: Of the paired t-test of no difference; None if there is none.
         counted: What n counts, in the singular.
         values: The scores or differences behind the mean, if they are known.
     """
@@ -50,9 +49,15 @@ class Estimate(Interval):
     digits: int = 4
     unit: str = ""
     signed: bool = False
-    p_value: float | None = None
     counted: str = "seed"
     values: tuple[float, ...] = ()
+
+    @property
+    def p_value(self) -> float | None:
+        """Of the t-test of no difference; None of one value, or if all are equal."""
+        if np.ptp(self.values) < 1e-6:
+            return None
+        return float(stats.ttest_1samp(self.values, 0).pvalue)
 
     def write(self, value: float, sign: str | None = None) -> str:
         """Writes another value with the same scale and digits, without its unit."""
@@ -143,13 +148,13 @@ def read_scores(
     return frame[frame["variant"] == variant].set_index(index)[metric].dropna()
 
 
-def average(scores: ArrayLike, metric: str) -> Estimate | None:
-    """Estimates the mean of scores in a metric; None of no scores."""
+def average(scores: ArrayLike, metric: str, **look: Any) -> Estimate | None:
+    """Estimates the mean of scores in a metric; `look` changes how it is written."""
     values = tuple(np.asarray(scores))
     if not values:
         return None
-    interval = vars(mean_interval(values))
-    return Estimate(**interval, **describe_metric(metric), values=values)
+    look = {**vars(mean_interval(values)), **describe_metric(metric), **look}
+    return Estimate(**look, values=values)
 
 
 def estimate(records: Records, metric: str, variant: str) -> Estimate | None:
@@ -170,12 +175,7 @@ def paired(
     """
     first = read_scores(records, metric, variant)
     second = read_scores(records, baseline_metric or metric, baseline)
-    first, second = first.align(second, join="inner")
-    if first.empty:
-        return None
-    interval, p_value = paired_difference(first, second)
-    look, values = describe_difference(metric), tuple(first - second)
-    return Estimate(**vars(interval), **look, p_value=p_value, values=values)
+    return average((first - second).dropna(), metric, **describe_difference(metric))
 
 
 def ratio(
@@ -187,10 +187,8 @@ def ratio(
     """
     alike = ["seed", "device", "cores"]
     first = read_scores(records, metric, variant, alike)
-    ratios = (first / read_scores(records, metric, baseline, alike)).dropna()
-    if ratios.empty:
-        return None
-    return Estimate(**vars(mean_interval(ratios)), digits=2, unit="times")
+    second = read_scores(records, metric, baseline, alike)
+    return average((first / second).dropna(), metric, digits=2, unit="times")
 
 
 def measure_pace(records: Iterable[Record]) -> tuple[float | None, str]:
