@@ -203,15 +203,16 @@ def test_widget_of_pseudo_labels_counts_them(visit, publish, images):
     told = answers.argmax(axis=1)
     sure = answers.max(axis=1) / answers.astype("float32").sum(axis=1)
 
-    def publish_teacher(accuracy):
+    def publish_teachers(accuracy):
         more = {"metrics": {"unlabelled_accuracy": accuracy}}
         more["parameters"] = {"split": {"held_out": 200, "labelled": 400}}
-        publish("noisy_student", "teacher", {"answers": answers}, **more)
+        for name in ("teacher", "noised teacher"):
+            publish("noisy_student", name, {"answers": answers}, **more)
 
-    publish_teacher(0.9)
+    publish_teachers(0.9)
     with pytest.raises(RecordError, match="other images"):
         widgets.make_widget("noisy_student")
-    publish_teacher((told == truth).mean())
+    publish_teachers((told == truth).mean())
     keys = ["ArrowLeft"] * 5
     place, _, before, after = try_widget(visit, "noisy_student", keys)
     for threshold, said in ((0.75, before), (0.7, after)):

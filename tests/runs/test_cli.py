@@ -42,7 +42,7 @@ def nothing_starts(monkeypatch):
         (["check", "mixup"], "got 'mixup'"),
         (["build", "--profile", "fast"], "got 'fast'"),
         (["build", "--output", str(BOOK)], "output must be a new or empty folder"),
-        (["build", "--output", __file__], "output must be a folder"),
+        (["build", "--output", __file__], "output must be a new or empty folder"),
     ],
 )
 def test_the_command_refuses_before_it_starts(nothing_starts, capsys, arguments, said):

@@ -67,6 +67,9 @@ def test_a_gap_and_what_it_takes_to_see_it(rows):
     assert said[3:7] == ["-0.048 to +0.448", "0.074", "-0.297 to +0.697", "0.100"]
     # Normal quantiles: (1.96 + 0.84)^2 * (0.1 / 0.02)^2 = 196, and two for Student's.
     assert said[7] == "about 199"
+    # Single precision aside, these differences are equal.
+    equal = make_records({"none": (0.5, 0.6, 0.7), "up": (0.6, 0.7, 0.8)})
+    assert paired(equal, ACCURACY, "up", "none").p_value is None
     # More than anybody makes; and two pairs give an interval at least.
     assert count_pairs(1e-6, 1.0) is None
     assert count_pairs(1.0, 0) == 2

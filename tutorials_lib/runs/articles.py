@@ -9,16 +9,16 @@ MEMBERS = (
     *(0.9433, 0.9448, 0.9439, 0.9433, 0.9410),
 )
 
-# `paper` is the arXiv number of the paper that introduced the method.
+# `paper` is the arXiv number of the paper that introduced the method. `published` has a
+# number for each of the `metrics`. Where our variants have other names than the
+# article's, `suffix` is what is added to all, or `ours` has those of one.
 ARTICLES: dict[str, dict[str, Any]] = {
     "mixup_mnist": {
-        "source": {
-            "author": "not known",
-            "title": "not known",
-            "address": "not known",
-            "date": "not known; days after the paper of October 2017",
-            "paper": "arXiv:1710.09412",
-        },
+        "author": "not known",
+        "title": "not known",
+        "address": "not known",
+        "date": "not known; days after the paper of October 2017",
+        "paper": "arXiv:1710.09412",
         "dataset": "mnist",
         "question": "A blog post tries seven values of mixup's parameter and sees "
         "little effect. Does a gain of 0.02 points mean anything?",
@@ -36,13 +36,11 @@ ARTICLES: dict[str, dict[str, Any]] = {
         },
     },
     "mixup_fashion_mnist": {
-        "source": {
-            "author": "Sayak Paul",
-            "title": "MixUp augmentation for image classification",
-            "address": "https://keras.io/examples/vision/mixup/",
-            "date": "2021-03-06, changed 2023-07-24",
-            "paper": "arXiv:1710.09412",
-        },
+        "author": "Sayak Paul",
+        "title": "MixUp augmentation for image classification",
+        "address": "https://keras.io/examples/vision/mixup/",
+        "date": "2021-03-06, changed 2023-07-24",
+        "paper": "arXiv:1710.09412",
         "dataset": "fashion_mnist",
         "question": "Keras' own example of mixup loses a point of accuracy. How much "
         "of that is chance?",
@@ -50,18 +48,14 @@ ARTICLES: dict[str, dict[str, Any]] = {
         "metrics": ("test_accuracy",),
         "published": {"alpha 0.2": (0.8582,), "none": (0.8692,)},
         # The article shuffles in this way.
-        "ours": {
-            name: [(f"{name}, window 6,400", None)] for name in ("alpha 0.2", "none")
-        },
+        "suffix": ", window 6,400",
     },
     "vat_mnist": {
-        "source": {
-            "author": "mokemokechicken",
-            "title": "Trying VAT (virtual adversarial training) on MNIST with Keras",
-            "address": "https://qiita.com/mokemokechicken/items/69228b4c7884025e1ffe",
-            "date": "not known; 2017 or shortly before",
-            "paper": "arXiv:1507.00677",
-        },
+        "author": "mokemokechicken",
+        "title": "Trying VAT (virtual adversarial training) on MNIST with Keras",
+        "address": "https://qiita.com/mokemokechicken/items/69228b4c7884025e1ffe",
+        "date": "not known; 2017 or shortly before",
+        "paper": "arXiv:1507.00677",
         "dataset": "mnist",
         "question": "A blog post finds virtual adversarial training (VAT) better than "
         "dropout, but it trained the two on different losses. What is left of the "
@@ -78,13 +72,11 @@ ARTICLES: dict[str, dict[str, Any]] = {
         },
     },
     "cifar10_95": {
-        "source": {
-            "author": "yy1003",
-            "title": "Reaching 95% on CIFAR-10 with a CNN",
-            "address": "https://qiita.com/yy1003/items/c590d1a26918e4abe512",
-            "date": "not known; before August 2020",
-            "paper": "none",
-        },
+        "author": "yy1003",
+        "title": "Reaching 95% on CIFAR-10 with a CNN",
+        "address": "https://qiita.com/yy1003/items/c590d1a26918e4abe512",
+        "date": "not known; before August 2020",
+        "paper": "none",
         "results": "Compare with the article",
         "dataset": "cifar10",
         "question": "A blog post goes from 84% to 95% on CIFAR-10 in five steps. How "
@@ -101,22 +93,20 @@ ARTICLES: dict[str, dict[str, Any]] = {
             "mean of the members": (None, 0.9421),
             "ensemble": (None, 0.9507),
         },
-        # Where our variant has another name: variant and seeds (None: all).
+        # Our variants and their seeds (None: all), which the article takes together.
         "ours": {
-            **{f"member {seed + 1}": [("decay", (seed,))] for seed in range(5)},
-            **{f"member {seed + 1}": [("strong", (seed,))] for seed in range(5, 10)},
-            "mean of the members": [("decay", range(5)), ("strong", range(5, 10))],
-            "ensemble": [("ensemble of 10", None)],
+            **{f"member {n}": (("decay",), (n - 1,)) for n in range(1, 6)},
+            **{f"member {n}": (("strong",), (n - 1,)) for n in range(6, 11)},
+            "mean of the members": (("decay", "strong"), range(10)),
+            "ensemble": (("ensemble of 10",), None),
         },
     },
     "noisy_student": {
-        "source": {
-            "author": "rabbitcaptain",
-            "title": "Trying Noisy Student in Keras",
-            "address": "https://qiita.com/rabbitcaptain/items/a15591ca49dc428223ca",
-            "date": "2020-08-12",
-            "paper": "arXiv:1911.04252",
-        },
+        "author": "rabbitcaptain",
+        "title": "Trying Noisy Student in Keras",
+        "address": "https://qiita.com/rabbitcaptain/items/a15591ca49dc428223ca",
+        "date": "2020-08-12",
+        "paper": "arXiv:1911.04252",
         "dataset": "cifar10",
         "question": "In a blog post, a noised student that also learns from unlabelled "
         "images beats its teacher. How much of the gain is due to the pseudo-labels, "
@@ -130,19 +120,14 @@ ARTICLES: dict[str, dict[str, Any]] = {
             "student of the noised": (0.2289, 0.9428),
         },
         # The full profile's own schedule is a fifth as long.
-        "ours": {
-            x: [(f"{x}, article's schedule", None)]
-            for x in ("teacher", "student", "noised teacher", "student of the noised")
-        },
+        "suffix": ", article's schedule",
     },
     "cifar10_fast": {
-        "source": {
-            "author": "Keller Jordan",
-            "title": "94% on CIFAR-10 in 3.29 Seconds on a Single GPU",
-            "address": "https://github.com/KellerJordan/cifar10-airbench",
-            "date": "2024-03-30",
-            "paper": "arXiv:2404.00498",
-        },
+        "author": "Keller Jordan",
+        "title": "94% on CIFAR-10 in 3.29 Seconds on a Single GPU",
+        "address": "https://github.com/KellerJordan/cifar10-airbench",
+        "date": "2024-03-30",
+        "paper": "arXiv:2404.00498",
         "dataset": "cifar10",
         "question": "A paper reaches 94% after four seconds on a GPU. Does Keras get "
         "there too, on a laptop's processor, and how much does each trick gain?",
@@ -167,28 +152,28 @@ class Claim:
     article's effect is positive.
 
     Attributes:
-        text: The claim in a sentence.
         baseline: Name of the variant to subtract, with the same seeds.
-        section: Title of the section that shows it, if not the chapter's `results`.
+        text: The claim in a sentence.
         baseline_metric: The baseline's metric, if it is another one.
+        section: Title of the section that shows it, if not the chapter's `results`.
         published: The article's two rows, if their names differ from ours.
         margin: For a claim of no difference: the largest difference that counts as
             none.
         laptop: Variant and baseline at profile `laptop`, if they differ: there all
             noise comes with flips and shifts, which the article does not have.
         kind: `"difference"`; `"ratio"`, the variant as a multiple of the baseline; or
-            `"ensemble"`, of which there is only one: the variant is the largest whose
-            name begins so, the baseline the mean of its members.
+            `"ensemble"`, of which there is only one: the variant is that whose name
+            begins so, the baseline the mean of its members.
     """
 
     chapter: str
     name: str
-    text: str
-    metric: str
     variant: str
     baseline: str
+    text: str
+    metric: str = "test_accuracy"
+    baseline_metric: str = ""
     section: str = ""
-    baseline_metric: str | None = None
     published: tuple[str, str] | None = None
     margin: float | None = None
     laptop: tuple[str, str] | None = None
@@ -202,110 +187,102 @@ class Claim:
     @property
     def effect(self) -> float:
         """The article's effect, from the numbers that it prints."""
+        numbers = list_published(self.chapter)
         first, second = self.published or (self.variant, self.baseline)
-        variant = read_published(self.chapter, self.metric)[first]
-        metric = self.baseline_metric or self.metric
-        baseline = read_published(self.chapter, metric)[second]
+        variant = numbers[first, self.metric]
+        baseline = numbers[second, self.baseline_metric or self.metric]
         return variant / baseline if self.kind == "ratio" else variant - baseline
 
 
-# Chapter and name, the claim, then the metric, the variant and its baseline.
+# Chapter and name, the variant and its baseline; then the claim and how it is measured.
 # fmt: off
 CLAIMS = (
-    Claim("mixup_mnist", "memory",
-          "Training accuracy falls as alpha grows from 0.1 to 2.",
-          "train_accuracy", "alpha 0.1", "alpha 2"),
-    Claim("mixup_mnist", "slope",
-          "Test accuracy falls a little as alpha grows from 0.1 to 2.",
-          "test_accuracy", "alpha 0.1", "alpha 2"),
-    Claim("mixup_mnist", "no gain",
+    Claim("mixup_mnist", "memory", "alpha 0.1", "alpha 2",
+          "Training accuracy falls as alpha grows from 0.1 to 2.", "train_accuracy"),
+    Claim("mixup_mnist", "slope", "alpha 0.1", "alpha 2",
+          "Test accuracy falls a little as alpha grows from 0.1 to 2."),
+    Claim("mixup_mnist", "no gain", "alpha 0.1", "none",
           "Mixing with alpha 0.1 changes test accuracy no more than chance does.",
-          "test_accuracy", "alpha 0.1", "none",
           # What the article's own slope, from alpha 0.1 to 2, comes to.
           section="Is the gain at 0.1 real?", margin=0.0018),
-    Claim("mixup_fashion_mnist", "cost of mixup",
-          "Mixup costs a point of accuracy.",
-          "test_accuracy", "none", "alpha 0.2"),
-    Claim("vat_mnist", "VAT",
+    Claim("mixup_fashion_mnist", "cost of mixup", "none", "alpha 0.2",
+          "Mixup costs a point of accuracy."),
+    Claim("vat_mnist", "VAT", "corrected: VAT", "corrected: none",
           "On the same loss, VAT beats the plain network (the article used two).",
-          "test_accuracy", "corrected: VAT", "corrected: none",
           published=("corrected: VAT", "swapped: none")),
-    Claim("vat_mnist", "VAT over dropout",
+    Claim("vat_mnist", "VAT over dropout", "corrected: VAT", "corrected: dropout",
           "On the same loss, VAT beats dropout (the article used two).",
-          "test_accuracy", "corrected: VAT", "corrected: dropout",
           published=("corrected: VAT", "swapped: dropout")),
-    Claim("vat_mnist", "VAT over dropout, as run",
-          "VAT beats dropout trained on the swapped loss, as in the article.",
-          "test_accuracy", "corrected: VAT", "swapped: dropout"),
-    Claim("vat_mnist", "dropout",
-          "Dropout alone lowers accuracy.",
-          "test_accuracy", "swapped: none", "swapped: dropout"),
-    Claim("vat_mnist", "VAT alone",
-          "VAT is better without dropout than with it.",
-          "test_accuracy", "corrected: VAT", "corrected: VAT, dropout"),
-    Claim("vat_mnist", "cost",
-          "VAT takes longer.",
-          "seconds_per_epoch", "corrected: VAT", "swapped: none",
-          section="What is each worth, and what does it cost?", kind="ratio"),
-    Claim("cifar10_95", "augmentation",
-          "Augmentation raises accuracy.",
-          "test_accuracy", "augmentation", "benchmark"),
-    Claim("cifar10_95", "depth",
-          "A deeper network raises accuracy further.",
-          "test_accuracy", "depth", "augmentation"),
-    Claim("cifar10_95", "decay",
-          "Lowering the learning rate raises accuracy further.",
-          "test_accuracy", "decay", "depth"),
-    Claim("cifar10_95", "three steps",
-          "Augmentation, depth and decay together raise accuracy greatly.",
-          "test_accuracy", "decay", "benchmark"),
-    Claim("cifar10_95", "averaging",
+    Claim("vat_mnist", "VAT over dropout, as run", "corrected: VAT", "swapped: dropout",
+          "VAT beats dropout trained on the swapped loss, as in the article."),
+    Claim("vat_mnist", "dropout", "swapped: none", "swapped: dropout",
+          "Dropout alone lowers accuracy."),
+    Claim("vat_mnist", "VAT alone", "corrected: VAT", "corrected: VAT, dropout",
+          "VAT is better without dropout than with it."),
+    Claim("vat_mnist", "cost", "corrected: VAT", "swapped: none",
+          "VAT takes longer.", "seconds_per_epoch", kind="ratio",
+          section="What is each worth, and what does it cost?"),
+    Claim("cifar10_95", "augmentation", "augmentation", "benchmark",
+          "Augmentation raises accuracy."),
+    Claim("cifar10_95", "depth", "depth", "augmentation",
+          "A deeper network raises accuracy further."),
+    Claim("cifar10_95", "decay", "decay", "depth",
+          "Lowering the learning rate raises accuracy further."),
+    Claim("cifar10_95", "three steps", "decay", "benchmark",
+          "Augmentation, depth and decay together raise accuracy greatly."),
+    Claim("cifar10_95", "averaging", "decay", "decay",
           "Averaging over augmented test images raises accuracy further.",
-          "tta_accuracy", "decay", "decay",
-          baseline_metric="test_accuracy"),
-    Claim("cifar10_95", "ensemble",
+          "tta_accuracy", "test_accuracy"),
+    Claim("cifar10_95", "ensemble", "ensemble", "mean of the members",
           "An ensemble beats the mean of its members.",
-          "tta_accuracy", "ensemble", "mean of the members",
-          kind="ensemble"),
-    Claim("noisy_student", "student",
+          "tta_accuracy", kind="ensemble"),
+    Claim("noisy_student", "student", "student", "teacher",
           "A noised student beats its plain teacher.",
-          "test_accuracy", "student", "teacher",
           laptop=("student of the shifted", "shifted teacher")),
-    Claim("noisy_student", "noise",
+    Claim("noisy_student", "noise", "noised teacher", "teacher",
           "Noise alone makes a better teacher.",
-          "test_accuracy", "noised teacher", "teacher",
           laptop=("noised teacher", "shifted teacher")),
-    Claim("noisy_student", "second student",
-          "A noised student beats its noised teacher too.",
-          "test_accuracy", "student of the noised", "noised teacher"),
-    Claim("noisy_student", "better teacher",
-          "A noised teacher has a better student than a plain one.",
-          "test_accuracy", "student of the noised", "student"),
-    Claim("cifar10_fast", "larger",
+    Claim("noisy_student", "second student", "student of the noised", "noised teacher",
+          "A noised student beats its noised teacher too."),
+    Claim("noisy_student", "better teacher", "student of the noised", "student",
+          "A noised teacher has a better student than a plain one."),
+    Claim("cifar10_fast", "larger", "95% recipe", "94% recipe",
           "A network 1.5 to 2 times as wide, trained 1.5 times as long, gains a point.",
-          "tta_accuracy", "95% recipe", "94% recipe"),
-    Claim("cifar10_fast", "six views",
+          "tta_accuracy"),
+    Claim("cifar10_fast", "six views", "94% recipe", "94% recipe",
           "Averaging six views of a test image beats a single view.",
-          "tta_accuracy", "94% recipe", "94% recipe",
-          baseline_metric="test_accuracy"),
+          "tta_accuracy", "test_accuracy"),
 )
 # fmt: on
 
 
+def list_published(chapter: str) -> dict[tuple[str, str], float]:
+    """Lists the numbers that an article prints, by (variant, metric)."""
+    article = ARTICLES[chapter]
+    return {
+        (variant, metric): number
+        for variant, numbers in article["published"].items()
+        for metric, number in zip(article["metrics"], numbers, strict=True)
+        if number is not None
+    }
+
+
 def read_published(chapter: str, metric: str) -> dict[str, float]:
     """Returns the article's numbers for one metric, by variant that has one."""
+    numbers = list_published(chapter).items()
+    return {variant: number for (variant, name), number in numbers if name == metric}
+
+
+def find_ours(chapter: str, variant: str) -> tuple[tuple[str, ...], Any]:
+    """Returns our variants that correspond to one of the article's, and their seeds."""
     article = ARTICLES[chapter]
-    place = article["metrics"].index(metric)
-    rows = article["published"].items()
-    return {name: row[place] for name, row in rows if row[place] is not None}
+    same = (variant + article.get("suffix", ""),), None
+    return article.get("ours", {}).get(variant, same)
 
 
 def find_published(chapter: str, variant: str, metric: str) -> float | None:
     """Returns the article's number to compare a variant of ours with, or None."""
-    article = ARTICLES[chapter]
-    if metric not in article["metrics"]:
-        return None
     for name, number in read_published(chapter, metric).items():
-        if article.get("ours", {}).get(name, [(name, None)]) == [(variant, None)]:
+        if find_ours(chapter, name) == ((variant,), None):
             return number
     return None

@@ -5,18 +5,18 @@ it, or a frame from `tabulate`.
 """
 
 import dataclasses
-import math
+import string
 import sys
 from collections.abc import Iterable, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
-from scipy import integrate, stats
+from numpy.typing import ArrayLike
+from scipy import stats
 
 from tutorials_lib.runs.records import Record
-from tutorials_lib.support.checks import check_choice
-from tutorials_lib.support.statistics import Interval, mean_interval, paired_difference
+from tutorials_lib.support.statistics import Interval, mean_interval
 
 Records: TypeAlias = Iterable[Record] | pd.DataFrame
 NO_RUNS = "These runs have not been made yet; see Running the full book."
@@ -25,7 +25,7 @@ MOST_PAIRS = 10_000
 
 
 @dataclasses.dataclass(frozen=True)
-class Estimate:
+class Estimate(Interval):
     """A mean with its 95% interval, and how it is written.
 
     In text, `f"{gain}"` gives `+3.12 ± 0.40 points (3 seeds)`. A format picks a part:
@@ -34,34 +34,30 @@ class Estimate:
     `{gain:judged}` adds to the first what the interval says: `a gain`, `a loss`,
     `which may be chance`, or that one pair gives no verdict.
 
+    Mean and interval are as measured: of accuracies from 0 to 1.
+
     Attributes:
-        interval: Mean, half-width and number of values, as they were measured.
         scale: What they are multiplied by when written.
         digits: Digits after the point.
         unit: Unit after the number, or an empty string.
         signed: Whether a plus sign is written.
-        p_value: Of the paired t-test of no difference; None if there is none.
         counted: What n counts, in the singular.
         values: The scores or differences behind the mean, if they are known.
     """
 
-    interval: Interval
     scale: float = 1
     digits: int = 4
     unit: str = ""
     signed: bool = False
-    p_value: float | None = None
     counted: str = "seed"
     values: tuple[float, ...] = ()
 
     @property
-    def mean(self) -> float:
-        """The mean as measured: an accuracy from 0 to 1."""
-        return self.interval.mean
-
-    def predict_one_more(self) -> "Estimate":
-        """Returns the same with the interval of one more value."""
-        return dataclasses.replace(self, interval=self.interval.predict_one_more())
+    def p_value(self) -> float | None:
+        """Of the t-test of no difference; None of one value, or if all are equal."""
+        if np.ptp(self.values) < 1e-6:
+            return None
+        return float(stats.ttest_1samp(self.values, 0).pvalue)
 
     def write(self, value: float, sign: str | None = None) -> str:
         """Writes another value with the same scale and digits, without its unit."""
@@ -73,44 +69,47 @@ class Estimate:
         return format(self)
 
     def __format__(self, part: str) -> str:
-        interval = self.interval
-        unit = self.unit if self.unit in ("", "%") else f" {self.unit}"
-        mean = self.write(interval.mean)
-        half = interval.half_width
+        mean, half = self.write(self.mean), self.half_width
         short = mean if half is None else f"{mean} ± {self.write(half, '')}"
-        count = f"{interval.n:,} {self.counted}{'s' * (interval.n != 1)}"
-        parts = {
+        unit = self.unit if self.unit in ("", "%") else f" {self.unit}"
+        count = f"{self.n:,} {self.counted}{'s' * (self.n != 1)}"
+        verdict = "a gain" if self.mean > 0 else "a loss"
+        if half is None:
+            verdict = "a single pair, so no verdict"
+        elif self.holds(0):
+            verdict = "which may be chance"
+        return {
             "": f"{short}{unit} ({count})",
             "mean": mean,
             "short": short,
-            "range": f"{self.write(interval.low)} to {self.write(interval.high)}",
+            "range": f"{self.write(self.low)} to {self.write(self.high)}",
             "n": count,
-            "cell": f"{short} ({interval.n:,})",
-        }
-        verdict = "a gain" if interval.mean > 0 else "a loss"
-        if half is None:
-            verdict = "a single pair, so no verdict"
-        elif interval.holds(0):
-            verdict = "which may be chance"
-        parts["judged"] = f"{parts['']}, {verdict}"
-        return parts[check_choice("format", part, parts)]
+            "cell": f"{short} ({self.n:,})",
+            "judged": f"{short}{unit} ({count}), {verdict}",
+        }[part]
 
 
-def describe_metric(metric: str) -> tuple[float, int, str]:
-    """Says how a metric is written: scale, digits and unit."""
+def describe_metric(metric: str) -> dict[str, Any]:
+    """Says how an `Estimate` of a metric is written: scale, digits and unit."""
     if metric.startswith("seconds"):
-        return 1, 1, "s"
+        return {"scale": 1, "digits": 1, "unit": "s"}
     if metric.endswith("accuracy"):
-        return 100, 2, "%"
+        return {"scale": 100, "digits": 2, "unit": "%"}
     if metric.endswith(("_kept", "images", "steps")):
-        return 1, 0, ""
-    return 1, 4, ""
+        return {"scale": 1, "digits": 0, "unit": ""}
+    return {"scale": 1, "digits": 4, "unit": ""}
+
+
+def describe_difference(metric: str) -> dict[str, Any]:
+    """Says how an `Estimate` of a difference of a metric is written."""
+    look = describe_metric(metric)
+    return look | {"unit": look["unit"].replace("%", "points"), "signed": True}
 
 
 def name_metric(metric: str) -> str:
-    """Writes a metric's name with its unit, as the title of a column or an axis."""
-    unit = describe_metric(metric)[2]
-    return metric.replace("_", " ") + (f", {unit}" if unit else "")
+    """Writes a metric's name as the title of a column or an axis."""
+    percent = ", %" if metric.endswith("accuracy") else ""
+    return metric.replace("_", " ") + percent
 
 
 def tabulate(records: Records) -> pd.DataFrame:
@@ -118,49 +117,49 @@ def tabulate(records: Records) -> pd.DataFrame:
 
     Columns are chapter, variant, seed, profile, date, device, cores, hours, commit,
     each metric, `seconds_per_epoch` (of the shortest epoch, because other work on the
-    machine only lengthens epochs), and the whole `record`.
+    machine only lengthens epochs), and the whole `record`. No run may be there twice.
     """
     if isinstance(records, pd.DataFrame):
         return records
-    columns = ["chapter", "variant", "seed", "profile"]
-    rows = [
-        {
-            **{name: record[name] for name in [*columns, "date"]},
-            **{name: record["environment"][name] for name in ("device", "cores")},
-            "hours": record["timing"]["wall_seconds"] / 3600,
-            "commit": (record["git"]["commit"] or "unknown")[:10],
-            # An ensemble trains nothing and has no epochs.
-            "seconds_per_epoch": min(record["history"].get("seconds") or [math.nan]),
-            **record["metrics"],
-            "record": record,
-        }
-        for record in records
-    ]
-    frame = pd.DataFrame(rows, columns=None if rows else [*columns, "record"])
-    twice = frame[frame.duplicated(columns)]
-    if len(twice):
-        raise ValueError(
-            f"records must hold each variant and seed once; got two of "
-            f"{twice.iloc[0]['variant']!r}, seed {twice.iloc[0]['seed']}."
-        )
+    runs, name = list(records), ["chapter", "variant", "seed", "profile"]
+    frame = pd.DataFrame(runs, columns=[*name, "date"]).assign(
+        device=[run["environment"]["device"] for run in runs],
+        cores=[run["environment"]["cores"] for run in runs],
+        hours=[run["timing"]["wall_seconds"] / 3600 for run in runs],
+        commit=[(run["git"]["commit"] or "unknown")[:10] for run in runs],
+        # An ensemble trains nothing and has no epochs.
+        seconds_per_epoch=[min(x["history"].get("seconds") or [np.nan]) for x in runs],
+        record=runs,
+    )
+    frame = frame.join(pd.DataFrame([run["metrics"] for run in runs]))
+    twice = frame.loc[frame.duplicated(name), name].to_numpy().tolist()
+    if twice:
+        raise ValueError(f"records must hold each run once; got two of {twice}.")
     return frame.sort_values("seed", kind="stable")
 
 
-def read_scores(records: Records, metric: str, variant: str) -> pd.Series:
+def read_scores(
+    records: Records, metric: str, variant: str, index: str | list[str] = "seed"
+) -> pd.Series:
     """Returns one metric of a variant's runs, by seed; empty where there are none."""
     frame = tabulate(records)
     if metric not in frame:
         return pd.Series(dtype="float64")
-    return frame[frame["variant"] == variant].set_index("seed")[metric].dropna()
+    return frame[frame["variant"] == variant].set_index(index)[metric].dropna()
+
+
+def average(scores: ArrayLike, metric: str, **look: Any) -> Estimate | None:
+    """Estimates the mean of scores in a metric; `look` changes how it is written."""
+    values = tuple(np.asarray(scores))
+    if not values:
+        return None
+    look = {**vars(mean_interval(values)), **describe_metric(metric), **look}
+    return Estimate(**look, values=values)
 
 
 def estimate(records: Records, metric: str, variant: str) -> Estimate | None:
     """Estimates the mean of a variant's metric over seeds; None without a run."""
-    scores = read_scores(records, metric, variant)
-    if scores.empty:
-        return None
-    interval, values = mean_interval(scores), tuple(scores)
-    return Estimate(interval, *describe_metric(metric), values=values)
+    return average(read_scores(records, metric, variant), metric)
 
 
 def paired(
@@ -168,7 +167,7 @@ def paired(
     metric: str,
     variant: str,
     baseline: str,
-    baseline_metric: str | None = None,
+    baseline_metric: str = "",
 ) -> Estimate | None:
     """Estimates how much higher a variant scores than another, over pairs of runs.
 
@@ -176,14 +175,20 @@ def paired(
     """
     first = read_scores(records, metric, variant)
     second = read_scores(records, baseline_metric or metric, baseline)
-    seeds = first.index.intersection(second.index)
-    if seeds.empty:
-        return None
-    interval, p_value = paired_difference(first[seeds], second[seeds])
-    scale, digits, unit = describe_metric(metric)
-    unit = "points" if unit == "%" else unit
-    values = tuple(first[seeds] - second[seeds])
-    return Estimate(interval, scale, digits, unit, True, p_value, values=values)
+    return average((first - second).dropna(), metric, **describe_difference(metric))
+
+
+def ratio(
+    records: Records, metric: str, variant: str, baseline: str
+) -> Estimate | None:
+    """Estimates a metric of a variant as a multiple of another's, over pairs of runs.
+
+    Pairs that ran on different devices are left out, so that seconds can be compared.
+    """
+    alike = ["seed", "device", "cores"]
+    first = read_scores(records, metric, variant, alike)
+    second = read_scores(records, metric, baseline, alike)
+    return average((first / second).dropna(), metric, digits=2, unit="times")
 
 
 def measure_pace(records: Iterable[Record]) -> tuple[float | None, str]:
@@ -207,28 +212,6 @@ def measure_pace(records: Iterable[Record]) -> tuple[float | None, str]:
     return float(measure(fastest)), f"{machine['device']}, {cores}"
 
 
-def ratio(
-    records: Records, metric: str, variant: str, baseline: str
-) -> Estimate | None:
-    """Estimates a metric of a variant as a multiple of another's, over pairs of runs.
-
-    Pairs that ran on different devices are left out, so that seconds can be compared.
-    """
-    frame = tabulate(records)
-    if metric not in frame:
-        return None
-    alike = ["seed", "device", "cores"]
-    first, second = (
-        frame[frame["variant"] == name][[*alike, metric]].dropna()
-        for name in (variant, baseline)
-    )
-    pairs = first.merge(second, on=alike)
-    if pairs.empty:
-        return None
-    ratios = pairs[f"{metric}_x"] / pairs[f"{metric}_y"]
-    return Estimate(mean_interval(ratios), 1, 2, "times")
-
-
 def bootstrap_gain(right: np.ndarray, members_right: np.ndarray) -> Estimate:
     """Estimates by how much an ensemble beats the mean of its members.
 
@@ -241,7 +224,8 @@ def bootstrap_gain(right: np.ndarray, members_right: np.ndarray) -> Estimate:
     means = [rng.choice(differences, len(differences)).mean() for _ in range(2000)]
     low, high = np.quantile(means, [0.025, 0.975])
     interval = Interval(differences.mean(), (high - low) / 2, len(differences))
-    return Estimate(interval, 100, 2, "points", True, None, "test image")
+    look = describe_difference("accuracy")
+    return Estimate(**vars(interval), **look, counted="test image")
 
 
 def count_pairs(gap: float, spread: float) -> int | None:
@@ -259,13 +243,9 @@ def count_pairs(gap: float, spread: float) -> int | None:
     return int(enough[0]) if len(enough) else None
 
 
-def expect_range(number: int) -> float:
-    """Returns the mean range of so many standard normal values: 2.85 for eight."""
-
-    def density(x):
-        return 1 - stats.norm.cdf(x) ** number - stats.norm.sf(x) ** number
-
-    return float(integrate.quad(density, -10, 10)[0])
+def join(values: Iterable[object]) -> str:
+    """Lists different values in the order of the alphabet, with commas."""
+    return ", ".join(sorted({str(value) for value in values}))
 
 
 def show_text(text: str) -> None:
@@ -283,14 +263,12 @@ def say(*templates: str, **values: object) -> None:
     A format picks a part of an `Estimate`: `"Augmentation gains {gain:mean} points."`
     A value of None means that the runs have not been made.
     """
-    known = {name: value for name, value in values.items() if value is not None}
-    said = []
-    for template in templates:
-        try:
-            said.append(template.format(**known))
-        except KeyError as error:
-            if error.args[0] not in values:
-                raise
+
+    def is_known(template):
+        fields = string.Formatter().parse(template)
+        return all(values[name] is not None for _, name, *_ in fields if name)
+
+    said = [each.format(**values) for each in templates if is_known(each)]
     if said:
         show_text("\n".join(said))
 

@@ -4,30 +4,16 @@ A curve is the mean over seeds if all have equally many values, else the first s
 A figure without records becomes one line that says so.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from tutorials_lib.runs.articles import find_published
-from tutorials_lib.runs.estimates import (
-    NO_RUNS,
-    Estimate,
-    Records,
-    estimate,
-    name_metric,
-    show_text,
-    tabulate,
-)
-from tutorials_lib.runs.reports import Rows, list_rows, stand_beside
-from tutorials_lib.support.plots import (
-    COLOURS,
-    Curves,
-    show_bars,
-    show_curves,
-    show_intervals,
-    show_panels,
-)
+from tutorials_lib.runs import estimates
+from tutorials_lib.runs.estimates import Estimate, Records, read_scores, tabulate
+from tutorials_lib.runs.reports import Rows, place_beside
+from tutorials_lib.support import plots
+from tutorials_lib.support.plots import COLOURS, Curves
 from tutorials_lib.support.statistics import Interval
 
 # Colours of the lines in a figure, in order.
@@ -40,14 +26,10 @@ def show_spread(records: Records, metric: str, rows: Rows | None = None) -> None
     The article's numbers are drawn if the records follow its own protocol. `rows` are
     variants from top to bottom, see `reports.compare`.
     """
-    frame = tabulate(records)
-    beside = stand_beside(frame)
-    chapter = frame["chapter"].iloc[0] if beside else ""
-    ours, theirs = {}, {}
-    for title, variant, name in list_rows(rows, metric, frame):
-        ours[title] = estimate(frame, name, variant)
-        theirs[title] = find_published(chapter, variant, name) if beside else None
-    show_estimates(ours, theirs, name_metric(metric))
+    found = place_beside(records, metric, rows)
+    ours = {title: mean for title, mean, _ in found}
+    theirs = {title: number for title, _, number in found}
+    show_estimates(ours, theirs, estimates.name_metric(metric))
 
 
 def show_estimates(
@@ -62,18 +44,27 @@ def show_estimates(
     """
     shown, theirs = {}, {}
     for title, found in ours.items():
-        if found is None:
-            continue
-        half, scale = found.interval.half_width, found.scale
-        half = None if half is None else scale * half
-        interval = Interval(scale * found.mean, half, found.interval.n)
-        shown[title] = [scale * value for value in found.values], interval
-        if (number := published.get(title)) is not None:
-            theirs[title] = scale * number
-    if shown:
-        show_intervals(shown, label, theirs)
+        if found:
+            half, scale = found.half_width, found.scale
+            half = None if half is None else scale * half
+            interval = Interval(scale * found.mean, half, found.n)
+            shown[title] = [scale * value for value in found.values], interval
+            if (number := published.get(title)) is not None:
+                theirs[title] = scale * number
+    show(plots.show_intervals, shown, label, theirs)
+
+
+def show(draw: Callable[..., None], found: Any, *rest: Any, **options: Any) -> None:
+    """Draws what was found, or says that there are no runs yet."""
+    if found:
+        draw(found, *rest, **options)
     else:
-        show_text(NO_RUNS)
+        estimates.show_text(estimates.NO_RUNS)
+
+
+def show_lines(curves: Curves, xlabel: str, ylabel: str, **options: Any) -> None:
+    """Draws curves by `plots.show_curves`, or says that there are no runs yet."""
+    show(plots.show_curves, curves, xlabel, ylabel, **options)
 
 
 def read_curve(records: Records, variant: str, key: str) -> np.ndarray | None:
@@ -82,7 +73,7 @@ def read_curve(records: Records, variant: str, key: str) -> np.ndarray | None:
     None where no run of the variant has that list.
     """
     frame = tabulate(records)
-    histories = [row["history"] for row in frame[frame["variant"] == variant]["record"]]
+    histories = [run["history"] for run in frame[frame["variant"] == variant]["record"]]
     lists = [history[key] for history in histories if key in history]
     if not lists:
         return None
@@ -115,32 +106,34 @@ def show_epochs(
     frame = tabulate(records)
     if not isinstance(variants, Mapping):
         variants = dict(zip(variants, COLOURS, strict=False))
-    panels = {}
-    for title, name in (key if isinstance(key, Mapping) else {"": key}).items():
+
+    def trace(name):
         curves: dict[str, dict[str, Any]] = {}
         for variant, colour in variants.items():
-            y = read_curve(frame, variant, name)
-            if y is None:
+            if (y := read_curve(frame, variant, name)) is None:
                 continue
+            # Test images may be scored only every few epochs.
+            x = read_curve(frame, variant, "scored_epoch")
+            if not name.startswith("val_") or x is None or len(x) != len(y):
+                x = np.arange(1, len(y) + 1)
             if name.endswith("accuracy"):
                 y = 100 * (1 - y if error else y)
-            curves[variant] = {"y": y, "colour": COLOURS[colour]}
-            # If test images were scored only every few epochs.
-            x = read_curve(frame, variant, "scored_epoch")
-            if name.startswith("val_") and x is not None and len(x) == len(y):
-                curves[variant]["x"] = x
+            curves[variant] = {"x": x, "y": y, "colour": COLOURS[colour]}
+        ends = [1, max((len(curve["y"]) for curve in curves.values()), default=1)]
         for label, height in (levels or {}).items() if curves else ():
-            ends = [1, max(len(curve["y"]) for curve in curves.values())]
-            flat = {"x": ends, "y": [height] * 2, "style": "--", "colour": "gray"}
-            curves[label] = flat
-        if curves:
-            panels[title] = curves
-    if not panels:
-        show_text(NO_RUNS)
-    elif isinstance(key, Mapping):
-        show_panels(panels, "epoch")
+            curves[label] = _draw_level(ends, height, "gray")
+        return curves
+
+    if isinstance(key, Mapping):
+        panels = {title: trace(name) for title, name in key.items()}
+        panels = {title: curves for title, curves in panels.items() if curves}
+        show(plots.show_panels, panels, "epoch")
     else:
-        show_curves(panels[""], "epoch", ylabel, **options)
+        show_lines(trace(key), "epoch", ylabel, **options)
+
+
+def _draw_level(ends, height, colour, style="--"):
+    return {"x": ends, "y": [height] * 2, "colour": colour, "style": style}
 
 
 def show_growth(
@@ -163,24 +156,19 @@ def show_growth(
         steps: Dict of label to how many are added from one value to the next, if not 1.
         **options: Passed on to `plots.show_curves`.
     """
-    frame = tabulate(records)
+    frame, last, colours = tabulate(records), 1, dict[str, str]()
     curves: dict[str, dict[str, Any]] = {}
     for (label, (variant, key)), colour in zip(lines.items(), CYCLE[1:], strict=False):
-        y = read_curve(frame, variant, key)
-        if y is not None:
-            step = (steps or {}).get(label, 1)
-            x = step * np.arange(1, len(y) + 1)
+        if (y := read_curve(frame, variant, key)) is not None:
+            x = (steps or {}).get(label, 1) * np.arange(1, len(y) + 1)
             curves[label] = {"x": x, "y": 100 * y, "colour": colour}
-    ends = [1, max((curve["x"][-1] for curve in curves.values()), default=1)]
-    colours = {
-        lines[label][0]: curve["colour"] for label, curve in reversed(curves.items())
-    }
+            colours.setdefault(variant, colour)
+            last = max(last, x[-1])
     for label, (variant, metric, *style) in (levels or {}).items() if curves else ():
-        ours = estimate(frame, metric, variant)
-        if ours is not None:
-            colour = colours.get(variant, CYCLE[0])
-            flat = {"x": ends, "y": [100 * ours.mean] * 2, "colour": colour}
-            curves[label] = {**flat, "style": style[0] if style else "--"}
+        scores = read_scores(frame, metric, variant)
+        if len(scores):
+            colour, height = colours.get(variant, CYCLE[0]), 100 * scores.mean()
+            curves[label] = _draw_level([1, last], height, colour, *style)
     show_lines(curves, xlabel, "test accuracy, %", **options)
 
 
@@ -198,17 +186,16 @@ def show_strengths(
     """
     frame, curves = tabulate(records), {}
     for variant, (colour, style) in variants.items():
-        clean = estimate(frame, "test_accuracy", variant)
         means = [read_curve(frame, variant, f"{kind}_accuracies") for kind in kinds]
-        if clean is None or any(mean is None for mean in means):
-            continue
-        record = frame[frame["variant"] == variant]["record"].iloc[0]
-        curves[variant] = {
-            "x": [0, *record["parameters"]["strengths"]],
-            "y": 100 * np.array([clean.mean, *np.mean(np.array(means), axis=0)]),
-            "colour": COLOURS[colour],
-            "style": style,
-        }
+        if not any(mean is None for mean in means):
+            record = frame[frame["variant"] == variant]["record"].iloc[0]
+            clean = read_scores(frame, "test_accuracy", variant).mean()
+            curves[variant] = {
+                "x": [0, *record["parameters"]["strengths"]],
+                "y": 100 * np.array([clean, *np.mean(np.array(means), axis=0)]),
+                "colour": COLOURS[colour],
+                "style": style,
+            }
     show_lines(curves, "strength of the corruption", "test accuracy, %", **options)
 
 
@@ -218,22 +205,16 @@ def show_reliability(records: Records, variants: Iterable[str]) -> None:
     The history has `bin_images`, `bin_confidence` and `bin_right`.
     """
     frame, curves = tabulate(records), {}
-    keys = ("bin_images", "bin_confidence", "bin_right")
     for variant, colour in zip(variants, CYCLE, strict=False):
-        images, confidence, right = (read_curve(frame, variant, key) for key in keys)
-        if images is None or confidence is None or right is None:
-            continue
-        seen = images > 0
-        error = estimate(frame, "calibration_error", variant)
-        label = variant if error is None else f"{variant}, error {error.mean:.3f}"
-        curves[label] = {
-            "x": confidence[seen] / images[seen],
-            "y": right[seen] / images[seen],
-            "colour": colour,
-        }
+        keys = ("bin_images", "bin_confidence", "bin_right")
+        bins = [read_curve(frame, variant, key) for key in keys]
+        if bins[0] is not None:
+            images, confidence, right = np.array(bins)[:, bins[0] > 0]
+            error = read_scores(frame, "calibration_error", variant).mean()
+            x, y = confidence / images, right / images
+            curves[f"{variant}, error {error:.3f}"] = {"x": x, "y": y, "colour": colour}
     if curves:
-        flat = {"x": [0, 1], "y": [0, 1], "style": ":", "colour": "gray"}
-        curves["calibrated"] = flat
+        curves["calibrated"] = _draw_level([0, 1], 0, "gray", ":") | {"y": [0, 1]}
     show_lines(curves, "confidence", "share of right labels", size=(4.6, 3.8))
 
 
@@ -245,18 +226,6 @@ def show_counts(
     `bars` is a dict of name to a list of the history.
     """
     frame = tabulate(records)
-    runs = frame[frame["variant"] == variant]["record"]
-    if runs.empty:
-        show_text(NO_RUNS)
-        return
-    history = runs.iloc[0]["history"]
-    heights = {name: history[key] for name, key in bars.items()}
-    show_bars(heights, labels, "images")
-
-
-def show_lines(curves: Curves, xlabel: str, ylabel: str, **options: Any) -> None:
-    """Draws curves by `plots.show_curves`, or says that there are no runs yet."""
-    if curves:
-        show_curves(curves, xlabel, ylabel, **options)
-    else:
-        show_text(NO_RUNS)
+    runs = list(frame[frame["variant"] == variant]["record"])[:1]
+    heights = {name: run["history"][key] for run in runs for name, key in bars.items()}
+    show(plots.show_bars, heights, labels, "images")

@@ -42,9 +42,8 @@ MENDED = {
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Registers the extension; Sphinx calls this."""
-    app.add_html_math_renderer(
-        "mathml", (_write_inline, None), (_write_displayed, None)
-    )
+    writers = (_write_inline, None), (_write_displayed, None)
+    app.add_html_math_renderer("mathml", *writers)
     app.connect("config-inited", _choose_options)
     app.connect("builder-inited", _drop_thebe, priority=1)
     app.connect("build-finished", _lighten_pages)
@@ -59,9 +58,7 @@ def convert_formula(latex: str, display: str = "inline") -> str:
     """
     formula = convert(latex, display=display)
     if unknown := re.findall(r"\\\w+", formula):
-        raise ExtensionError(
-            f"unknown LaTeX commands {unknown} in the formula {latex!r}"
-        )
+        raise ExtensionError(f"unknown LaTeX commands {unknown} in formula {latex!r}")
     for found, better in MENDED.items():
         formula = formula.replace(found, better)
     return formula
@@ -74,17 +71,14 @@ def _write_inline(writer, node):
 
 def _write_displayed(writer, node):
     # In a box of its own a formula wider than a telephone scrolls by itself.
-    writer.body.append('<div class="formula" tabindex="0">')
-    writer.body.append(convert_formula(node.astext(), "block"))
-    writer.body.append("</div>\n")
+    formula = convert_formula(node.astext(), "block")
+    writer.body.append(f'<div class="formula" tabindex="0">{formula}</div>\n')
     raise nodes.SkipNode
 
 
 def _choose_options(app, config):
     # A widget loads its script and data itself; Jupyter Book has every page load all.
-    config.html_js_files = [
-        file for file in config.html_js_files if "/" not in str(file)
-    ]
+    config.html_js_files = [x for x in config.html_js_files if "/" not in str(x)]
     config.html_math_renderer = "mathml"
     # The sidebar has a field for search already.
     config.html_theme_options["navbar_persistent"] = []

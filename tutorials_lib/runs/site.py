@@ -1,6 +1,5 @@
 """Builds the pages with Jupyter Book, and keeps their repository's address."""
 
-import contextlib
 import os
 import pathlib
 import re
@@ -31,9 +30,23 @@ def build_site(
     """
     book = book_folder()
     root = book.parent
-    executed = [] if profile is None else list(_find_executed(profile))
     target = pathlib.Path(output or root / "_build" / "html").resolve()
-    _check_target(target)
+    # Sphinx leaves this file in what it builds.
+    ours = (target / ".buildinfo").is_file() or not target.exists()
+    if not ours and (target.is_file() or any(target.iterdir())):
+        raise ValueError(
+            f"output must be a new or empty folder, or one with pages built before, "
+            f"because it is replaced as a whole; got {target}."
+        )
+    executed = []
+    for chapter in CHAPTERS if profile is not None else ():
+        path = executed_path(chapter, {"profile": profile})
+        if not path.is_file():
+            raise ChapterError(
+                f"{chapter} has not been run at profile {profile}: first run "
+                f"`tutorials run {chapter} --profile {profile}`."
+            )
+        executed.append(path)
     check_writable(target.parent)
     # The command of this very environment, whether or not it is activated.
     program = pathlib.Path(sys.executable).with_name("jupyter-book")
@@ -42,9 +55,11 @@ def build_site(
             "jupyter-book is missing: run `pip install --editable '.[book]'` in the "
             "project's folder to install it."
         )
-    with tempfile.TemporaryDirectory(prefix="tutorials-build-") as folder:
-        stage = pathlib.Path(folder)
-        with _explain_writing(stage):
+    command = [str(program), "build", "book", "--config", "_config.yml"]
+    command += ["--path-output", ".", "-W", "-n", "--keep-going", "--quiet"]
+    try:
+        with tempfile.TemporaryDirectory(prefix="tutorials-build-") as folder:
+            stage = pathlib.Path(folder)
             ignored = shutil.ignore_patterns(".ipynb_checkpoints")
             shutil.copytree(book, stage / "book", ignore=ignored)
             shutil.copy(root / "_config.yml", stage)
@@ -52,44 +67,22 @@ def build_site(
             write_changed({weights: write_network()})
             for notebook in executed:
                 shutil.copy(notebook, stage / "book")
-        command = [str(program), "build", str(stage / "book")]
-        command += ["--config", str(stage / "_config.yml"), "--path-output", folder]
-        command += ["-W", "-n", "--keep-going", "--quiet"]
-        done = subprocess.run(command, cwd=stage, check=False)
-        pages = stage / "_build" / "html"
-        if done.returncode or not (pages / "index.html").is_file():
-            raise ChapterError(
-                f"the pages could not be built (exit status {done.returncode}); "
-                f"{target} is left as it was."
-            )
-        with _explain_writing(target):
+            done = subprocess.run(command, cwd=stage, check=False)
+            pages = stage / "_build" / "html"
+            if done.returncode or not (pages / "index.html").is_file():
+                raise ChapterError(
+                    f"the pages could not be built (exit status {done.returncode}); "
+                    f"{target} is left as it was."
+                )
             _replace_folder(pages, target)
+    except OSError as error:
+        # Copying a folder gathers what went wrong with each file.
+        why = error.args[0][0][-1] if isinstance(error, shutil.Error) else error
+        raise ChapterError(
+            f"the pages cannot be written to {target} ({why}); earlier pages there "
+            f"are left as they were."
+        ) from error
     return target / "index.html"
-
-
-def _find_executed(profile):
-    """Yields the notebooks of all chapters as last executed at a profile."""
-    for chapter in CHAPTERS:
-        path = executed_path(chapter, {"profile": profile})
-        if not path.is_file():
-            raise ChapterError(
-                f"{chapter} has not been run at profile {profile}: first run "
-                f"`tutorials run {chapter} --profile {profile}`."
-            )
-        yield path
-
-
-def _check_target(target):
-    """Refuses a folder that holds anything but pages built before."""
-    if target.exists() and not target.is_dir():
-        raise ValueError(f"output must be a folder; got {target}.")
-    # Sphinx leaves this file in what it builds.
-    ours = (target / ".buildinfo").is_file()
-    if target.is_dir() and any(target.iterdir()) and not ours:
-        raise ValueError(
-            f"output must be a new or empty folder, or one with pages built before, "
-            f"because it is replaced as a whole; got {target}."
-        )
 
 
 def _replace_folder(source, target):
@@ -99,19 +92,6 @@ def _replace_folder(source, target):
         if target.exists():
             os.replace(target, pathlib.Path(folder) / "old")
         os.replace(new, target)
-
-
-@contextlib.contextmanager
-def _explain_writing(folder):
-    try:
-        yield
-    except OSError as error:
-        # Copying a folder gathers what went wrong with each file.
-        why = error.args[0][0][-1] if isinstance(error, shutil.Error) else error
-        raise ChapterError(
-            f"the pages cannot be written to {folder} ({why}); earlier pages there "
-            f"are left as they were."
-        ) from error
 
 
 def read_address() -> str:
@@ -134,7 +114,7 @@ def stamp_address() -> list[pathlib.Path]:
     The first cell also names the version whose tag it tries to install first. Returns
     the paths of the files that changed.
     """
-    address = read_address()
+    address, book = read_address(), book_folder()
     owner, name = address.split("/")[-2:]
     stamps = {
         r'git\+https://[^"\\]*(?=\\")': f"git+{address}",
@@ -142,10 +122,10 @@ def stamp_address() -> list[pathlib.Path]:
         r"(?<=colab\.research\.google\.com/github/)[^/\s]+/[^/\s]+": f"{owner}/{name}",
         r"https://[\w-]+\.github\.io/[\w.-]+": f"https://{owner}.github.io/{name}",
     }
-    book, texts = book_folder(), {}
-    chapters = (book / f"{chapter}.ipynb" for chapter in CHAPTERS)
-    for path in (book.parent / "README.md", *chapters):
-        texts[path] = path.read_text(encoding="utf-8")
+    texts = {}
+    for path in (book.parent / "README.md", *(book / f"{x}.ipynb" for x in CHAPTERS)):
+        text = path.read_text(encoding="utf-8")
         for found, stamp in stamps.items():
-            texts[path] = re.sub(found, stamp, texts[path])
+            text = re.sub(found, stamp, text)
+        texts[path] = text
     return write_changed(texts)

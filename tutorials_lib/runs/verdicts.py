@@ -6,21 +6,17 @@ from functools import partial
 
 import pandas as pd
 
-from tutorials_lib.runs.articles import ARTICLES, CLAIMS, Claim
-from tutorials_lib.runs.estimates import (
-    Estimate,
-    Records,
-    bootstrap_gain,
-    describe_metric,
-    name_metric,
-    paired,
-    ratio,
-    show_table,
-    tabulate,
+from tutorials_lib.runs import estimates
+from tutorials_lib.runs.articles import (
+    ARTICLES,
+    CLAIMS,
+    Claim,
+    find_ours,
+    list_published,
 )
+from tutorials_lib.runs.estimates import Estimate, Records, tabulate
 from tutorials_lib.runs.profiles import is_comparable
-from tutorials_lib.runs.records import Record, read_arrays
-from tutorials_lib.support.statistics import Interval, mean_interval
+from tutorials_lib.runs.records import read_arrays
 
 VERDICTS = ("agrees", "differs", "not judged", "not run")
 CLAIM_VERDICTS = ("seen", "smaller", "not seen", "undecided", "opposite", "not run")
@@ -31,45 +27,23 @@ FEWEST = 3
 
 @dataclasses.dataclass(frozen=True)
 class Number:
-    """A published number of a variant, our records of it by seed, and their mean."""
+    """A published number of a variant, our runs of it, their mean, and the verdict.
+
+    The tolerance says how far apart the two may lie; None where they are not judged.
+    """
 
     chapter: str
     variant: str
     metric: str
     published: float
-    records: tuple[Record, ...] = ()
-    ours: Estimate | None = None
-
-    @property
-    def tolerance(self) -> float | None:
-        """How far apart the two may lie; the article's is one more run, or a mean.
-
-        None for seconds, and if we have too few seeds for a verdict.
-        """
-        interval = self.ours.interval if self.ours else None
-        if not interval or interval.n < FEWEST or self.metric.startswith("seconds"):
-            return None
-        mean = "runs" in ARTICLES[self.chapter]
-        return (interval if mean else interval.predict_one_more()).half_width
-
-    @property
-    def verdict(self) -> str:
-        """One of `VERDICTS`."""
-        if self.ours is None:
-            return "not run"
-        if self.tolerance is None:
-            return "not judged"
-        near = abs(self.ours.mean - self.published) <= self.tolerance
-        return "agrees" if near else "differs"
-
-    @property
-    def title(self) -> str:
-        """The metric's name with its unit."""
-        return name_metric(self.metric).removesuffix(", s")
+    runs: pd.DataFrame
+    ours: Estimate | None
+    verdict: str
+    tolerance: float | None
 
     def write(self, value: float | None, sign: str = "") -> str:
         """Writes a number of this metric; None as a dash."""
-        written = Estimate(mean_interval([0]), *describe_metric(self.metric))
+        written = Estimate(0, None, 1, **estimates.describe_metric(self.metric))
         return "-" if value is None else written.write(value, sign)
 
 
@@ -80,23 +54,16 @@ def list_numbers(records: Mapping[str, Records]) -> list[Number]:
     protocol too and has more of them.
     """
     numbers = []
-    for chapter, article in ARTICLES.items():
+    for chapter in ARTICLES:
         frame = tabulate(records[chapter])
-        full, laptop = (frame[frame["profile"] == x] for x in ("full", "laptop"))
-        for variant, published in article["published"].items():
-            for metric, number in zip(article["metrics"], published, strict=True):
-                if number is None:
-                    continue
-                runs = find_runs(full, chapter, variant, metric)
-                if is_comparable(chapter, "laptop"):
-                    others = find_runs(laptop, chapter, variant, metric)
-                    runs = max(runs, others, key=len)
-                ours = None
-                if len(runs):
-                    scores = mean_interval(runs[metric])
-                    ours = Estimate(scores, *describe_metric(metric))
-                found = tuple(runs["record"])
-                numbers.append(Number(chapter, variant, metric, number, found, ours))
+        profiles = [x for x in ("full", "laptop") if is_comparable(chapter, x)]
+        groups = [frame[frame["profile"] == profile] for profile in profiles]
+        for (variant, metric), number in list_published(chapter).items():
+            row = chapter, variant, metric
+            runs = max((find_runs(group, *row) for group in groups), key=len)
+            ours = None if runs.empty else estimates.average(runs[metric], metric)
+            judged = judge_number(chapter, metric, number, ours)
+            numbers.append(Number(*row, number, runs, ours, *judged))
     return numbers
 
 
@@ -107,48 +74,60 @@ def find_runs(
 
     There are none if some of the runs behind a mean are missing or lack the metric.
     """
-    if metric not in frame:
-        return frame[:0]
-    parts = []
-    ours = ARTICLES[chapter].get("ours", {})
-    for name, seeds in ours.get(variant, [(variant, None)]):
-        part = frame[(frame["variant"] == name) & frame[metric].notna()]
-        if seeds is not None:
-            part = part[part["seed"].isin(seeds)]
-            if len(part) < len(seeds):
-                return frame[:0]
-        parts.append(part)
-    return pd.concat(parts).sort_values("seed")
+    variants, seeds = find_ours(chapter, variant)
+    runs = frame[frame["variant"].isin(variants)]
+    if seeds is not None:
+        runs = runs[runs["seed"].isin(seeds)]
+    scored = runs[runs[metric].notna()] if metric in runs else runs[:0]
+    return scored if seeds is None or len(scored) == len(seeds) else scored[:0]
+
+
+def judge_number(
+    chapter: str, metric: str, published: float, ours: Estimate | None
+) -> tuple[str, float | None]:
+    """Returns one of `VERDICTS` on a published number, and its tolerance."""
+    if ours is None:
+        return "not run", None
+    if ours.n < FEWEST or metric.startswith("seconds"):
+        return "not judged", None
+    # The article's is one more run, or the mean of many.
+    expected = ours if "runs" in ARTICLES[chapter] else ours.predict_one_more()
+    return "agrees" if expected.holds(published) else "differs", expected.half_width
 
 
 @dataclasses.dataclass(frozen=True)
 class Judged:
-    """A claim, our effect at a profile, and one of `CLAIM_VERDICTS`."""
+    """A claim, our effect, one of `CLAIM_VERDICTS`, and how they are written.
+
+    `article` and `effect` are the two effects, and `protocol` says what ours rests on:
+    seeds or test images, and the profile. The last two are empty without runs.
+    """
 
     claim: Claim
     ours: Estimate | None
-    profile: str | None
     verdict: str
-
-    @property
-    def article(self) -> str:
-        """The article's effect, written as ours is."""
-        if self.claim.kind == "ratio":
-            return f"{self.claim.effect:.2f} times"
-        return f"{100 * self.claim.effect:+.2f} points"
-
-    @property
-    def protocol(self) -> str:
-        """What our effect rests on: seeds or test images, and the profile."""
-        return f"{self.ours:n}, {self.profile}" if self.ours else ""
-
-    @property
-    def effect(self) -> str:
-        """Our effect with its interval, without what it rests on."""
-        return f"{self.ours:short} {self.ours.unit}" if self.ours else ""
+    article: str
+    effect: str = ""
+    protocol: str = ""
 
 
-def judge_effect(claim: Claim, ours: Interval) -> str:
+def judge_claims(
+    records: Mapping[str, Records], claims: Iterable[Claim] = CLAIMS
+) -> list[Judged]:
+    """Judges these chapters' claims by our runs at `full`, or else at `laptop`."""
+    judged = []
+    for claim in (each for each in claims if each.chapter in records):
+        frame = tabulate(records[claim.chapter])
+        ours, profile = find_effect(frame, partial(measure_effect, claim=claim))
+        article = f"{100 * claim.effect:+.2f} points"
+        if claim.kind == "ratio":
+            article = f"{claim.effect:.2f} times"
+        said = [f"{ours:short} {ours.unit}", f"{ours:n}, {profile}"] if ours else []
+        judged.append(Judged(claim, ours, judge_effect(claim, ours), article, *said))
+    return judged
+
+
+def judge_effect(claim: Claim, ours: Estimate | None) -> str:
     """Judges a claim by our interval.
 
     *seen* if it lies above no effect and reaches the article's; *smaller* if it lies
@@ -158,12 +137,14 @@ def judge_effect(claim: Claim, ours: Interval) -> str:
     lies within the margin, *opposite* if beyond it, else *undecided*. No effect is 0
     for a difference and 1 for a ratio.
     """
+    if ours is None:
+        return "not run"
     if ours.n < FEWEST:
         return "undecided"
-    if (margin := claim.margin) is not None:
-        if -margin <= ours.low and ours.high <= margin:
+    if claim.margin is not None:
+        if max(-ours.low, ours.high) <= claim.margin:
             return "seen"
-        beyond = ours.low > margin or ours.high < -margin
+        beyond = max(ours.low, -ours.high) > claim.margin
         return "opposite" if beyond else "undecided"
     none = 1 if claim.kind == "ratio" else 0
     if ours.high < none:
@@ -172,20 +153,6 @@ def judge_effect(claim: Claim, ours: Interval) -> str:
     if ours.low > none:
         return "seen" if reaches else "smaller"
     return "undecided" if reaches else "not seen"
-
-
-def judge_claims(
-    records: Mapping[str, Records], claims: Iterable[Claim] = CLAIMS
-) -> list[Judged]:
-    """Judges these chapters' claims by our runs at `full`, or else at `laptop`."""
-    frames = {chapter: tabulate(group) for chapter, group in records.items()}
-    judged = []
-    for claim in (each for each in claims if each.chapter in frames):
-        frame = frames[claim.chapter]
-        ours, profile = find_effect(frame, partial(measure_effect, claim=claim))
-        verdict = judge_effect(claim, ours.interval) if ours else "not run"
-        judged.append(Judged(claim, ours, profile, verdict))
-    return judged
 
 
 def find_effect(
@@ -197,52 +164,44 @@ def find_effect(
 
     Returns the effect and its profile; None and None if there are no runs.
     """
-    full, laptop = (measure(frame[frame["profile"] == x]) for x in ("full", "laptop"))
-    if laptop is not None:
-        both = is_comparable(frame["chapter"].iloc[0], "laptop")
-        if full is None or (both and laptop.interval.n > full.interval.n):
-            return laptop, "laptop"
-    return full, None if full is None else "full"
+    pairs = ((x, measure(frame[frame["profile"] == x])) for x in ("full", "laptop"))
+    found = {profile: ours for profile, ours in pairs if ours}
+
+    def rank(profile):
+        return is_comparable(frame["chapter"].iloc[0], profile), found[profile].n
+
+    profile = max(found, key=rank, default=None)
+    return found[profile] if profile else None, profile
 
 
 def measure_effect(frame: pd.DataFrame, claim: Claim) -> Estimate | None:
     """Measures a claim's effect in runs of one profile; None where they are missing."""
     if claim.kind == "ensemble":
-        return _measure_ensemble(frame, claim)
-    pairs = [(claim.variant, claim.baseline)]
+        # The run's arrays say which test images were right.
+        runs = frame[frame["variant"].str.startswith(f"{claim.variant} of")]
+        arrays = [read_arrays(record) for record in runs["record"][:1]]
+        return estimates.bootstrap_gain(**arrays[0]) if arrays else None
+    pair = claim.variant, claim.baseline
     if claim.laptop and set(frame["profile"]) == {"laptop"}:
-        pairs = [claim.laptop]
-    # If the full profile has the article's schedule too, beside a shorter one.
-    ours = ARTICLES[claim.chapter].get("ours", {})
-    if set(pairs[0]) <= set(ours):
-        pairs.insert(0, tuple(ours[name][0][0] for name in pairs[0]))
-    for pair in pairs:
+        pair = claim.laptop
+    # The full profile may have the article's schedule too, beside a shorter one.
+    for suffix in (ARTICLES[claim.chapter].get("suffix", ""), ""):
+        names = pair[0] + suffix, pair[1] + suffix
+        found = estimates.paired(frame, claim.metric, *names, claim.baseline_metric)
         if claim.kind == "ratio":
-            found = ratio(frame, claim.metric, *pair)
-        else:
-            found = paired(frame, claim.metric, *pair, claim.baseline_metric)
-        if found is not None:
+            found = estimates.ratio(frame, claim.metric, *names)
+        if found:
             return found
     return None
-
-
-def _measure_ensemble(frame, claim):
-    """Bootstraps over test images: the run's arrays say which were right."""
-    runs = frame[frame["variant"].str.startswith(f"{claim.variant} of")]
-    if runs.empty:
-        return None
-    record = max(runs["record"], key=lambda each: int(each["variant"].split()[-1]))
-    arrays = read_arrays(record)
-    return bootstrap_gain(arrays["right"], arrays["members_right"])
 
 
 def show_claims(records: Records) -> None:
     """Shows the claims of a chapter's article: its effect, ours, and the verdict."""
     frame = tabulate(records)
-    groups = {chapter: frame for chapter in frame["chapter"].unique()}
     rows = [
         [each.claim.text, each.article, each.effect, each.protocol, each.verdict]
-        for each in judge_claims(groups)
+        for each in judge_claims(dict.fromkeys(frame["chapter"], frame))
         if each.ours
     ]
-    show_table(["claim", "article", "ours ± 95%", "from", "verdict"], rows)
+    headers = ["claim", "article", "ours ± 95%", "from", "verdict"]
+    estimates.show_table(headers, rows)

@@ -6,11 +6,10 @@ runs are not recorded.
 """
 
 import base64
-import dataclasses
 import json
 import pathlib
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,12 +23,7 @@ from tutorials_lib.runs.records import (
 )
 from tutorials_lib.runs.schema import Record, RecordError
 from tutorials_lib.runs.storage import write_changed
-from tutorials_lib.support.data import (
-    SPECIFICATIONS,
-    Dataset,
-    load_dataset,
-    scale_images,
-)
+from tutorials_lib.support.data import SPECIFICATIONS, load_dataset, scale_images
 
 Data = dict[str, Any]
 NETWORK = "cifar10_fast_network"
@@ -54,28 +48,24 @@ def write_network() -> str:
     `tutorials build` adds it to the pages, so that the weights are kept only once.
     """
     records = published_records("cifar10_fast", "laptop")
-    kept = next((read_arrays(each) for each in records if "arrays" in each), None)
-    if kept is None:
+    kept = [read_arrays(record) for record in records if "arrays" in record]
+    if not kept:
         return write_call(NETWORK, None)
-    arrays = [kept[name] for name in sorted(kept)]
-    weights = [[array.dtype.name, pack(array)] for array in arrays]
+    weights = [[array.dtype.name, pack(array)] for _, array in sorted(kept[0].items())]
     classes = SPECIFICATIONS["cifar10"].classes
     return write_call(NETWORK, {"classes": classes, "weights": weights})
 
 
 def find_runs(chapter: str) -> list[Record]:
-    """Finds the published runs that a widget shows; none if one is missing."""
+    """Finds the published runs that a widget shows; none if a variant is missing."""
     widget = WIDGETS[chapter]
     found = [
         record
-        for name in (*widget.needed, *widget.others)
+        for name in widget.variants
         for record in published_records(chapter, widget.profile)
-        if record["variant"] == name
-        and ("arrays" in record or not widget.arrays)
-        and (widget.every_seed or record["seed"] == 0)
+        if record["variant"] == name and (widget.every_seed or record["seed"] == 0)
     ]
-    there = {record["variant"] for record in found}
-    return found if there >= set(widget.needed) else []
+    return found if {x["variant"] for x in found} == set(widget.variants) else []
 
 
 def make_widget(chapter: str) -> Data | None:
@@ -86,19 +76,15 @@ def make_widget(chapter: str) -> Data | None:
     records = find_runs(chapter)
     if not records:
         return None
-    widget = WIDGETS[chapter]
-    shown = [_load_images(records)] if widget.arrays else []
-    return {**widget.make(records, *shown), "runs": describe_runs(records)}
+    return {**WIDGETS[chapter].make(records), "runs": describe_runs(records)}
 
 
 def _load_images(records):
     data = records[0]["data"]
     images = load_dataset(data["name"])
     images = images.take(data["train_images"], data["test_images"])
-    for record in records:
-        if record["data"]["sha256"] != images.sha256:
-            name = name_run(record["variant"], record["seed"])
-            raise RecordError(f"the run {name} used other images.")
+    if {record["data"]["sha256"] for record in records} != {images.sha256}:
+        raise RecordError(f"{', '.join(map(find_path, records))} used other images.")
     return images
 
 
@@ -120,28 +106,28 @@ def pack(array: np.ndarray) -> str:
     return base64.b64encode(content).decode()
 
 
-def _show_mixes(records: list[Record], images: Dataset) -> Data:
+def _show_mixes(records: list[Record]) -> Data:
     """One garment of each class, both networks, and their distances from lambda."""
     import keras
 
     from tutorials_lib.mixup import measure_distances
     from tutorials_lib.networks import build_mixup_fashion_net
 
-    lambdas = np.linspace(0, 1, 21)
+    images, lambdas = _load_images(records), np.linspace(0, 1, 21)
     test = scale_images(images.x_test), keras.utils.to_categorical(images.y_test, 10)
     network, shown = build_mixup_fashion_net(), {}
-    for name, record in zip(("plain", "mixup"), records, strict=True):
+    for name, record in zip(("plain network", "mixup network"), records, strict=True):
         kept = read_arrays(record)
         weights = [kept[f"weight {k}"] for k in range(len(kept))]
         network.set_weights(weights)
         distances, pairs = measure_distances(network, *test, lambdas.tolist())
-        shown[f"{name} network"] = {
+        shown[name] = {
             "weights": [pack(each.astype("float32")) for each in weights],
             "distances": distances.round(4).tolist(),
         }
     return {
         "classes": images.class_names,
-        "images": [pack(each) for each in _choose_first(images)],
+        "images": _choose_first(images),
         "lambdas": lambdas.round(2).tolist(),
         "networks": shown,
         "pairs": pairs,
@@ -150,44 +136,36 @@ def _show_mixes(records: list[Record], images: Dataset) -> Data:
 
 def _choose_first(images):
     """The first test image of each class, so that nobody chose it."""
-    return [images.x_test[np.argmax(images.y_test == k)] for k in range(10)]
+    return [pack(images.x_test[np.argmax(images.y_test == k)]) for k in range(10)]
 
 
-def _show_labels(records: list[Record], images: Dataset) -> Data:
+def _show_labels(records: list[Record]) -> Data:
     """How many labels each threshold keeps, and how many of those are right."""
     from tutorials_lib.few_labels import hide_labels, keep_confident
 
-    shown = {}
+    images, shown = _load_images(records), {}
     for record in records:
         split = record["parameters"]["split"]
-        rest = len(images.y_train) - split["held_out"]
-        labels = images.y_train[:rest]
+        labels = images.y_train[: len(images.y_train) - split["held_out"]]
         _, hidden = hide_labels(labels, split["labelled"], record["seed"])
-        truth = labels[hidden]
         # Half precision leaves sums a little off 1.
         answers = read_arrays(record)["answers"].astype("float32")
         answers /= answers.sum(axis=1, keepdims=True)
         told = answers.argmax(axis=1)
-        accuracy = record["metrics"]["unlabelled_accuracy"]
-        if abs((told == truth).mean() - accuracy) > 1e-3:
-            name = name_run(record["variant"], record["seed"])
-            raise RecordError(f"the answers of {name} are about other images.")
+        right = told == labels[hidden]
+        if abs(right.mean() - record["metrics"]["unlabelled_accuracy"]) > 1e-3:
+            raise RecordError(f"{find_path(record)}: its answers are of other images.")
         kept = [keep_confident(answers, threshold / 100) for threshold in range(100)]
         shown[record["variant"]] = {
-            "kept": [_count(told[places]) for places in kept],
-            "right": [
-                _count(told[places][told[places] == truth[places]]) for places in kept
-            ],
+            name: [np.bincount(told[x], minlength=10).tolist() for x in places]
+            for name, places in (("kept", kept), ("right", [x[right[x]] for x in kept]))
         }
-    return {"classes": images.class_names, "images": len(truth), "teachers": shown}
+    return {"classes": images.class_names, "images": len(hidden), "teachers": shown}
 
 
-def _count(classes):
-    return np.bincount(classes, minlength=10).tolist()
-
-
-def _show_averages(records: list[Record], images: Dataset) -> Data:
+def _show_averages(records: list[Record]) -> Data:
     """Answers about six test images, from the easiest to the hardest of those kept."""
+    images = _load_images(records)
     # For each member, version, image and class.
     answers = np.stack([read_arrays(record)["draws"] for record in records])
     truth = images.y_test[: answers.shape[2]]
@@ -204,12 +182,11 @@ def _show_averages(records: list[Record], images: Dataset) -> Data:
     }
 
 
-def _show_directions(records: list[Record], images: Dataset) -> Data:
+def _show_directions(records: list[Record]) -> Data:
     """Answers about a digit of each class along two directions, of both networks."""
     networks: Data = {}
     for name, record in zip(("plain network", "VAT network"), records, strict=True):
-        kept = read_arrays(record)
-        networks[name] = {}
+        kept, networks[name] = read_arrays(record), {}
         for way in ("adversarial", "random"):
             steps = kept[f"{way} direction"].astype("float64")
             largest = np.abs(steps).max()
@@ -220,7 +197,7 @@ def _show_directions(records: list[Record], images: Dataset) -> Data:
                 "accuracies": record["history"][f"{way}_accuracies"],
             }
     return {
-        "images": [pack(each) for each in _choose_first(images)],
+        "images": _choose_first(_load_images(records)),
         "directions": ["adversarial", "random"],
         "lengths": kept["lengths"].tolist(),
         "measured": int(kept["images"]),
@@ -235,7 +212,6 @@ def _pack_shares(shares):
 
 def _show_recipes(records: list[Record]) -> Data:
     """Accuracy of each recipe, and its minutes at the pace of the timed run."""
-    frame = tabulate(records)
     pace, processor = measure_pace(records)
     recipes = [
         {
@@ -244,51 +220,28 @@ def _show_recipes(records: list[Record]) -> Data:
             "accuracy": round(group["tta_accuracy"].mean(), 4),
             "runs": len(group),
         }
-        for name, group in frame.groupby("variant", sort=False)
+        for name, group in tabulate(records).groupby("variant", sort=False)
     ]
     return {"recipes": recipes, "processor": processor}
 
 
-@dataclasses.dataclass(frozen=True)
-class Widget:
-    """What a widget is made from.
+class Widget(NamedTuple):
+    """How a widget's data are made of runs: those of seed 0, or of every seed."""
 
-    Attributes:
-        make: Makes the data from these runs and the images.
-        profile: Profile of the runs.
-        needed: Variants of the runs.
-        others: Variants that are shown too if they are recorded.
-        every_seed: Whether runs of all seeds are shown, not only those of seed 0.
-        arrays: Whether it shows arrays of the runs, and images, and not only scores.
-    """
-
-    make: Callable[..., Data]
+    make: Callable[[list[Record]], Data]
     profile: str
-    needed: tuple[str, ...]
-    others: tuple[str, ...] = ()
+    variants: tuple[str, ...]
     every_seed: bool = False
-    arrays: bool = True
 
 
+MIXES = ("none, window 6,400", "alpha 0.2, window 6,400")
+TEACHERS = ("teacher", "noised teacher")
+RECIPES = ("94% recipe", "3 epochs", "6 epochs", "95% recipe")
+DIRECTIONS = ("corrected: none, logits", "corrected: VAT, recommended")
 WIDGETS = {
-    "mixup_fashion_mnist": Widget(
-        _show_mixes, "full", ("none, window 6,400", "alpha 0.2, window 6,400")
-    ),
-    "noisy_student": Widget(_show_labels, "laptop", ("teacher",), ("noised teacher",)),
-    "cifar10_95": Widget(
-        _show_averages, "laptop", ("decay",), ("strong",), every_seed=True
-    ),
-    "cifar10_fast": Widget(
-        _show_recipes,
-        "laptop",
-        ("94% recipe",),
-        ("3 epochs", "6 epochs", "95% recipe"),
-        every_seed=True,
-        arrays=False,
-    ),
-    "vat_mnist": Widget(
-        _show_directions,
-        "full",
-        ("corrected: none, logits", "corrected: VAT, recommended"),
-    ),
+    "mixup_fashion_mnist": Widget(_show_mixes, "full", MIXES),
+    "noisy_student": Widget(_show_labels, "laptop", TEACHERS),
+    "cifar10_95": Widget(_show_averages, "laptop", ("decay", "strong"), True),
+    "cifar10_fast": Widget(_show_recipes, "laptop", RECIPES, True),
+    "vat_mnist": Widget(_show_directions, "full", DIRECTIONS),
 }
