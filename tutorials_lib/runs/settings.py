@@ -51,16 +51,17 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "recipes": profiles.RECIPES,
     "without": profiles.TRICKS,
 }
-# Smallest and largest value, where not any whole number from 1 or any other from 0.
+# Smallest and largest value, where not any whole number from 1 or any other above 0.
 BOUNDS: dict[str, tuple[float, float]] = {
     # Chapters add thousands to a seed, and layers take any below 2**31.
     **dict.fromkeys(SEEDS, (0, checks.MOST)),
-    **dict.fromkeys(("max_minutes", "lengths"), (0, checks.MOST)),
+    **dict.fromkeys(("max_minutes", "decay", "lengths"), (0, checks.MOST)),
     **dict.fromkeys(("long_epochs", "images_per_mix"), (2, checks.MOST)),
     **dict.fromkeys(("threshold", "other_threshold", "dropout"), (0, 0.9999)),
     "strengths": (1, 5),
     "shrink": (1, 2),
 }
+MAY_BE_EMPTY = ("leave_out", "lengths", "without", "pairs")
 # Lists that say how a network is built, layer by layer.
 MAY_REPEAT = ("blocks", "widths")
 
@@ -81,6 +82,8 @@ def _check_setting(name, value, example):
     example = example[0] if isinstance(example, tuple) and example else example
     listed = value if isinstance(value, (list, tuple, range)) else [value]
     items = tuple(_check_item(name, item, example) for item in listed)
+    if not items and name not in MAY_BE_EMPTY:
+        raise ValueError(f"{name} must hold at least one value; got {value!r}.")
     if len(set(items)) < len(items) and name not in MAY_REPEAT:
         raise ValueError(f"{name} must hold no value twice; got {value!r}.")
     return items
@@ -93,8 +96,10 @@ def _check_item(name, value, example):
         return checks.check_choice(name, value, (True, False))
     if isinstance(example, int):
         return checks.check_whole(name, value, *BOUNDS.get(name, (1,)))
-    if isinstance(example, float) or name in BOUNDS:
-        return checks.check_range(name, value, *BOUNDS.get(name, (0, checks.MOST)))
+    if name in BOUNDS:
+        return checks.check_range(name, value, *BOUNDS[name])
+    if isinstance(example, float):
+        return checks.check_positive(name, value)
     # A folder, patterns of file names, or names that only the chapter knows.
     if not isinstance(value, str):
         raise ValueError(f"{name} must hold text; got {value!r}.")
