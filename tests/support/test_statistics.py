@@ -1,10 +1,10 @@
-"""Intervals and tests against tables of Student's t and worked examples."""
+"""Intervals against tables of Student's t and worked examples."""
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from tutorials_lib.support.statistics import Interval, mean_interval, paired_difference
+from tutorials_lib.support.statistics import Interval, mean_interval
 
 
 def test_one_value_has_no_interval():
@@ -32,20 +32,7 @@ def test_one_more_value_is_as_students_t():
     assert (found.mean, found.n) == (4, 5)
 
 
-def test_pairs_that_differ_alike_have_no_test():
-    # As accuracies of 10,000 images come out of single precision.
-    first = np.array([0.9012, 0.8999, 0.8890], "float32")
-    second = np.array([0.9002, 0.8989, 0.8880], "float32")
-    interval, p_value = paired_difference(first, second)
-    assert interval.mean == pytest.approx(0.001, abs=1e-6)
-    assert (interval.n, p_value) == (3, None)
-    assert paired_difference([0.9], [0.8])[1] is None
-
-
 def test_refused():
     for bad in ([], [0.5, np.nan]):
         with pytest.raises(ValueError, match="values"):
             mean_interval(bad)
-    # NumPy would pair one value with each of three.
-    with pytest.raises(ValueError, match="first and second"):
-        paired_difference([0.9], [0.7, 0.8, 0.9])

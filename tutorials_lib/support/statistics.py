@@ -1,4 +1,4 @@
-"""How certain the mean of a few runs is, and whether two variants differ."""
+"""How certain the mean of a few runs is."""
 
 import dataclasses
 import math
@@ -60,30 +60,6 @@ def mean_interval(values: ArrayLike) -> Interval:
         return Interval(float(values[0]), None, 1)
     half_width = stats.t.ppf(0.975, n - 1) * stats.sem(values)
     return Interval(float(values.mean()), float(half_width), n)
-
-
-def paired_difference(
-    first: ArrayLike, second: ArrayLike
-) -> tuple[Interval, float | None]:
-    """Compares two variants that were run with the same seeds.
-
-    Args:
-        first: Scores, one for each seed.
-        second: Scores of the other variant, for the same seeds in the same order.
-
-    Returns:
-        The `Interval` of the mean of first - second, and the two-sided p-value of the
-        paired t-test (None if there is only one pair, or if all differences are equal
-        up to rounding in single precision).
-    """
-    first, second = (np.asarray(each, "float64") for each in (first, second))
-    if len(first) != len(second):
-        raise ValueError("first and second must hold a score for each seed.")
-    interval = mean_interval(first - second)
-    scale = max(np.abs(first).max(), np.abs(second).max())
-    if np.ptp(first - second) <= 1e-6 * scale:
-        return interval, None
-    return interval, float(stats.ttest_rel(first, second).pvalue)
 
 
 def binomial_error(accuracy: float, n: int) -> float:
