@@ -107,4 +107,6 @@ def test_doctor(tmp_path, monkeypatch, capsys):
         assert said in shown
     monkeypatch.setenv("TUTORIALS_DATA", str(tmp_path / "no"))
     assert main(["doctor"]) == 1
-    assert "MISSING: TUTORIALS_DATA must name a folder" in capsys.readouterr().out
+    assert (
+        "MISSING: mnist: TUTORIALS_DATA must name a folder" in capsys.readouterr().out
+    )
