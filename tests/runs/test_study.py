@@ -139,8 +139,11 @@ class TestRun:
     @pytest.mark.parametrize(
         ("parameters", "said"),
         [
-            ({"alpha": 1, "beta": 2}, "alpha 1, seed 0: train has no argument beta"),
-            ({}, "alpha 1, seed 0: train needs the argument alpha"),
+            (
+                {"alpha": 1, "beta": 2},
+                "alpha 1, seed 0: train: got an unexpected .* 'beta'",
+            ),
+            ({}, "alpha 1, seed 0: train: missing .* argument: 'alpha'"),
         ],
     )
     def test_parameters_that_train_does_not_take(self, full, train, parameters, said):
@@ -173,7 +176,8 @@ class TestRun:
         study = full(seeds=1)
         with pytest.raises(RecordError, match="none, seed 0: training diverged, loss"):
             study.run(train_all, MIXED)
-        assert study.planned == {"none, seed 0": False, "alpha 1, seed 0": True}
+        names = [name for name, record in study.planned.items() if record]
+        assert names == ["alpha 1, seed 0"]
 
 
 class TestRunsThatBuildOnOthers:

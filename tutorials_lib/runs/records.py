@@ -28,24 +28,36 @@ from tutorials_lib.runs.storage import (
 from tutorials_lib.support.checks import check_choice
 
 
-def name_record(
-    chapter: str, variant: str, seed: int, parameters: Mapping[str, Any], sha256: str
-) -> str:
+def identify(record: Record) -> dict[str, Any]:
+    """What decides a run's result, apart from the machine; of the images, the hash."""
+    names = ("chapter", "variant", "seed", "parameters")
+    return {**{x: record[x] for x in names}, "data": record["data"]["sha256"]}
+
+
+def name_record(identity: Mapping[str, Any]) -> str:
     """Names a record's file: readable, and different for different protocols.
 
-    A hash stands for what decides a run's result, apart from the machine it runs on;
-    the images have theirs, `sha256`.
+    The identity is as from `identify`; a hash stands for it.
     """
-    identity = json.dumps(
-        [chapter, variant, seed, parameters, sha256], sort_keys=True, allow_nan=False
-    )
-    digits = hashlib.sha256(identity.encode()).hexdigest()[:10]
-    return f"{write_words(variant)}_seed-{seed}_{digits}.json"
+    text = json.dumps([*identity.values()], sort_keys=True, allow_nan=False)
+    digits = hashlib.sha256(text.encode()).hexdigest()[:10]
+    return f"{write_words(identity['variant'])}_seed-{identity['seed']}_{digits}.json"
 
 
 def name_run(variant: str, seed: int) -> str:
     """Names a run as it is shown and asked for: `alpha 0.1, seed 0`."""
     return f"{variant}, seed {seed}"
+
+
+def summarise(record: Record) -> str:
+    """Says in a line how a run came out."""
+    scores = ", ".join(
+        f"{name.replace('_', ' ')} {value:.4f}"
+        for name, value in record["metrics"].items()
+        if name.endswith("accuracy")
+    )
+    name = name_run(record["variant"], record["seed"])
+    return f"{name}: {scores} ({record['timing']['wall_seconds']:.0f} s)"
 
 
 def write_words(name: str) -> str:
@@ -55,9 +67,7 @@ def write_words(name: str) -> str:
 
 def find_path(record: Record) -> str:
     """Finds where a record belongs, within the folder of records."""
-    planned = [record[x] for x in ("chapter", "variant", "seed", "parameters")]
-    planned.append(record["data"]["sha256"])
-    return f"{record['chapter']}/{name_record(*planned)}"
+    return f"{record['chapter']}/{name_record(identify(record))}"
 
 
 def write_record(record: Record, path: pathlib.Path) -> None:
@@ -92,11 +102,8 @@ def keep_run(
     try:
         _write(record, arrays, path)
     except OSError as error:
-        try:
-            shelter = pathlib.Path(tempfile.mkdtemp(prefix="tutorials-kept-"))
-            _write(record, arrays, shelter / path.name)
-        except OSError:
-            raise error from None
+        shelter = pathlib.Path(tempfile.mkdtemp(prefix="tutorials-kept-"))
+        _write(record, arrays, shelter / path.name)
         raise WriteError(
             f"{error} The finished run is kept in {shelter}: move its files to "
             f"{path.parent} when there is space, and continue."
@@ -121,19 +128,17 @@ def read_arrays(
     name = name_run(record["variant"], record["seed"])
     if "arrays" not in record:
         raise RecordError(f"the run {name} left no arrays.")
+    file, sha256 = record["arrays"]["file"], record["arrays"]["sha256"]
     # A changed protocol has a folder of its own; the hash says whose arrays they are.
     homes = [published_folder(), *runs_folder().glob(f"{record['profile']}*")]
     folders = [home / record["chapter"] for home in homes]
-    for home in [folder, *folders] if folder else folders:
-        path = home / record["arrays"]["file"]
-        if not path.is_file():
-            continue
-        content = path.read_bytes()
-        if hashlib.sha256(content).hexdigest() == record["arrays"]["sha256"]:
+    for path in (home / file for home in ([folder, *folders] if folder else folders)):
+        content = path.read_bytes() if path.is_file() else b""
+        if hashlib.sha256(content).hexdigest() == sha256:
             return unpack_arrays(content)
     raise RecordError(
-        f"the arrays of the run {name}, {record['arrays']['file']}, are missing or "
-        f"damaged: put the file back beside the record, or run it again."
+        f"the arrays of the run {name}, {file}, are missing or damaged: put the file "
+        f"back beside the record, or run it again."
     )
 
 
@@ -203,7 +208,6 @@ def load_records(chapter: str, profile: str | None = None) -> pd.DataFrame:
 def flatten(records: list[Record], left_out: tuple[str, ...]) -> pd.DataFrame:
     """Makes a table of records, metrics by name and other parts as `git.commit`."""
     rows = [{**record, **record["metrics"]} for record in records]
-    for row in rows:
-        for name in left_out:
-            row.pop(name, None)
-    return pd.json_normalize(rows)
+    return pd.json_normalize(
+        [{name: row[name] for name in row if name not in left_out} for row in rows]
+    )
