@@ -140,11 +140,10 @@ def run_as_script(path: pathlib.Path, parameters: Mapping[str, Any]) -> None:
     if record := planned.get(only):
         print(summarise(record))
         return
-    near = difflib.get_close_matches(only, planned, n=3, cutoff=0.3)
+    near = difflib.get_close_matches(only, planned, n=3, cutoff=0)
     raise ChapterError(
         f"{path.stem} plans no run {only!r} with these settings. `tutorials run "
-        f"{path.stem} --list` names its runs"
-        + (f", among them {', '.join(map(repr, near))}." if near else ".")
+        f"{path.stem} --list` names its runs, such as {', '.join(map(repr, near))}."
     )
 
 

@@ -44,8 +44,7 @@ class ResumableFit(keras.callbacks.Callback):
         log: File that gets a line for each epoch.
 
     Attributes:
-        watch: The `WatchEpochs` that times all epochs.
-        seconds: Wall-clock seconds that went into the run before this process.
+        seconds: How long each epoch took.
         images: How many images went through training so far, as far as that is known.
         sessions: How many processes worked on the run, this one included.
     """
@@ -54,18 +53,22 @@ class ResumableFit(keras.callbacks.Callback):
         self, path: pathlib.Path | None, identity: Mapping[str, Any], log: pathlib.Path
     ) -> None:
         super().__init__()
-        self.path = path
-        self.identity = json.loads(json.dumps(identity))
+        self.path, self.identity, self.log = path, identity, log
         self.name = name_run(identity["variant"], identity["seed"])
-        self.watch = WatchEpochs(log, self.name)
-        self.start = time.perf_counter()
+        log.parent.mkdir(parents=True, exist_ok=True)
         self.images = 0
         self.histories: list[dict[str, list[float]]] = []
-        self.saved: dict[str, Any] = {"histories": [], "seconds": 0.0, "sessions": 0}
+        self.saved: dict[str, Any] = {"histories": [], "wall_seconds": 0, "sessions": 0}
         if path and path.exists():
-            self.saved = _read(path, self.identity)
-        self.seconds = self.saved["seconds"]
+            self.saved = _read(path, identity)
+        self.seconds: list[float] = self.saved.get("seconds", [])
         self.sessions = self.saved["sessions"] + 1
+        self.start = time.perf_counter()
+
+    @property
+    def wall_seconds(self) -> float:
+        """How long the run has taken, in all processes."""
+        return self.saved["wall_seconds"] + time.perf_counter() - self.start
 
     def __call__(
         self,
@@ -95,10 +98,10 @@ class ResumableFit(keras.callbacks.Callback):
             said = f"{self.name}: continues after epoch {done} of {epochs}"
             print(said, file=sys.stderr)
         if part >= len(begun) - 1:
-            self.batches, self.others = x, [self.watch, *callbacks]
+            self.batches, self.others = x, callbacks
             _make_variables(model, *(x[0][:2] if y is None else (x, y)))
             options |= {"epochs": epochs, "initial_epoch": initial_epoch, "verbose": 0}
-            model.fit(x, y, callbacks=[*self.others, self], **options)
+            model.fit(x, y, callbacks=[*callbacks, self], **options)
         history = self.histories[-1]
         self.images += len(getattr(x, "images", x)) * len(history.get("loss", ()))
         return history
@@ -121,63 +124,50 @@ class ResumableFit(keras.callbacks.Callback):
         random.setstate((version, tuple(internal), gauss))
         self.batches.epoch = self.saved["batches"]
 
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Starts the epoch's clock."""
+        self.begin = time.perf_counter()
+
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Adds to the history and writes the checkpoint."""
-        for name, value in (logs or {}).items():
+        """Stops the clock, notes how the epoch went, and writes the checkpoint."""
+        self.seconds.append(time.perf_counter() - self.begin)
+        for name, value in logs.items():
             self.histories[-1].setdefault(name, []).append(float(value))
-        if self.path is None or not hasattr(self.batches, "epoch"):
-            return
+        scores = " ".join(f"{name} {value:.4f}" for name, value in logs.items())
+        line = (
+            f"{datetime.datetime.now():%H:%M:%S} {self.name}: epoch {epoch + 1} "
+            f"of {self.params['epochs']}, {self.seconds[-1]:.1f} s, {scores}\n"
+        )
+        # A line that finds no room is not worth the run.
+        with contextlib.suppress(OSError), self.log.open("a", encoding="utf-8") as log:
+            log.write(line)
+        if self.path and hasattr(self.batches, "epoch"):
+            self._save(self.path, epoch + 1)
+
+    def _save(self, path, epoch):
         state = {
             "run": self.identity,
-            "epoch": epoch + 1,
+            "epoch": epoch,
             "batches": self.batches.epoch,
             "stop": bool(self.model.stop_training),
             "histories": self.histories,
             "variables": _list_variables(self.model),
             "callbacks": [_collect(callback) for callback in self.others],
             "random": random.getstate(),
-            "seconds": self.seconds + time.perf_counter() - self.start,
+            "seconds": self.seconds,
+            "wall_seconds": self.wall_seconds,
             "sessions": self.sessions,
         }
         try:
-            write_bytes(self.path, _pack(state))
+            write_bytes(path, _pack(state))
         except WriteError as error:
-            print(
-                f"{self.name}: epoch {epoch + 1} has no checkpoint: {error} "
-                f"Training continues.",
-                file=sys.stderr,
-            )
+            said = f"{self.name}: epoch {epoch} has no checkpoint: {error}"
+            print(f"{said} Training continues.", file=sys.stderr)
 
     def remove(self) -> None:
         """Removes the checkpoint of a run whose record is written."""
         if self.path:
             self.path.unlink(missing_ok=True)
-
-
-class WatchEpochs(keras.callbacks.Callback):
-    """Times the epochs of a run and writes a titled line for each to a log."""
-
-    def __init__(self, log: pathlib.Path, title: str) -> None:
-        super().__init__()
-        self.log = log
-        self.title = title
-        self.seconds: list[float] = []
-
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Starts the epoch's clock."""
-        self.start = time.perf_counter()
-
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Stops the clock and writes a line to the log."""
-        self.seconds.append(time.perf_counter() - self.start)
-        scores = " ".join(f"{name} {value:.4f}" for name, value in (logs or {}).items())
-        line = (
-            f"{datetime.datetime.now():%H:%M:%S} {self.title}: epoch {epoch + 1} "
-            f"of {self.params['epochs']}, {self.seconds[-1]:.1f} s, {scores}\n"
-        )
-        # A line that finds no room is not worth the run.
-        with contextlib.suppress(OSError), self.log.open("a", encoding="utf-8") as log:
-            log.write(line)
 
 
 def _make_variables(model, images, labels):

@@ -1,8 +1,8 @@
 """Makes the runs that a chapter plans and writes a record of each."""
 
-import contextlib
 import dataclasses
 import datetime
+import functools
 import json
 import os
 import pathlib
@@ -42,29 +42,37 @@ class Run:
     Attributes:
         variant: Name of the variant, the same for all its seeds.
         seed: Whole number.
-        parameters: All that determines the result apart from seed and data; or a
-            function that returns them, and raises `NotDoneError` while a run that this
-            one builds on has no record.
+        plan: All that determines the result apart from seed and data; or a function
+            that returns it, and raises `NotDoneError` while a run that this one builds
+            on has no record.
     """
 
     variant: str
     seed: int
-    parameters: Parameters | Callable[[], Parameters]
+    plan: Parameters | Callable[[], Parameters]
 
     @property
     def name(self) -> str:
         """The run's name, such as `alpha 0.1, seed 0`."""
         return records.name_run(self.variant, self.seed)
 
-    def resolve(self) -> Parameters:
-        """The run's parameters."""
-        if callable(self.parameters):
-            self.parameters = self.parameters()
-        return self.parameters
+    @functools.cached_property
+    def parameters(self) -> Parameters:
+        """What the run is called with."""
+        return self.plan() if callable(self.plan) else self.plan
+
+    @property
+    def blocked(self) -> str:
+        """Says what has to be done before this run; nothing if it can be made."""
+        try:
+            self.parameters  # noqa: B018
+        except NotDoneError as error:
+            return f"{self.name} ({error})"
+        return ""
 
 
-# Trains a run: called with the run, its parameters and a substitute for `model.fit`.
-Train = Callable[[Run, Parameters, ResumableFit], Mapping[str, Any]]
+# Trains a run: called with the run and a substitute for `model.fit`.
+Train = Callable[[Run, ResumableFit], Mapping[str, Any]]
 
 
 class Grid:
@@ -79,20 +87,18 @@ class Grid:
     folder.
 
     Attributes:
-        planned: Names of all runs.
-        finished: Dict of name to record, of all runs that were made or read.
+        planned: Dict of the name of each run to its record; None until it is done.
     """
 
     def __init__(self, settings: Settings, data: Dataset) -> None:
-        keras_floats, layout = keras.config.floatx(), keras.config.image_data_format()
-        if (keras_floats, layout) != ("float32", "channels_last"):
+        numbers = keras.config.floatx(), keras.config.image_data_format()
+        if numbers != ("float32", "channels_last"):
             raise ValueError(
-                f"Keras must be set to floatx float32 and channels_last, as for every "
-                f"record; got {keras_floats} and {layout} (see ~/.keras/keras.json)."
+                f"Keras must use float32 and channels_last, as for every record; got "
+                f"{' and '.join(numbers)} (see ~/.keras/keras.json)."
             )
         self.settings, self.data = settings, data
-        self.planned: list[str] = []
-        self.finished: dict[str, Record] = {}
+        self.planned: dict[str, Record | None] = {}
         self.commit = environment.describe_commit()
         lasting = settings.profile in PUBLISHED and data.origin != "sample"
         # Whether a run that has a record is read.
@@ -119,7 +125,7 @@ class Grid:
         nothing, such as an ensemble) and optionally `arrays` (name to array). A run
         that could not be made is left out.
         """
-        self.planned += [run.name for run in runs]
+        self.planned |= dict.fromkeys(run.name for run in runs)
         pending = {run.name: run for run in runs}
         if self.resumes:
             for run in _find_ready(pending):
@@ -135,8 +141,11 @@ class Grid:
                 self._run_on_cluster(pending)
             else:
                 self._run_here(pending, train)
-            self._tell_what_is_missing(pending)
-        return [self.finished[x.name] for x in runs if x.name in self.finished]
+            if blocked := [run.blocked for run in pending.values() if run.blocked]:
+                if only:
+                    raise RecordError(f"cannot be run: {blocked[0]}.")
+                print(f"not run: {'; '.join(blocked)}", flush=True)
+        return [done for run in runs if (done := self.planned[run.name])]
 
     def _run_here(self, pending, train):
         """Makes the pending runs, but for those that another process works on.
@@ -177,46 +186,44 @@ class Grid:
                 said = records.summarise(self._read(pending.pop(run.name)))
                 print(f"[{number}/{len(ready)}] {said}", flush=True)
 
-    def _tell_what_is_missing(self, pending):
-        blocked = []
-        for run in pending.values():
-            try:
-                run.resolve()
-            except NotDoneError as error:
-                blocked.append(f"{run.name} ({error})")
-        if blocked and self.settings.only:
-            raise RecordError(f"cannot be run: {blocked[0]}.")
-        if blocked:
-            more = f" and {len(blocked) - 1} more" if len(blocked) > 1 else ""
-            print(f"not run: {blocked[0]}{more}", flush=True)
-
-    def _identify(self, run):
-        """What identifies a run, as JSON stores it: a tuple becomes a list."""
-        identity = {
-            "chapter": self.settings.chapter,
+    def _plan(self, run):
+        """What a run's record holds before it is made, as JSON stores it."""
+        data, settings = self.data, self.settings
+        plan = {
+            "schema": SCHEMA,
+            "chapter": settings.chapter,
             "variant": run.variant,
             "seed": run.seed,
-            "parameters": run.resolve(),
-            "data": self.data.sha256,
+            "profile": settings.profile,
+            "settings": settings.record(),
+            "parameters": run.parameters,
+            "data": {
+                "name": data.name,
+                "origin": data.origin,
+                "sha256": data.sha256,
+                "train_images": len(data.x_train),
+                "test_images": len(data.x_test),
+            },
         }
-        return json.loads(json.dumps(identity))
+        return json.loads(json.dumps(plan))
 
     def _find_path(self, run):
         """Where a run's record is written."""
-        return self.folder / records.name_record(self._identify(run))
+        return self.folder / records.name_record(self._plan(run))
 
     def _read(self, run):
         """Reads the record of a run; one that was moved or edited is refused."""
-        planned = self._identify(run)
-        for path in (folder / records.name_record(planned) for folder in self.folders):
+        plan = self._plan(run)
+        for path in (folder / records.name_record(plan) for folder in self.folders):
             if path.is_file():
                 record = records.read_record(path)
-                if differs := list_differences(planned, records.identify(record)):
+                both = records.identify(plan), records.identify(record)
+                if differs := list_differences(*both):
                     raise RecordError(
                         f"{path}: holds another run than its name says; differences: "
                         f"{'; '.join(differs)}."
                     )
-                self.finished[run.name] = record
+                self.planned[run.name] = record
                 return record
         return None
 
@@ -225,11 +232,8 @@ class Grid:
         path, date = self._find_path(run), datetime.datetime.now(datetime.UTC)
         storage.remove_partials(path)
         fit = self._prepare_fit(run, path.stem)
-        start = time.perf_counter()
-        result = train(run, run.resolve(), fit)
-        wall = fit.seconds + time.perf_counter() - start
-        seconds = fit.watch.seconds
-        if result["images"] and not seconds:
+        result = train(run, fit)
+        if result["images"] and not fit.seconds:
             raise ValueError("train must call fit(model, ...); no epoch was seen.")
         for name, values in {**result["history"], **result["metrics"]}.items():
             wrong = np.extract(~np.isfinite(values), values)
@@ -238,27 +242,13 @@ class Grid:
                     f"{run.name}: training diverged, {name} is {wrong[0]}"
                 )
         history = {name: list(map(float, x)) for name, x in result["history"].items()}
-        speed = result["images"] / max(sum(seconds), 1e-9)
-        data, settings = self.data, self.settings
+        speed = result["images"] / max(sum(fit.seconds), 1e-9)
         record = {
-            "schema": SCHEMA,
-            "chapter": settings.chapter,
-            "variant": run.variant,
-            "seed": run.seed,
-            "profile": settings.profile,
-            "settings": settings.record(),
-            "parameters": run.resolve(),
-            "data": {
-                "name": data.name,
-                "origin": data.origin,
-                "sha256": data.sha256,
-                "train_images": len(data.x_train),
-                "test_images": len(data.x_test),
-            },
+            **self._plan(run),
             "metrics": {name: float(x) for name, x in result["metrics"].items()},
-            "history": {**history, "seconds": [round(s, 3) for s in seconds]},
+            "history": {**history, "seconds": [round(s, 3) for s in fit.seconds]},
             "timing": {
-                "wall_seconds": round(wall, 3),
+                "wall_seconds": round(fit.wall_seconds, 3),
                 "images_per_second": round(speed, 1),
                 "sessions": fit.sessions,
             },
@@ -269,28 +259,22 @@ class Grid:
         }
         records.keep_run(record, result.get("arrays"), path)
         fit.remove()
-        self.finished[run.name] = record
+        self.planned[run.name] = record
         return record
 
     def _prepare_fit(self, run, name):
         """What trains a run; if it resumes, with a checkpoint named like the record."""
         chapter, home = self.settings.chapter, storage.runs_folder()
         log = home / "progress" / f"{chapter}.log"
-        checkpoint = home / "checkpoints" / chapter / f"{name}.npz"
-        if self.settings.into:
-            checkpoint = self.folder / "checkpoints" / f"{name}.npz"
-        for path in (log, checkpoint):
-            path.parent.mkdir(parents=True, exist_ok=True)
+        apart = self.folder if self.settings.into else home
+        checkpoint = apart / "checkpoints" / chapter / f"{name}.npz"
         storage.remove_partials(checkpoint)
         versions, backend = environment.describe_versions(), keras.backend.backend()
-        identity = {**self._identify(run), "backend": backend}
+        identity = {**records.identify(self._plan(run)), "backend": backend}
         identity["versions"] = {x: versions.get(x) for x in ("keras", backend)}
         return ResumableFit(checkpoint if self.resumes else None, identity, log)
 
 
 def _find_ready(pending):
     """Those runs whose inputs are there when it is their turn."""
-    for run in list(pending.values()):
-        with contextlib.suppress(NotDoneError):
-            run.resolve()
-            yield run
+    return (run for run in [*pending.values()] if not run.blocked)

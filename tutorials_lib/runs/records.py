@@ -17,14 +17,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from tutorials_lib.runs import storage
 from tutorials_lib.runs.profiles import CHAPTERS, PUBLISHED
 from tutorials_lib.runs.schema import Record, RecordError, check_record
-from tutorials_lib.runs.storage import (
-    WriteError,
-    published_folder,
-    runs_folder,
-    write_bytes,
-)
 from tutorials_lib.support.checks import check_choice
 
 
@@ -34,14 +29,11 @@ def identify(record: Record) -> dict[str, Any]:
     return {**{x: record[x] for x in names}, "data": record["data"]["sha256"]}
 
 
-def name_record(identity: Mapping[str, Any]) -> str:
-    """Names a record's file: readable, and different for different protocols.
-
-    The identity is as from `identify`; a hash stands for it.
-    """
-    text = json.dumps([*identity.values()], sort_keys=True, allow_nan=False)
-    digits = hashlib.sha256(text.encode()).hexdigest()[:10]
-    return f"{write_words(identity['variant'])}_seed-{identity['seed']}_{digits}.json"
+def name_record(record: Record) -> str:
+    """Names a record's file: readable, and different for different protocols."""
+    identity = json.dumps([*identify(record).values()], sort_keys=True, allow_nan=False)
+    digits = hashlib.sha256(identity.encode()).hexdigest()[:10]
+    return f"{write_words(record['variant'])}_seed-{record['seed']}_{digits}.json"
 
 
 def name_run(variant: str, seed: int) -> str:
@@ -67,7 +59,7 @@ def write_words(name: str) -> str:
 
 def find_path(record: Record) -> str:
     """Finds where a record belongs, within the folder of records."""
-    return f"{record['chapter']}/{name_record(identify(record))}"
+    return f"{record['chapter']}/{name_record(record)}"
 
 
 def write_record(record: Record, path: pathlib.Path) -> None:
@@ -77,7 +69,7 @@ def write_record(record: Record, path: pathlib.Path) -> None:
     # Each list of numbers on one line, so that a diff shows runs, not epochs.
     lists = r"\[[-+0-9.e,\s]*\]"
     text = re.sub(lists, lambda found: " ".join(found.group().split()), text)
-    write_bytes(path, text.encode())
+    storage.write_bytes(path, text.encode())
 
 
 def write_arrays(arrays: Mapping[str, ArrayLike], path: pathlib.Path) -> dict[str, str]:
@@ -91,7 +83,7 @@ def write_arrays(arrays: Mapping[str, ArrayLike], path: pathlib.Path) -> dict[st
     np.savez_compressed(packed, **dict[str, Any](arrays))
     content = packed.getvalue()
     path = path.with_suffix(".npz")
-    write_bytes(path, content)
+    storage.write_bytes(path, content)
     return {"file": path.name, "sha256": hashlib.sha256(content).hexdigest()}
 
 
@@ -104,7 +96,7 @@ def keep_run(
     except OSError as error:
         shelter = pathlib.Path(tempfile.mkdtemp(prefix="tutorials-kept-"))
         _write(record, arrays, shelter / path.name)
-        raise WriteError(
+        raise storage.WriteError(
             f"{error} The finished run is kept in {shelter}: move its files to "
             f"{path.parent} when there is space, and continue."
         ) from error
@@ -128,13 +120,14 @@ def read_arrays(
     name = name_run(record["variant"], record["seed"])
     if "arrays" not in record:
         raise RecordError(f"the run {name} left no arrays.")
-    file, sha256 = record["arrays"]["file"], record["arrays"]["sha256"]
+    chapter, file = record["chapter"], record["arrays"]["file"]
+    paths = [folder / file] if folder else []
     # A changed protocol has a folder of its own; the hash says whose arrays they are.
-    homes = [published_folder(), *runs_folder().glob(f"{record['profile']}*")]
-    folders = [home / record["chapter"] for home in homes]
-    for path in (home / file for home in ([folder, *folders] if folder else folders)):
-        content = path.read_bytes() if path.is_file() else b""
-        if hashlib.sha256(content).hexdigest() == sha256:
+    paths += [storage.published_folder() / chapter / file]
+    paths += storage.runs_folder().glob(f"*/{chapter}/{file}")
+    for path in filter(pathlib.Path.is_file, paths):
+        content = path.read_bytes()
+        if hashlib.sha256(content).hexdigest() == record["arrays"]["sha256"]:
             return unpack_arrays(content)
     raise RecordError(
         f"the arrays of the run {name}, {file}, are missing or damaged: put the file "
@@ -171,7 +164,7 @@ def published_records(chapter: str, profile: str | None = None) -> list[Record]:
     """
     check_choice("chapter", chapter, CHAPTERS)
     check_choice("profile", profile, (None, *PUBLISHED))
-    home = published_folder()
+    home = storage.published_folder()
     if os.environ.get("TUTORIALS_RECORDS") and not home.is_dir():
         raise RecordError(f"TUTORIALS_RECORDS must name a folder; {home} is none.")
     records = read_records(home / chapter)
@@ -179,9 +172,8 @@ def published_records(chapter: str, profile: str | None = None) -> list[Record]:
         ours = record["chapter"] == chapter and record["profile"] in PUBLISHED
         if not ours or record["data"]["origin"] == "sample":
             raise RecordError(
-                f"{home / chapter}: the record of "
-                f"{name_run(record['variant'], record['seed'])} is no run of {chapter} "
-                f"at {' or '.join(PUBLISHED)} on real data."
+                f"{home / find_path(record)} is no run of {chapter} at "
+                f"{' or '.join(PUBLISHED)} on real data."
             )
     if profile is None:
         profiles = [record["profile"] for record in records]

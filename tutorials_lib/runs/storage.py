@@ -56,17 +56,20 @@ def write_changed(texts: Mapping[pathlib.Path, str]) -> list[pathlib.Path]:
     changed = []
     for path, text in texts.items():
         if not path.is_file() or path.read_text(encoding="utf-8") != text:
-            path.parent.mkdir(parents=True, exist_ok=True)
             write_bytes(path, text.encode())
             changed.append(path)
     return changed
 
 
 def write_bytes(path: pathlib.Path, content: bytes) -> None:
-    """Writes a file atomically; a `WriteError` says that it cannot be written."""
+    """Writes a file atomically, and makes its folder.
+
+    A `WriteError` says that it cannot be written.
+    """
     # Several processes may write it at once.
     partial = path.with_name(f"{PARTIAL}{path.stem}-{secrets.token_hex(8)}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         partial.write_bytes(content)
         os.replace(partial, path)
     except OSError as error:
@@ -108,18 +111,16 @@ def claim_run(path: pathlib.Path) -> Iterator[bool]:
     Where the file system has no locks every process gets every claim: there one
     process at a time should work on a grid.
     """
-    lock = filelock.FileLock(path.with_suffix(".claim"))
+    lock, claimed = filelock.FileLock(path.with_suffix(".claim")), True
     try:
         lock.acquire(blocking=False)
-    except filelock.Timeout:
-        yield False
-        return
-    except (NotImplementedError, OSError):
-        yield True
-        return
+    except (NotImplementedError, OSError) as error:
+        # Any other error says that there are no locks.
+        claimed = not isinstance(error, filelock.Timeout)
     try:
-        yield True
+        yield claimed
     finally:
-        lock.release()
-        # Whoever takes it in this moment finds the record.
-        path.with_suffix(".claim").unlink(missing_ok=True)
+        if lock.is_locked:
+            lock.release()
+            # Whoever takes it in this moment finds the record.
+            path.with_suffix(".claim").unlink(missing_ok=True)

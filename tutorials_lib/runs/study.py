@@ -21,7 +21,6 @@ from tutorials_lib.runs.profiles import BY_DEVICE, SHARED, TABLE
 from tutorials_lib.runs.records import name_run, read_arrays
 from tutorials_lib.runs.schema import Record
 from tutorials_lib.runs.settings import choose_settings, list_defaults
-from tutorials_lib.support.checks import check_choice
 from tutorials_lib.support.data import load_dataset, scale_images
 
 Split = tuple[np.ndarray, np.ndarray]
@@ -75,12 +74,11 @@ class Study:
         self.records: list[Record] = []
 
     def __getattr__(self, name: str) -> Any:
-        if name in ("data", "grid"):
-            raise AttributeError("call study.load first.")
-        settings = self.__dict__.get("settings")
-        if settings is None or name not in settings.values:
-            raise AttributeError(f"{type(self).__name__} has no setting {name!r}.")
-        return settings.values[name]
+        try:
+            return self.__dict__["settings"].values[name]
+        except KeyError:
+            said = f"the study has no setting {name!r}; `data` comes with study.load."
+            raise AttributeError(said) from None
 
     def load(
         self, name: str, low: float = 0.0, high: float = 1.0
@@ -137,9 +135,7 @@ class Study:
             that is not done is left out.
         """
         shared = SHARED[self.settings.chapter] if settings is None else tuple(settings)
-        for name in shared:
-            check_choice("setting", name, tuple(self.settings.values))
-        common = {name: self.settings.values[name] for name in shared}
+        common = {name: getattr(self, name) for name in shared}
         seeds = self.settings.seeds if seeds is None else seeds
         if not isinstance(seeds, Mapping):
             seeds = dict.fromkeys(variants, tuple(seeds))
@@ -154,11 +150,11 @@ class Study:
             if seed in seeds[name]
         ]
         for run in runs:
-            if not callable(run.parameters):
-                _choose_arguments(train, run.parameters, self.settings.values, run)
+            if not callable(run.plan):
+                _choose_arguments(train, run, self.settings.values)
 
-        def call(run, parameters, fit):
-            arguments = _choose_arguments(train, parameters, self.settings.values, run)
+        def call(run, fit):
+            arguments = _choose_arguments(train, run, self.settings.values)
             result = train(seed=run.seed, fit=fit, **arguments)
             if isinstance(result, tuple):
                 model, history = result
@@ -178,9 +174,9 @@ class Study:
                 the grid go on with other runs, and come back to this one.
         """
         name = name_run(variant, seed)
-        if name not in self.grid.finished:
-            raise NotDoneError(f"{name} is not done")
-        return self.grid.finished[name]
+        if record := self.planned.get(name):
+            return record
+        raise NotDoneError(f"{name} is not done")
 
     def read_arrays(self, variant: str, seed: int) -> dict[str, np.ndarray]:
         """Reads the arrays that a run of this study left: dict of name to array."""
@@ -189,7 +185,7 @@ class Study:
     @property
     def planned(self) -> dict[str, Record | None]:
         """Dict of name to record, of all runs planned so far; None if not done."""
-        return {name: self.grid.finished.get(name) for name in self.grid.planned}
+        return self.grid.planned
 
     def describe(self) -> str:
         """Says in three lines what is run on what; without a GPU, what fits."""
@@ -197,10 +193,9 @@ class Study:
         device = f"{environment.describe_device()}, computing in {precision}"
         if not environment.has_accelerator():
             table = TABLE[self.settings.chapter]
+            small = table["laptop"] == table["full"]
             fits = "profile laptop fits, profile full does not"
-            if table["laptop"] == table["full"]:
-                fits = "every profile fits"
-            device += f"; no GPU: {fits}"
+            device += f"; no GPU: {'every profile fits' if small else fits}"
         return f"{self.settings.describe()}\n{self.data.describe()}\n{device}"
 
     def show_own(
@@ -238,14 +233,14 @@ def _complete(variant, seed, common):
     return {**common, **variant}
 
 
-def _choose_arguments(train, parameters, settings, run):
+def _choose_arguments(train, run, settings):
     """What `train` is called with: all but the settings that it has no argument for."""
     signature = inspect.signature(train)
-    names, kinds = signature.parameters, [x.kind for x in signature.parameters.values()]
-    takes_all = inspect.Parameter.VAR_KEYWORD in kinds
+    names = signature.parameters
+    takes_all = any(each.kind is each.VAR_KEYWORD for each in names.values())
     chosen = {
         name: value
-        for name, value in parameters.items()
+        for name, value in run.parameters.items()
         if takes_all or name in names or name not in settings
     }
     try:
