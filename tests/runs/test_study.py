@@ -174,7 +174,7 @@ class TestRun:
             return {**result, "metrics": {"loss": np.nan}} if alpha is None else result
 
         study = full(seeds=1)
-        with pytest.raises(RecordError, match="none, seed 0: training diverged, loss"):
+        with pytest.raises(RecordError, match="none, seed 0: metrics: loss must be"):
             study.run(train_all, MIXED)
         names = [name for name, record in study.planned.items() if record]
         assert names == ["alpha 1, seed 0"]

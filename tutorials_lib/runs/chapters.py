@@ -13,12 +13,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from tutorials_lib.runs.articles import ARTICLES
-from tutorials_lib.runs.profiles import CHAPTERS
 from tutorials_lib.runs.records import summarise
 from tutorials_lib.runs.schema import Record
 from tutorials_lib.runs.settings import choose_settings
 from tutorials_lib.runs.storage import find_checkout, runs_folder
-from tutorials_lib.support.checks import check_choice
 from tutorials_lib.support.data import check_data
 
 # Errors of this package whose message says all: no traceback is shown with them.
@@ -36,8 +34,7 @@ def book_folder() -> pathlib.Path:
     checkout = find_checkout()
     if checkout is None:
         raise ChapterError(
-            "the chapters are not here: this command works in a checkout of the "
-            "project, with the package installed by `pip install --editable .`."
+            "the chapters are not here: use a checkout, `pip install --editable .`."
         )
     return checkout / "book"
 
@@ -114,12 +111,9 @@ def check_run(chapter: str, parameters: Mapping[str, Any]) -> pathlib.Path:
         ChapterError: the chapters are not here.
         DataError: TUTORIALS_DATA is set and does not hold the chapter's data.
     """
-    check_choice("chapter", chapter, CHAPTERS)
-    path = book_folder() / f"{chapter}.ipynb"
-    settings = choose_settings(chapter, **parameters)
-    if settings.source == "real":
+    if choose_settings(chapter, **parameters).source == "real":
         check_data(ARTICLES[chapter]["dataset"])
-    return path
+    return book_folder() / f"{chapter}.ipynb"
 
 
 def run_as_script(path: pathlib.Path, parameters: Mapping[str, Any]) -> None:

@@ -110,14 +110,9 @@ class ResumableFit(keras.callbacks.Callback):
         """Brings back what the checkpoint holds, if it is of this fit."""
         if not self.resumes:
             return
-        try:
-            variables, saved = _list_variables(self.model), self.saved["variables"]
-            for variable, value in zip(variables, saved, strict=True):
-                variable.assign(value)
-        except ValueError as error:
-            raise RecordError(
-                f"the checkpoint {self.path} is of another network ({error}). {AGAIN}"
-            ) from error
+        variables, saved = _list_variables(self.model), self.saved["variables"]
+        for variable, value in zip(variables, saved, strict=True):
+            variable.assign(value)
         for callback, state in zip(self.others, self.saved["callbacks"], strict=True):
             vars(callback).update(state)
         version, internal, gauss = self.saved["random"]
@@ -164,11 +159,6 @@ class ResumableFit(keras.callbacks.Callback):
             said = f"{self.name}: epoch {epoch} has no checkpoint: {error}"
             print(f"{said} Training continues.", file=sys.stderr)
 
-    def remove(self) -> None:
-        """Removes the checkpoint of a run whose record is written."""
-        if self.path:
-            self.path.unlink(missing_ok=True)
-
 
 def _make_variables(model, images, labels):
     """Those of metrics and optimiser, which Keras makes in the first step.
@@ -187,17 +177,18 @@ def _list_variables(model):
     return [*model.variables, *model.optimizer.variables]
 
 
+def _is_plain(value):
+    kinds = (bool, int, float, str, type(None))
+    return isinstance(value, kinds) or hasattr(value, "shape")
+
+
 def _collect(callback):
     """What a callback counts and remembers."""
-    kinds = (bool, int, float, str, type(None))
     return {
         name: value
         for name, value in vars(callback).items()
         if name not in KERAS_ATTRIBUTES
-        and all(
-            isinstance(each, kinds) or hasattr(each, "shape")
-            for each in (value if isinstance(value, list) else [value])
-        )
+        and all(map(_is_plain, value if isinstance(value, list) else [value]))
     }
 
 

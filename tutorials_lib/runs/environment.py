@@ -1,5 +1,6 @@
 """What a run happened on, and what a machine lacks: versions, device, commit, data."""
 
+import contextlib
 import importlib.metadata
 import json
 import os
@@ -23,22 +24,13 @@ TOOLS = {
 }
 
 
-def find_version(package: str) -> str | None:
-    """Returns the installed version of a package, or None."""
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
 def describe_versions() -> dict[str, str]:
     """Returns a dict of Python's and the installed packages' versions."""
-    versions = {name: find_version(name) for name in VERSIONED}
-    return {
-        "python": platform.python_version(),
-        "tutorials_lib": __version__,
-        **{name: version for name, version in versions.items() if version},
-    }
+    versions = {"python": platform.python_version(), "tutorials_lib": __version__}
+    for name in VERSIONED:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[name] = importlib.metadata.version(name)
+    return versions
 
 
 def count_cores() -> int:
@@ -54,12 +46,10 @@ def describe_processor() -> str:
 
 
 def _read_processor(field):
-    try:
+    with contextlib.suppress(OSError):
         for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith(field):
                 return " ".join(line.split(":", 1)[1].split())
-    except OSError:
-        pass
     return ""
 
 
@@ -146,20 +136,17 @@ def describe_commit() -> dict[str, Any]:
         # Records that this very run writes do not make the code unclean.
         command = ["git", "-C", str(checkout), "status", "--porcelain=v2", "--branch"]
         command += ["--", ".", ":(exclude)book/records"]
-        try:
+        with contextlib.suppress(OSError, subprocess.CalledProcessError):
             done = subprocess.run(command, capture_output=True, text=True, check=True)
-        except (OSError, subprocess.CalledProcessError):
-            return {"commit": None, "clean": None}
-        lines = done.stdout.splitlines()
-        clean = all(line.startswith("#") for line in lines)
-        return {"commit": lines[0].removeprefix("# branch.oid "), "clean": clean}
-    try:
-        distribution = importlib.metadata.distribution("tutorials_lib")
-        origin = json.loads(distribution.read_text("direct_url.json") or "{}")
-    except importlib.metadata.PackageNotFoundError:
-        origin = {}
-    commit = origin.get("vcs_info", {}).get("commit_id")
-    return {"commit": commit, "clean": True if commit else None}
+            commit, *lines = done.stdout.removeprefix("# branch.oid ").splitlines()
+            clean = all(line.startswith("#") for line in lines)
+            return {"commit": commit, "clean": clean}
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        package = importlib.metadata.distribution("tutorials_lib")
+        origin = json.loads(package.read_text("direct_url.json") or "{}")
+        if commit := origin.get("vcs_info", {}).get("commit_id"):
+            return {"commit": commit, "clean": True}
+    return {"commit": None, "clean": None}
 
 
 def examine() -> tuple[list[str], list[str]]:
@@ -174,6 +161,7 @@ def examine() -> tuple[list[str], list[str]]:
             return "missing"
 
     folder = os.environ.get("TUTORIALS_DATA")
+    said = "{backend} on {device}, {cores} cores"
     found = {
         **describe_versions(),
         "checkout": find_checkout() or "none",
@@ -181,9 +169,7 @@ def examine() -> tuple[list[str], list[str]]:
         "runs": runs_folder(),
         "backend": attempt(
             "a working backend, TensorFlow or JAX, as KERAS_BACKEND chooses",
-            lambda: "{backend} on {device}, {cores} cores".format(
-                **describe_environment()
-            ),
+            lambda: said.format(**describe_environment()),
         ),
         "data": folder or f"TUTORIALS_DATA is not set: downloads in {find_downloads()}",
     }

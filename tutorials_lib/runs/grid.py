@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
-import numpy as np
 
 from tutorials_lib.runs import environment, records, storage
 from tutorials_lib.runs.checkpoints import ResumableFit
@@ -29,10 +28,6 @@ Parameters = Mapping[str, Any]
 
 class NotDoneError(LookupError):
     """A run that another one builds on has no record yet."""
-
-
-class DivergedError(RuntimeError):
-    """Training ended in NaN or infinity."""
 
 
 @dataclasses.dataclass
@@ -152,7 +147,7 @@ class Grid:
 
         It waits for these, as others may build on them.
         """
-        total, diverged = len(pending), []
+        total, failed = len(pending), []
         while pending and not self.settings.is_late:
             before, elsewhere = len(pending), False
             for run in _find_ready(pending):
@@ -167,16 +162,16 @@ class Grid:
                         # Another process may have made it meanwhile.
                         record = self.resumes and self._read(run)
                         said = records.summarise(record or self._make(run, train))
-                    except DivergedError as error:
+                    except RecordError as error:
                         # The other runs are still worth making.
-                        diverged.append(said := str(error))
+                        failed.append(said := str(error))
                 print(f"[{total - len(pending)}/{total}] {said}", flush=True)
             if len(pending) == before:
                 if not elsewhere:
                     break
                 time.sleep(PAUSE)
-        if diverged:
-            raise RecordError("; ".join(diverged))
+        if failed:
+            raise RecordError(" ".join(failed))
 
     def _run_on_cluster(self, pending):
         """Has a cluster make the pending runs, and then those that build on them."""
@@ -235,12 +230,6 @@ class Grid:
         result = train(run, fit)
         if result["images"] and not fit.seconds:
             raise ValueError("train must call fit(model, ...); no epoch was seen.")
-        for name, values in {**result["history"], **result["metrics"]}.items():
-            wrong = np.extract(~np.isfinite(values), values)
-            if len(wrong):
-                raise DivergedError(
-                    f"{run.name}: training diverged, {name} is {wrong[0]}"
-                )
         history = {name: list(map(float, x)) for name, x in result["history"].items()}
         speed = result["images"] / max(sum(fit.seconds), 1e-9)
         record = {
@@ -258,7 +247,8 @@ class Grid:
             **environment.describe_products(),
         }
         records.keep_run(record, result.get("arrays"), path)
-        fit.remove()
+        if fit.path:
+            fit.path.unlink(missing_ok=True)
         self.planned[run.name] = record
         return record
 

@@ -76,9 +76,7 @@ def write_arrays(arrays: Mapping[str, ArrayLike], path: pathlib.Path) -> dict[st
     """Writes the arrays of a run beside its record; returns the record's `arrays`."""
     for name, array in arrays.items():
         if np.asarray(array).dtype.kind not in "biuf":
-            raise RecordError(
-                f"{path}: array {name} must hold numbers; got {array!r:.60}."
-            )
+            raise RecordError(f"{path}: array {name} must hold numbers.")
     packed = io.BytesIO()
     np.savez_compressed(packed, **dict[str, Any](arrays))
     content = packed.getvalue()
@@ -90,7 +88,11 @@ def write_arrays(arrays: Mapping[str, ArrayLike], path: pathlib.Path) -> dict[st
 def keep_run(
     record: Record, arrays: Mapping[str, ArrayLike] | None, path: pathlib.Path
 ) -> None:
-    """Writes a finished run; where its folder has filled up meanwhile, elsewhere."""
+    """Writes a finished run; where its folder has filled up meanwhile, elsewhere.
+
+    A `RecordError` says which number is none, as where training diverged.
+    """
+    check_record(record, name_run(record["variant"], record["seed"]))
     try:
         _write(record, arrays, path)
     except OSError as error:

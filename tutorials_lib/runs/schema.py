@@ -1,6 +1,5 @@
 """The schema of records: what one holds, and how one of an older schema is read."""
 
-import datetime
 import math
 import pathlib
 from typing import Any
@@ -66,10 +65,6 @@ def check_record(record: Any, origin: str = "record") -> Record:
             f"{origin}: arrays.file must be the bare name of an .npz file; "
             f"got {file!r}."
         )
-    try:
-        datetime.datetime.fromisoformat(record["date"])
-    except ValueError as error:
-        raise RecordError(f"{origin}: date must be in ISO format ({error}).") from error
     return record
 
 
@@ -79,13 +74,9 @@ def _upgrade(record):
     Those that were published had their profile's own settings, save that seeds may
     have been added; whether a run was resumed is not known, and seldom was the case.
     """
-    try:
-        settings = choose_settings(record["chapter"], record["profile"]).record()
-        settings["seeds"] = sorted({*settings["seeds"], record["seed"]})
-        timing = {**record["timing"], "sessions": 1}
-    except (KeyError, TypeError, ValueError):
-        # Damaged: what is wrong with it is said by the checks.
-        settings, timing = {}, record.get("timing")
+    settings = choose_settings(record["chapter"], record["profile"]).record()
+    settings["seeds"] = sorted({*settings["seeds"], record["seed"]})
+    timing = {**record["timing"], "sessions": 1}
     return {**record, "schema": SCHEMA, "settings": settings, "timing": timing}
 
 
@@ -112,8 +103,7 @@ def _check(value, kind, name):
         if not number or not math.isfinite(value):
             raise RecordError(f"{name} must be a finite number; got {value!r}.")
     elif not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        said = getattr(kind, "__name__", kind)
-        raise RecordError(f"{name} must be of type {said}; got {value!r}.")
+        raise RecordError(f"{name} has the wrong type: {value!r}.")
 
 
 def list_differences(planned: Any, found: Any, name: str = "") -> list[str]:
