@@ -21,8 +21,6 @@ from tutorials_lib.support.data import check_data
 
 # Errors of this package whose message says all: no traceback is shown with them.
 SPOKEN = ("ChapterError", "DataError", "RecordError", "WriteError")
-# What a cell holds that plans runs.
-PLANS = "study.run("
 
 
 class ChapterError(RuntimeError):
@@ -44,9 +42,8 @@ def executed_path(chapter: str, parameters: Mapping[str, Any]) -> pathlib.Path:
 
     With changed settings of a published profile that is a folder of their own.
     """
-    settings = choose_settings(chapter, **parameters)
-    folder = settings.protocol if settings.changed else parameters["profile"]
-    return runs_folder() / folder / f"{chapter}.ipynb"
+    protocol = choose_settings(chapter, **parameters).protocol
+    return runs_folder() / protocol / f"{chapter}.ipynb"
 
 
 def read_code(path: pathlib.Path) -> list[tuple[str, tuple[str, ...]]]:
@@ -150,7 +147,7 @@ def plan_runs(
     `listing` among the parameters no run is made, with `only` one.
     """
     with contextlib.redirect_stdout(io.StringIO()):
-        return run_cells(path, parameters, until=PLANS)["study"].planned
+        return run_cells(path, parameters, until="study.run(")["study"].planned
 
 
 def run_cells(

@@ -212,8 +212,8 @@ class Grid:
         for path in (folder / records.name_record(plan) for folder in self.folders):
             if path.is_file():
                 record = records.read_record(path)
-                both = records.identify(plan), records.identify(record)
-                if differs := list_differences(*both):
+                found = records.identify(record)
+                if differs := list_differences(records.identify(plan), found):
                     raise RecordError(
                         f"{path}: holds another run than its name says; differences: "
                         f"{'; '.join(differs)}."

@@ -100,8 +100,7 @@ def run_on_cluster(
                     write_bytes(path.with_name(name), content)
                 yield missing[path]
                 continue
-            said = f"the worker made {', '.join(files) or 'nothing'}; its version of "
-            said += "tutorials_lib or its images differ."
+            said = f"the worker made {[*files]}; its version or its images differ."
             if error:
                 said = f"{type(error).__name__}: {error}"
             failed.append(f"{path.name}: {said}")
