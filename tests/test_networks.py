@@ -16,14 +16,14 @@ from tutorials_lib.networks import (
     use_precision,
 )
 from tutorials_lib.noise import StochasticDepth
-from tutorials_lib.runs.environment import find_version
+from tutorials_lib.runs.environment import describe_versions
 from tutorials_lib.warp import RandomWarp
 
 # On a CPU XLA hands sums to YNNPACK, and in JAX 0.12.0 some of bfloat16 come out as
 # NaN; not so with XLA_FLAGS=--xla_cpu_experimental_ynn_fusion_type=-reduce.
 NAN_ON_CPU = pytest.mark.xfail(
     keras.backend.backend() == "jax"
-    and find_version("jax").startswith("0.12.0")
+    and describe_versions()["jax"].startswith("0.12.0")
     and all("cpu" in name for name in keras.distribution.list_devices()),
     reason="JAX 0.12.0 makes NaN of sums of bfloat16 on a CPU",
     strict=True,

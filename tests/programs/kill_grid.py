@@ -17,14 +17,14 @@ import sys
 
 from stand_in import make_runs
 
-from tutorials_lib.runs import grid, records, storage
+from tutorials_lib.runs import environment, grid, records, storage
 
 home, kills = pathlib.Path(sys.argv[1]), int(sys.argv[2])
 draw = random.Random(7)
 fork = multiprocessing.get_context("fork")
 FILES = [module.__file__ for module in (grid, records, storage)]
 # Asking Git takes longer than all the rest.
-grid.describe_commit = lambda: {"commit": None, "clean": None}
+environment.describe_commit = lambda: {"commit": None, "clean": None}
 
 
 def run(folder, see):

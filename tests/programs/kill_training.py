@@ -76,7 +76,7 @@ class KeepBest(keras.callbacks.Callback):
             self.best, self.best_weights = logs["val_loss"], self.model.get_weights()
 
 
-def train_in_two_parts(run, parameters, fit):
+def train_in_two_parts(run, fit):
     """A steady part, then one whose rate falls on a plateau until it stops early."""
     keras.utils.set_random_seed(run.seed)
     model = keras.Sequential(
@@ -116,7 +116,7 @@ def train_in_two_parts(run, parameters, fit):
     return finish(model, metrics, history)
 
 
-def train_by_recipe(run, parameters, fit):
+def train_by_recipe(run, fit):
     """The fast recipe: a triangle of rates, lookahead, an end amid an epoch."""
     keras.utils.set_random_seed(run.seed)
     model = build_airbench_net(

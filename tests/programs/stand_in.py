@@ -16,13 +16,10 @@ data = Dataset("mnist", "folder", names, images, labels, images, labels)
 
 def train(seed, fit, size=40, wait=False):
     """Leaves numbers that depend on the seed; may wait for a line first."""
-    (watch,) = fit.callbacks
-    watch.set_params({"epochs": 1})
-    watch.on_epoch_begin(0)
     print("started", seed, flush=True)
     if wait:
         sys.stdin.readline()
-    watch.on_epoch_end(0, {"loss": 1.0})
+    fit.seconds.append(1.0)
     return {
         "metrics": {"test_accuracy": np.random.default_rng(seed).uniform()},
         "history": {"loss": [1.0]},
@@ -36,5 +33,5 @@ def make_runs(seeds, train=train, settings=None, data=data, **parameters):
     settings = settings or choose_settings("mixup_mnist", "full")
     plan = [Run("none", seed, parameters) for seed in seeds]
     return Grid(settings, data).run(
-        plan, lambda run, given, fit: train(run.seed, fit, **given)
+        plan, lambda run, fit: train(run.seed, fit, **run.parameters)
     )

@@ -112,4 +112,4 @@ def test_doctor(tmp_path, monkeypatch, capsys):
         assert said in shown
     monkeypatch.setenv("TUTORIALS_DATA", str(tmp_path / "no"))
     assert main(["doctor"]) == 1
-    assert "MISSING: MNIST could not be loaded from" in capsys.readouterr().out
+    assert "MISSING: mnist: MNIST could not be loaded" in capsys.readouterr().out

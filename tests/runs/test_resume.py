@@ -112,7 +112,8 @@ def test_a_checkpoint_that_is_damaged_or_of_another_run(stand_in, tmp_path):
     (done,) = (tmp_path / "records" / "mixup_mnist").glob("*.json")
     done.unlink()
     path = runs_folder() / "checkpoints" / "mixup_mnist" / f"{done.stem}.npz"
-    state = json.dumps({"identity": {"backend": "another"}}).encode()
+    path.parent.mkdir(parents=True)
+    state = json.dumps({"run": {"backend": "another"}}).encode()
     np.savez(path, state=np.frombuffer(state, "uint8"))
     other = path.read_bytes()
     for content, said in (

@@ -56,8 +56,8 @@ def test_what_differs_is_named(path, capsys):
     assert main(["verify", str(path)]) == 1
     shown = capsys.readouterr().out
     assert shown.startswith("DIFFERS: mixup_mnist, none, seed 1: not equal")
-    assert "test_loss: 0.25, now 0.5" in shown
-    assert "history of loss" in shown
+    assert "test_loss 0.5, not 0.25" in shown
+    assert "  loss [1.0], not [0.5]" in shown
 
 
 def test_other_arrays(path):
@@ -65,7 +65,7 @@ def test_other_arrays(path):
     change(path, lambda r: r.update(arrays=write_arrays({"rows": right + 1}, path)))
     lines, agree = verify_record(path)
     assert not agree
-    assert "  arrays" in lines
+    assert any(line.startswith("  rows '") for line in lines)
     # The same numbers in a file that is packed in another way are the same arrays.
     np.savez(path.with_suffix(".npz"), rows=right)
     sha256 = hashlib.sha256(path.with_suffix(".npz").read_bytes()).hexdigest()
@@ -122,5 +122,4 @@ def test_a_real_chapter_s_run(capsys):
     said = "AGREES: mixup_fashion_mnist, alpha 0.2, seed 0: equal to the last bit"
     assert first == said
     assert {each: each.read_bytes() for each in path.parent.iterdir()} == before
-    assert not list((runs_folder() / "scratch").iterdir())
     assert read_record(path)["settings"]["train_images"] == 300

@@ -13,24 +13,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from tutorials_lib.runs.articles import ARTICLES
-from tutorials_lib.runs.profiles import CHAPTERS
+from tutorials_lib.runs.records import summarise
+from tutorials_lib.runs.schema import Record
 from tutorials_lib.runs.settings import choose_settings
 from tutorials_lib.runs.storage import find_checkout, runs_folder
-from tutorials_lib.support.checks import check_choice
 from tutorials_lib.support.data import check_data
 
 # Errors of this package whose message says all: no traceback is shown with them.
 SPOKEN = ("ChapterError", "DataError", "RecordError", "WriteError")
-# What a cell holds that plans runs.
-PLANS = "study.run("
 
 
 class ChapterError(RuntimeError):
     """A chapter cannot be run, or a cell of it failed."""
-
-
-class OnlyDone(Exception):  # noqa: N818
-    """The one run that was asked for is done; the rest of the chapter is skipped."""
 
 
 def book_folder() -> pathlib.Path:
@@ -38,8 +32,7 @@ def book_folder() -> pathlib.Path:
     checkout = find_checkout()
     if checkout is None:
         raise ChapterError(
-            "the chapters are not here: this command works in a checkout of the "
-            "project, with the package installed by `pip install --editable .`."
+            "the chapters are not here: use a checkout, `pip install --editable .`."
         )
     return checkout / "book"
 
@@ -49,24 +42,23 @@ def executed_path(chapter: str, parameters: Mapping[str, Any]) -> pathlib.Path:
 
     With changed settings of a published profile that is a folder of their own.
     """
-    settings = choose_settings(chapter, **parameters)
-    folder = settings.protocol if settings.changed else parameters["profile"]
-    return runs_folder() / folder / f"{chapter}.ipynb"
+    protocol = choose_settings(chapter, **parameters).protocol
+    return runs_folder() / protocol / f"{chapter}.ipynb"
 
 
 def read_code(path: pathlib.Path) -> list[tuple[str, tuple[str, ...]]]:
     """Reads the code cells of a notebook, each as (source, tags)."""
     try:
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-        return [
-            ("".join(cell["source"]), tuple(cell["metadata"].get("tags", ())))
-            for cell in cells
-            if cell["cell_type"] == "code"
-        ]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise ChapterError(
             f"{path} is no readable notebook ({type(error).__name__}: {error})."
         ) from error
+    return [
+        ("".join(cell["source"]), tuple(cell["metadata"].get("tags", ())))
+        for cell in cells
+        if cell["cell_type"] == "code"
+    ]
 
 
 def quote_start(source: str) -> str:
@@ -95,14 +87,14 @@ def find_parameters(path: pathlib.Path) -> dict[str, Any]:
 
 def read_literals(source: str) -> dict[str, Any]:
     """Reads a cell of nothing but `name = literal`: dict of name to value."""
+    body: list[Any] = ast.parse(source).body
     values = {}
-    for node in ast.parse(source).body:
-        match node:
-            case ast.Assign(targets=[ast.Name(id=name)], value=value):
-                with contextlib.suppress(TypeError, ValueError):
-                    values[name] = ast.literal_eval(value)
-                    continue
-        raise ValueError(f"line {node.lineno} must be `name = literal`")
+    for node in body:
+        try:
+            (target,) = node.targets
+            values[target.id] = ast.literal_eval(node.value)
+        except (AttributeError, TypeError, ValueError):
+            raise ValueError(f"line {node.lineno} must be `name = literal`") from None
     return values
 
 
@@ -116,12 +108,9 @@ def check_run(chapter: str, parameters: Mapping[str, Any]) -> pathlib.Path:
         ChapterError: the chapters are not here.
         DataError: TUTORIALS_DATA is set and does not hold the chapter's data.
     """
-    check_choice("chapter", chapter, CHAPTERS)
-    path = book_folder() / f"{chapter}.ipynb"
-    settings = choose_settings(chapter, **parameters)
-    if settings.source == "real":
+    if choose_settings(chapter, **parameters).source == "real":
         check_data(ARTICLES[chapter]["dataset"])
-    return path
+    return book_folder() / f"{chapter}.ipynb"
 
 
 def run_as_script(path: pathlib.Path, parameters: Mapping[str, Any]) -> None:
@@ -131,39 +120,34 @@ def run_as_script(path: pathlib.Path, parameters: Mapping[str, Any]) -> None:
     not shown. Runs leave their records as ever, and there is no executed notebook.
 
     Args are those that `check_run` returned and was given. With `only` among the
-    parameters, the program ends when that run is done; a `ChapterError` says that none
-    is planned.
+    parameters, that run is made and nothing is shown of the chapter; a `ChapterError`
+    says that it is not planned.
     """
     only = parameters.get("only")
     if only is None:
         run_cells(path, parameters)
         return
-    try:
-        planned = plan_runs(path, parameters)
-    except OnlyDone as done:
-        print(done)
+    planned = plan_runs(path, parameters)
+    if record := planned.get(only):
+        print(summarise(record))
         return
-    near = difflib.get_close_matches(only, planned, n=3, cutoff=0.3)
+    near = difflib.get_close_matches(only, planned, n=3, cutoff=0)
     raise ChapterError(
         f"{path.stem} plans no run {only!r} with these settings. `tutorials run "
-        f"{path.stem} --list` names its runs"
-        + (f", among them {', '.join(map(repr, near))}." if near else ".")
+        f"{path.stem} --list` names its runs, such as {', '.join(map(repr, near))}."
     )
 
 
-def plan_runs(path: pathlib.Path, parameters: Mapping[str, Any]) -> dict[str, bool]:
-    """Names the runs that a chapter plans: dict of name to whether it is recorded.
+def plan_runs(
+    path: pathlib.Path, parameters: Mapping[str, Any]
+) -> dict[str, Record | None]:
+    """Names the runs that a chapter plans: dict of name to the record that is there.
 
-    The chapter's code is run, and what it prints is not shown; with `listing` among the
-    parameters, the runs themselves are left out.
+    The chapter's code is run up to its last plan, and what it prints is not shown. With
+    `listing` among the parameters no run is made, with `only` one.
     """
-    # Not at the top: it imports Keras.
-    from tutorials_lib.runs.study import Study
-
     with contextlib.redirect_stdout(io.StringIO()):
-        names = run_cells(path, parameters, until=PLANS)
-    studies = [value for value in names.values() if isinstance(value, Study)]
-    return {name: done for study in studies for name, done in study.planned.items()}
+        return run_cells(path, parameters, until="study.run(")["study"].planned
 
 
 def run_cells(
@@ -175,10 +159,8 @@ def run_cells(
     cell that holds the text `until` is left out.
     """
     code = read_code(path)
-    last = [number for number, (source, _) in enumerate(code, 1) if until in source]
-    if until and not last:
-        raise ChapterError(f"{path.name}: no cell holds {until!r}.")
-    code = code[: last[-1]] if last else []
+    while code and until not in code[-1][0]:
+        code.pop()
     os.environ["MPLBACKEND"] = "agg"
     import matplotlib.pyplot as plt
 
@@ -191,8 +173,6 @@ def run_cells(
             cells.append(source)
             try:
                 exec(compile(source, f"{path.name}[{number}]", "exec"), names)
-            except OnlyDone:
-                raise
             except Exception as error:
                 name, trace = type(error).__name__, traceback.format_exc()
                 said = explain_failure(number, name, str(error), source, trace)

@@ -1,7 +1,7 @@
 """What a run happened on, and what a machine lacks: versions, device, commit, data."""
 
+import contextlib
 import importlib.metadata
-import importlib.util
 import json
 import os
 import pathlib
@@ -12,7 +12,7 @@ from typing import Any
 from tutorials_lib import __version__
 from tutorials_lib.runs.articles import ARTICLES
 from tutorials_lib.runs.storage import find_checkout, published_folder, runs_folder
-from tutorials_lib.support.data import DataError, find_downloads, load_dataset
+from tutorials_lib.support.data import find_downloads, load_dataset
 
 VERSIONED = ("keras", "tensorflow", "jax", "numpy")
 TOOLS = {
@@ -23,22 +23,13 @@ TOOLS = {
 }
 
 
-def find_version(package: str) -> str | None:
-    """Returns the installed version of a package, or None."""
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
 def describe_versions() -> dict[str, str]:
     """Returns a dict of Python's and the installed packages' versions."""
-    versions = {name: find_version(name) for name in VERSIONED}
-    return {
-        "python": platform.python_version(),
-        "tutorials_lib": __version__,
-        **{name: version for name, version in versions.items() if version},
-    }
+    versions = {"python": platform.python_version(), "tutorials_lib": __version__}
+    for name in VERSIONED:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[name] = importlib.metadata.version(name)
+    return versions
 
 
 def count_cores() -> int:
@@ -54,17 +45,15 @@ def describe_processor() -> str:
 
 
 def _read_processor(field):
-    try:
+    with contextlib.suppress(OSError):
         for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith(field):
                 return " ".join(line.split(":", 1)[1].split())
-    except OSError:
-        pass
     return ""
 
 
 def _find_accelerator():
-    """The name of the backend's GPU or TPU, None without one, and its capability."""
+    """The name and the compute capability of the backend's GPU or TPU, if any."""
     import keras
 
     if keras.backend.backend() == "jax":
@@ -72,16 +61,15 @@ def _find_accelerator():
 
         device = jax.devices()[0]
         if device.platform != "cpu":
-            capability = getattr(device, "compute_capability", "")
-            return device.device_kind, str(capability).split(".")[0]
+            return device.device_kind, str(getattr(device, "compute_capability", ""))
     if keras.backend.backend() == "tensorflow":
         import tensorflow
 
         for gpu in tensorflow.config.list_physical_devices("GPU"):
             details = tensorflow.config.experimental.get_device_details(gpu)
-            capability = details.get("compute_capability", [""])[0]
-            return details.get("device_name", "GPU"), str(capability)
-    return None, ""
+            numbers = details.get("compute_capability", ())
+            return details.get("device_name", "GPU"), ".".join(map(str, numbers))
+    return "", ""
 
 
 def describe_device() -> str:
@@ -91,7 +79,7 @@ def describe_device() -> str:
 
 def has_accelerator() -> bool:
     """Tells whether Keras' backend has a GPU or TPU."""
-    return _find_accelerator()[0] is not None
+    return bool(_find_accelerator()[0])
 
 
 def choose_precision() -> str:
@@ -103,12 +91,12 @@ def choose_precision() -> str:
     """
     import keras
 
-    # The first number of NVIDIA's compute capability: 7 for a T4, 8 for an A100.
+    # NVIDIA's compute capability is 7.5 for a T4, 8.0 for an A100.
     name, capability = _find_accelerator()
-    if capability.isdigit():
-        return "mixed_bfloat16" if int(capability) >= 8 else "mixed_float16"
+    if capability[:1].isdigit():
+        return "mixed_bfloat16" if float(capability) >= 8 else "mixed_float16"
     native = {"avx512_bf16", "amx_bf16"} & set(_read_processor("flags").split())
-    if native and name is None and keras.backend.backend() == "tensorflow":
+    if native and not name and keras.backend.backend() == "tensorflow":
         return "mixed_bfloat16"
     return "float32"
 
@@ -144,76 +132,50 @@ def describe_commit() -> dict[str, Any]:
     """
     checkout = find_checkout()
     if checkout and (checkout / ".git").exists():
-        commit = _ask_git(checkout, "rev-parse", "HEAD")
         # Records that this very run writes do not make the code unclean.
-        changes = _ask_git(
-            checkout, "status", "--porcelain", "--", ".", ":(exclude)book/records"
-        )
-        return {"commit": commit, "clean": None if changes is None else not changes}
-    try:
-        distribution = importlib.metadata.distribution("tutorials_lib")
-        origin = json.loads(distribution.read_text("direct_url.json") or "{}")
-    except importlib.metadata.PackageNotFoundError:
-        origin = {}
-    commit = origin.get("vcs_info", {}).get("commit_id")
-    return {"commit": commit, "clean": True if commit else None}
-
-
-def _ask_git(folder, *words):
-    try:
-        command = ["git", "-C", str(folder), *words]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return done.stdout.strip()
+        command = ["git", "-C", str(checkout), "status", "--porcelain=v2", "--branch"]
+        command += ["--", ".", ":(exclude)book/records"]
+        with contextlib.suppress(OSError, subprocess.CalledProcessError):
+            done = subprocess.run(command, capture_output=True, text=True, check=True)
+            commit, *lines = done.stdout.removeprefix("# branch.oid ").splitlines()
+            clean = all(line.startswith("#") for line in lines)
+            return {"commit": commit, "clean": clean}
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        package = importlib.metadata.distribution("tutorials_lib")
+        origin = json.loads(package.read_text("direct_url.json") or "{}")
+        if commit := origin.get("vcs_info", {}).get("commit_id"):
+            return {"commit": commit, "clean": True}
+    return {"commit": None, "clean": None}
 
 
 def examine() -> tuple[list[str], list[str]]:
     """Examines the machine; returns lines to print, and what is missing."""
-    missing: list[str] = []
+    missing = []
+
+    def attempt(need, describe, *arguments):
+        try:
+            return describe(*arguments)
+        except Exception as error:
+            missing.append(f"{need}: {error}")
+            return "missing"
+
+    folder = os.environ.get("TUTORIALS_DATA")
+    said = "{backend} on {device}, {cores} cores"
     found = {
         **describe_versions(),
         "checkout": find_checkout() or "none",
         "records": published_folder(),
         "runs": runs_folder(),
-        "backend": _examine_backend(missing),
-        "data": _examine_data(missing),
+        "backend": attempt(
+            "a working backend, TensorFlow or JAX, as KERAS_BACKEND chooses",
+            lambda: said.format(**describe_environment()),
+        ),
+        "data": folder or f"TUTORIALS_DATA is not set: downloads in {find_downloads()}",
     }
+    datasets = {article["dataset"] for article in ARTICLES.values()}
+    for name in sorted(datasets) if folder else ():
+        found[name] = attempt(name, lambda name: load_dataset(name).describe(), name)
     for tool, command in TOOLS.items():
-        found[tool] = find_version(tool) or "missing"
-        if found[tool] == "missing":
-            missing.append(f"{tool}, which `{command}` needs")
+        need = f"{tool}, which `{command}` needs"
+        found[tool] = attempt(need, importlib.metadata.version, tool)
     return [f"{name:<14} {said}" for name, said in found.items()], missing
-
-
-def _examine_backend(missing):
-    try:
-        if not any(map(importlib.util.find_spec, ("tensorflow", "jax"))):
-            raise ImportError("neither is installed")
-        import keras
-
-        backend = keras.backend.backend()
-        return f"{backend} on {describe_device()}, {count_cores()} cores"
-    except Exception as error:
-        missing.append(
-            f"a working backend, TensorFlow or JAX, as KERAS_BACKEND chooses "
-            f"({type(error).__name__}: {error})"
-        )
-        return "none"
-
-
-def _examine_data(missing):
-    folder = os.environ.get("TUTORIALS_DATA")
-    if not folder:
-        return (
-            f"keras.datasets, cached in {find_downloads()}; set TUTORIALS_DATA to read "
-            f".npz files from a folder; profile smoke needs no data"
-        )
-    lines = [f"TUTORIALS_DATA = {folder}"]
-    for name in sorted({article["dataset"] for article in ARTICLES.values()}):
-        try:
-            lines.append(load_dataset(name).describe())
-        except DataError as error:
-            missing.append(str(error))
-            lines.append(f"{name}: not usable")
-    return f"\n{'':<15}".join(lines)

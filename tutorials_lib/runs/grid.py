@@ -1,8 +1,8 @@
 """Makes the runs that a chapter plans and writes a record of each."""
 
-import contextlib
 import dataclasses
 import datetime
+import functools
 import json
 import os
 import pathlib
@@ -11,28 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
-import numpy as np
 
-from tutorials_lib.runs.chapters import OnlyDone
-from tutorials_lib.runs.checkpoints import ResumableFit, WatchEpochs
-from tutorials_lib.runs.environment import (
-    describe_commit,
-    describe_environment,
-    describe_products,
-    describe_versions,
-)
+from tutorials_lib.runs import environment, records, storage
+from tutorials_lib.runs.checkpoints import ResumableFit
 from tutorials_lib.runs.profiles import PUBLISHED
-from tutorials_lib.runs.records import keep_run, name_record, name_run, read_record
 from tutorials_lib.runs.schema import SCHEMA, Record, RecordError, list_differences
 from tutorials_lib.runs.settings import Settings
-from tutorials_lib.runs.storage import (
-    check_writable,
-    claim_run,
-    find_checkout,
-    published_folder,
-    remove_partials,
-    runs_folder,
-)
+from tutorials_lib.runs.single import run_on_cluster
 from tutorials_lib.support.data import Dataset
 
 # Seconds between checks of what other processes have finished.
@@ -45,10 +30,6 @@ class NotDoneError(LookupError):
     """A run that another one builds on has no record yet."""
 
 
-class DivergedError(RuntimeError):
-    """Training ended in NaN or infinity."""
-
-
 @dataclasses.dataclass
 class Run:
     """One planned run.
@@ -56,29 +37,37 @@ class Run:
     Attributes:
         variant: Name of the variant, the same for all its seeds.
         seed: Whole number.
-        parameters: All that determines the result apart from seed and data; or a
-            function that returns them, and raises `NotDoneError` while a run that this
-            one builds on has no record.
+        plan: All that determines the result apart from seed and data; or a function
+            that returns it, and raises `NotDoneError` while a run that this one builds
+            on has no record.
     """
 
     variant: str
     seed: int
-    parameters: Parameters | Callable[[], Parameters]
+    plan: Parameters | Callable[[], Parameters]
 
     @property
     def name(self) -> str:
         """The run's name, such as `alpha 0.1, seed 0`."""
-        return name_run(self.variant, self.seed)
+        return records.name_run(self.variant, self.seed)
 
-    def resolve(self) -> Parameters:
-        """The run's parameters."""
-        if callable(self.parameters):
-            self.parameters = self.parameters()
-        return self.parameters
+    @functools.cached_property
+    def parameters(self) -> Parameters:
+        """What the run is called with."""
+        return self.plan() if callable(self.plan) else self.plan
+
+    @property
+    def blocked(self) -> str:
+        """Says what has to be done before this run; nothing if it can be made."""
+        try:
+            self.parameters  # noqa: B018
+        except NotDoneError as error:
+            return f"{self.name} ({error})"
+        return ""
 
 
-# Trains a run: called with the run, its parameters and a substitute for `model.fit`.
-Train = Callable[[Run, Parameters, ResumableFit], Mapping[str, Any]]
+# Trains a run: called with the run and a substitute for `model.fit`.
+Train = Callable[[Run, ResumableFit], Mapping[str, Any]]
 
 
 class Grid:
@@ -93,39 +82,35 @@ class Grid:
     folder.
 
     Attributes:
-        planned: Names of all runs.
-        finished: Dict of name to record, of all runs that were made or read.
+        planned: Dict of the name of each run to its record; None until it is done.
     """
 
     def __init__(self, settings: Settings, data: Dataset) -> None:
-        keras_floats, layout = keras.config.floatx(), keras.config.image_data_format()
-        if (keras_floats, layout) != ("float32", "channels_last"):
+        numbers = keras.config.floatx(), keras.config.image_data_format()
+        if numbers != ("float32", "channels_last"):
             raise ValueError(
-                f"Keras must be set to floatx float32 and channels_last, as for every "
-                f"record; got {keras_floats} and {layout} (see ~/.keras/keras.json)."
+                f"Keras must use float32 and channels_last, as for every record; got "
+                f"{' and '.join(numbers)} (see ~/.keras/keras.json)."
             )
         self.settings, self.data = settings, data
-        self.planned: list[str] = []
-        self.finished: dict[str, Record] = {}
-        chapter, own = settings.chapter, not settings.changed
+        self.planned: dict[str, Record | None] = {}
+        self.commit = environment.describe_commit()
         lasting = settings.profile in PUBLISHED and data.origin != "sample"
-        published = published_folder() / chapter
-        self.folder = runs_folder() / settings.profile / chapter
-        self.others: list[pathlib.Path] = []
-        if settings.into:
-            self.folder = pathlib.Path(settings.into)
-        elif lasting and not own:
-            self.folder = runs_folder() / settings.protocol / chapter
-        elif lasting and not settings.retrain:
-            # Without a checkout, published records are the copy inside the package.
-            if os.environ.get("TUTORIALS_RECORDS") or find_checkout():
-                self.folder = published
-            else:
-                self.others = [published]
         # Whether a run that has a record is read.
         self.resumes = lasting or bool(settings.only or settings.listing)
-        self.commit = describe_commit()
-        self.diverged: list[DivergedError] = []
+        own = storage.runs_folder() / settings.protocol / settings.chapter
+        published = storage.published_folder() / settings.chapter
+        # Records are written to the first folder, and looked for in each.
+        if settings.into:
+            self.folders = [pathlib.Path(settings.into)]
+        elif not lasting or settings.changed or settings.retrain:
+            self.folders = [own]
+        elif os.environ.get("TUTORIALS_RECORDS") or storage.find_checkout():
+            self.folders = [published]
+        else:
+            # The published records are a copy inside the package.
+            self.folders = [own, published]
+        self.folder = self.folders[0]
 
     def run(self, runs: Sequence[Run], train: Train) -> list[Record]:
         """Makes every run that is not done yet; returns the records of all.
@@ -135,167 +120,78 @@ class Grid:
         nothing, such as an ensemble) and optionally `arrays` (name to array). A run
         that could not be made is left out.
         """
-        self.planned += [run.name for run in runs]
+        self.planned |= dict.fromkeys(run.name for run in runs)
+        pending = {run.name: run for run in runs}
+        if self.resumes:
+            for run in _find_ready(pending):
+                if self._read(run):
+                    del pending[run.name]
+        if recorded := len(runs) - len(pending):
+            print(f"{recorded} of {len(runs)} runs are recorded already", flush=True)
         if not self.settings.listing:
-            check_writable(self.folder)
-        pending = self._read_done(runs)
-        if self.settings.listing:
-            return self._gather(runs)
-        if scheduler := self.settings.scheduler:
-            self._run_on_cluster(scheduler, pending)
-        while pending and not (self.settings.scheduler or self.settings.is_late):
-            before = len(pending)
-            elsewhere = self._pass_over(pending, len(runs), train)
+            storage.check_writable(self.folder)
+            if only := self.settings.only:
+                pending = {name: run for name, run in pending.items() if name == only}
+            if self.settings.scheduler:
+                self._run_on_cluster(pending)
+            else:
+                self._run_here(pending, train)
+            if blocked := [run.blocked for run in pending.values() if run.blocked]:
+                if only:
+                    raise RecordError(f"cannot be run: {blocked[0]}.")
+                print(f"not run: {'; '.join(blocked)}", flush=True)
+        return [done for run in runs if (done := self.planned[run.name])]
+
+    def _run_here(self, pending, train):
+        """Makes the pending runs, but for those that another process works on.
+
+        It waits for these, as others may build on them.
+        """
+        total, failed = len(pending), []
+        while pending and not self.settings.is_late:
+            before, elsewhere = len(pending), False
+            for run in _find_ready(pending):
+                if self.settings.is_late:
+                    break
+                with storage.claim_run(self._find_path(run)) as claimed:
+                    if not claimed:
+                        elsewhere = True
+                        continue
+                    del pending[run.name]
+                    try:
+                        # Another process may have made it meanwhile.
+                        record = self.resumes and self._read(run)
+                        said = records.summarise(record or self._make(run, train))
+                    except RecordError as error:
+                        # The other runs are still worth making.
+                        failed.append(said := str(error))
+                print(f"[{total - len(pending)}/{total}] {said}", flush=True)
             if len(pending) == before:
                 if not elsewhere:
                     break
                 time.sleep(PAUSE)
-        self._tell_what_is_missing(pending)
-        if self.diverged:
-            raise RecordError("; ".join(map(str, self.diverged)))
-        only = [run for run in runs if run.name == self.settings.only]
-        if only and (done := self._gather(only)):
-            raise OnlyDone(_summarise(done[0]))
-        return self._gather(runs)
+        if failed:
+            raise RecordError(" ".join(failed))
 
-    def _gather(self, runs):
-        return [self.finished[x.name] for x in runs if x.name in self.finished]
+    def _run_on_cluster(self, pending):
+        """Has a cluster make the pending runs, and then those that build on them."""
+        while ready := {self._find_path(run): run for run in _find_ready(pending)}:
+            made = run_on_cluster(self.settings.scheduler, self.settings, ready)
+            for number, run in enumerate(made, start=1):
+                said = records.summarise(self._read(pending.pop(run.name)))
+                print(f"[{number}/{len(ready)}] {said}", flush=True)
 
-    def _read_done(self, runs):
-        """Reads the records that are there; returns the other runs by name."""
-        pending = {}
-        for run in runs:
-            record = None
-            with contextlib.suppress(NotDoneError):
-                record = self._read(run) if self.resumes else None
-            if record is None:
-                pending[run.name] = run
-        if recorded := len(runs) - len(pending):
-            print(f"{recorded} of {len(runs)} runs are recorded already", flush=True)
-        return pending
-
-    def _pass_over(self, pending, total, train):
-        """Makes the pending runs that it can; returns how many others work on."""
-        elsewhere = 0
-        for name, run in list(pending.items()):
-            if self.settings.only not in (None, name):
-                continue
-            if self.settings.is_late:
-                return 0
-            try:
-                record = self._make(run, train)
-            except NotDoneError:
-                continue
-            except DivergedError as error:
-                # The other runs are still worth making.
-                print(error, flush=True)
-                self.diverged.append(error)
-                del pending[name]
-                continue
-            if record is None:
-                elsewhere += 1
-                continue
-            del pending[name]
-            print(f"[{total - len(pending)}/{total}] {_summarise(record)}", flush=True)
-        return elsewhere
-
-    def _make(self, run, train):
-        """Makes a run, or reads its record; None while another process works on it."""
-        path = self._find_path(run)
-        with claim_run(path) as claimed:
-            if not claimed:
-                return None
-            record = self._read(run) if self.resumes else None
-            if record is None:
-                remove_partials(path)
-                fit = self._prepare_fit(run, path)
-                record, arrays = self._train(run, train, fit)
-                keep_run(record, arrays, path)
-                fit.remove()
-                self.finished[run.name] = record
-            return record
-
-    def _identify(self, run):
-        """What identifies a run, as JSON stores it: a tuple becomes a list."""
-        return {
-            "chapter": self.settings.chapter,
-            "variant": run.variant,
-            "seed": run.seed,
-            "parameters": json.loads(json.dumps(run.resolve())),
-            "data": self.data.sha256,
-        }
-
-    def _find_path(self, run):
-        """Where a run's record is written."""
-        return self.folder / name_record(*self._identify(run).values())
-
-    def _read(self, run):
-        """Reads the record of a run; one that was moved or edited is refused."""
-        planned = self._identify(run)
-        name = name_record(*planned.values())
-        paths = [folder / name for folder in (self.folder, *self.others)]
-        path = next((path for path in paths if path.is_file()), None)
-        if path is None:
-            return None
-        record = read_record(path)
-        found = {name: record[name] for name in planned}
-        found["data"] = record["data"]["sha256"]
-        if differs := list_differences(planned, found):
-            raise RecordError(
-                f"{path}: holds another run than its name says; differences: "
-                f"{'; '.join(differs)}."
-            )
-        self.finished[run.name] = record
-        return record
-
-    def _prepare_fit(self, run, path):
-        """What trains a run; if it resumes, with a checkpoint named like the record."""
-        chapter = self.settings.chapter
-        log = runs_folder() / "progress" / f"{chapter}.log"
-        log.parent.mkdir(parents=True, exist_ok=True)
-        versions = describe_versions()
-        backend = keras.backend.backend()
-        identity = {**self._identify(run), "backend": backend}
-        identity["versions"] = {name: versions.get(name) for name in ("keras", backend)}
-        checkpoint = None
-        if self.resumes:
-            folder = runs_folder() / "checkpoints" / chapter
-            if self.settings.into:
-                folder = self.folder / "checkpoints"
-            folder.mkdir(parents=True, exist_ok=True)
-            checkpoint = folder / f"{path.stem}.npz"
-            remove_partials(checkpoint)
-        return ResumableFit(checkpoint, identity, [WatchEpochs(log, run.name)])
-
-    def _train(self, run, train, fit):
-        (watch,) = fit.callbacks
-        date = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        start = time.perf_counter()
-        result = train(run, run.resolve(), fit)
-        wall = fit.seconds + time.perf_counter() - start
-        if result["images"] and not watch.seconds:
-            raise ValueError("train must call fit(model, ...); no epoch was seen.")
-        for name, values in {**result["history"], **result["metrics"]}.items():
-            values = np.atleast_1d(values)
-            wrong = values[~np.isfinite(values)]
-            if len(wrong):
-                raise DivergedError(
-                    f"{run.name}: training diverged, {name} is {wrong[0]}"
-                )
-        history = {
-            name: [float(value) for value in values]
-            for name, values in result["history"].items()
-        }
-        speed = result["images"] / max(sum(watch.seconds), 1e-9)
+    def _plan(self, run):
+        """What a run's record holds before it is made, as JSON stores it."""
         data, settings = self.data, self.settings
-        record = {
+        plan = {
             "schema": SCHEMA,
             "chapter": settings.chapter,
             "variant": run.variant,
             "seed": run.seed,
             "profile": settings.profile,
             "settings": settings.record(),
-            "parameters": run.resolve(),
+            "parameters": run.parameters,
             "data": {
                 "name": data.name,
                 "origin": data.origin,
@@ -303,55 +199,72 @@ class Grid:
                 "train_images": len(data.x_train),
                 "test_images": len(data.x_test),
             },
+        }
+        return json.loads(json.dumps(plan))
+
+    def _find_path(self, run):
+        """Where a run's record is written."""
+        return self.folder / records.name_record(self._plan(run))
+
+    def _read(self, run):
+        """Reads the record of a run; one that was moved or edited is refused."""
+        plan = self._plan(run)
+        for path in (folder / records.name_record(plan) for folder in self.folders):
+            if path.is_file():
+                record = records.read_record(path)
+                found = records.identify(record)
+                if differs := list_differences(records.identify(plan), found):
+                    raise RecordError(
+                        f"{path}: holds another run than its name says; differences: "
+                        f"{'; '.join(differs)}."
+                    )
+                self.planned[run.name] = record
+                return record
+        return None
+
+    def _make(self, run, train):
+        """Trains a run and writes its record."""
+        path, date = self._find_path(run), datetime.datetime.now(datetime.UTC)
+        storage.remove_partials(path)
+        fit = self._prepare_fit(run, path.stem)
+        result = train(run, fit)
+        if result["images"] and not fit.seconds:
+            raise ValueError("train must call fit(model, ...); no epoch was seen.")
+        history = {name: list(map(float, x)) for name, x in result["history"].items()}
+        speed = result["images"] / max(sum(fit.seconds), 1e-9)
+        record = {
+            **self._plan(run),
             "metrics": {name: float(x) for name, x in result["metrics"].items()},
-            "history": {**history, "seconds": [round(s, 3) for s in watch.seconds]},
+            "history": {**history, "seconds": [round(s, 3) for s in fit.seconds]},
             "timing": {
-                "wall_seconds": round(wall, 3),
+                "wall_seconds": round(fit.wall_seconds, 3),
                 "images_per_second": round(speed, 1),
                 "sessions": fit.sessions,
             },
-            "environment": describe_environment(),
+            "environment": environment.describe_environment(),
             "git": self.commit,
-            "date": date,
-            **describe_products(),
+            "date": date.isoformat(timespec="seconds"),
+            **environment.describe_products(),
         }
-        return record, result.get("arrays")
+        records.keep_run(record, result.get("arrays"), path)
+        if fit.path:
+            fit.path.unlink(missing_ok=True)
+        self.planned[run.name] = record
+        return record
 
-    def _run_on_cluster(self, scheduler, pending):
-        """Lets a cluster make the pending runs, and then those that build on them."""
-        from tutorials_lib.runs.single import run_on_cluster
-
-        while True:
-            missing = {}
-            for run in pending.values():
-                with contextlib.suppress(NotDoneError):
-                    missing[self._find_path(run)] = run
-            if not missing:
-                return
-            made = run_on_cluster(scheduler, self.settings, missing)
-            for number, run in enumerate(made, start=1):
-                record = self._read(pending.pop(run.name))
-                print(f"[{number}/{len(missing)}] {_summarise(record)}", flush=True)
-
-    def _tell_what_is_missing(self, pending):
-        blocked = []
-        for run in pending.values():
-            try:
-                run.resolve()
-            except NotDoneError as error:
-                blocked.append(f"{run.name} ({error})")
-        if blocked and not self.settings.only:
-            more = f" and {len(blocked) - 1} more" if len(blocked) > 1 else ""
-            print(f"not run: {blocked[0]}{more}", flush=True)
-        if self.settings.only in pending and not self.settings.is_late:
-            raise RecordError(f"cannot be run: {'; '.join(blocked)}.")
+    def _prepare_fit(self, run, name):
+        """What trains a run; if it resumes, with a checkpoint named like the record."""
+        chapter, home = self.settings.chapter, storage.runs_folder()
+        log = home / "progress" / f"{chapter}.log"
+        apart = self.folder if self.settings.into else home
+        checkpoint = apart / "checkpoints" / chapter / f"{name}.npz"
+        storage.remove_partials(checkpoint)
+        versions, backend = environment.describe_versions(), keras.backend.backend()
+        identity = {**records.identify(self._plan(run)), "backend": backend}
+        identity["versions"] = {x: versions.get(x) for x in ("keras", backend)}
+        return ResumableFit(checkpoint if self.resumes else None, identity, log)
 
 
-def _summarise(record):
-    scores = ", ".join(
-        f"{name.replace('_', ' ')} {value:.4f}"
-        for name, value in record["metrics"].items()
-        if name.endswith("accuracy")
-    )
-    name = name_run(record["variant"], record["seed"])
-    return f"{name}: {scores} ({record['timing']['wall_seconds']:.0f} s)"
+def _find_ready(pending):
+    """Those runs whose inputs are there when it is their turn."""
+    return (run for run in [*pending.values()] if not run.blocked)

@@ -17,35 +17,39 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from tutorials_lib.runs import storage
 from tutorials_lib.runs.profiles import CHAPTERS, PUBLISHED
 from tutorials_lib.runs.schema import Record, RecordError, check_record
-from tutorials_lib.runs.storage import (
-    WriteError,
-    published_folder,
-    runs_folder,
-    write_bytes,
-)
 from tutorials_lib.support.checks import check_choice
 
 
-def name_record(
-    chapter: str, variant: str, seed: int, parameters: Mapping[str, Any], sha256: str
-) -> str:
-    """Names a record's file: readable, and different for different protocols.
+def identify(record: Record) -> dict[str, Any]:
+    """What decides a run's result, apart from the machine; of the images, the hash."""
+    names = ("chapter", "variant", "seed", "parameters")
+    return {**{x: record[x] for x in names}, "data": record["data"]["sha256"]}
 
-    A hash stands for what decides a run's result, apart from the machine it runs on;
-    the images have theirs, `sha256`.
-    """
-    identity = json.dumps(
-        [chapter, variant, seed, parameters, sha256], sort_keys=True, allow_nan=False
-    )
+
+def name_record(record: Record) -> str:
+    """Names a record's file: readable, and different for different protocols."""
+    identity = json.dumps([*identify(record).values()], sort_keys=True, allow_nan=False)
     digits = hashlib.sha256(identity.encode()).hexdigest()[:10]
-    return f"{write_words(variant)}_seed-{seed}_{digits}.json"
+    return f"{write_words(record['variant'])}_seed-{record['seed']}_{digits}.json"
 
 
 def name_run(variant: str, seed: int) -> str:
     """Names a run as it is shown and asked for: `alpha 0.1, seed 0`."""
     return f"{variant}, seed {seed}"
+
+
+def summarise(record: Record) -> str:
+    """Says in a line how a run came out."""
+    scores = ", ".join(
+        f"{name.replace('_', ' ')} {value:.4f}"
+        for name, value in record["metrics"].items()
+        if name.endswith("accuracy")
+    )
+    name = name_run(record["variant"], record["seed"])
+    return f"{name}: {scores} ({record['timing']['wall_seconds']:.0f} s)"
 
 
 def write_words(name: str) -> str:
@@ -55,9 +59,7 @@ def write_words(name: str) -> str:
 
 def find_path(record: Record) -> str:
     """Finds where a record belongs, within the folder of records."""
-    planned = [record[x] for x in ("chapter", "variant", "seed", "parameters")]
-    planned.append(record["data"]["sha256"])
-    return f"{record['chapter']}/{name_record(*planned)}"
+    return f"{record['chapter']}/{name_record(record)}"
 
 
 def write_record(record: Record, path: pathlib.Path) -> None:
@@ -67,37 +69,36 @@ def write_record(record: Record, path: pathlib.Path) -> None:
     # Each list of numbers on one line, so that a diff shows runs, not epochs.
     lists = r"\[[-+0-9.e,\s]*\]"
     text = re.sub(lists, lambda found: " ".join(found.group().split()), text)
-    write_bytes(path, text.encode())
+    storage.write_bytes(path, text.encode())
 
 
 def write_arrays(arrays: Mapping[str, ArrayLike], path: pathlib.Path) -> dict[str, str]:
     """Writes the arrays of a run beside its record; returns the record's `arrays`."""
     for name, array in arrays.items():
         if np.asarray(array).dtype.kind not in "biuf":
-            raise RecordError(
-                f"{path}: array {name} must hold numbers; got {array!r:.60}."
-            )
+            raise RecordError(f"{path}: array {name} must hold numbers.")
     packed = io.BytesIO()
     np.savez_compressed(packed, **dict[str, Any](arrays))
     content = packed.getvalue()
     path = path.with_suffix(".npz")
-    write_bytes(path, content)
+    storage.write_bytes(path, content)
     return {"file": path.name, "sha256": hashlib.sha256(content).hexdigest()}
 
 
 def keep_run(
     record: Record, arrays: Mapping[str, ArrayLike] | None, path: pathlib.Path
 ) -> None:
-    """Writes a finished run; where its folder has filled up meanwhile, elsewhere."""
+    """Writes a finished run; where its folder has filled up meanwhile, elsewhere.
+
+    A `RecordError` says which number is none, as where training diverged.
+    """
+    check_record(record, name_run(record["variant"], record["seed"]))
     try:
         _write(record, arrays, path)
     except OSError as error:
-        try:
-            shelter = pathlib.Path(tempfile.mkdtemp(prefix="tutorials-kept-"))
-            _write(record, arrays, shelter / path.name)
-        except OSError:
-            raise error from None
-        raise WriteError(
+        shelter = pathlib.Path(tempfile.mkdtemp(prefix="tutorials-kept-"))
+        _write(record, arrays, shelter / path.name)
+        raise storage.WriteError(
             f"{error} The finished run is kept in {shelter}: move its files to "
             f"{path.parent} when there is space, and continue."
         ) from error
@@ -121,19 +122,18 @@ def read_arrays(
     name = name_run(record["variant"], record["seed"])
     if "arrays" not in record:
         raise RecordError(f"the run {name} left no arrays.")
+    chapter, file = record["chapter"], record["arrays"]["file"]
+    paths = [folder / file] if folder else []
     # A changed protocol has a folder of its own; the hash says whose arrays they are.
-    homes = [published_folder(), *runs_folder().glob(f"{record['profile']}*")]
-    folders = [home / record["chapter"] for home in homes]
-    for home in [folder, *folders] if folder else folders:
-        path = home / record["arrays"]["file"]
-        if not path.is_file():
-            continue
+    paths += [storage.published_folder() / chapter / file]
+    paths += storage.runs_folder().glob(f"*/{chapter}/{file}")
+    for path in filter(pathlib.Path.is_file, paths):
         content = path.read_bytes()
         if hashlib.sha256(content).hexdigest() == record["arrays"]["sha256"]:
             return unpack_arrays(content)
     raise RecordError(
-        f"the arrays of the run {name}, {record['arrays']['file']}, are missing or "
-        f"damaged: put the file back beside the record, or run it again."
+        f"the arrays of the run {name}, {file}, are missing or damaged: put the file "
+        f"back beside the record, or run it again."
     )
 
 
@@ -166,7 +166,7 @@ def published_records(chapter: str, profile: str | None = None) -> list[Record]:
     """
     check_choice("chapter", chapter, CHAPTERS)
     check_choice("profile", profile, (None, *PUBLISHED))
-    home = published_folder()
+    home = storage.published_folder()
     if os.environ.get("TUTORIALS_RECORDS") and not home.is_dir():
         raise RecordError(f"TUTORIALS_RECORDS must name a folder; {home} is none.")
     records = read_records(home / chapter)
@@ -174,9 +174,8 @@ def published_records(chapter: str, profile: str | None = None) -> list[Record]:
         ours = record["chapter"] == chapter and record["profile"] in PUBLISHED
         if not ours or record["data"]["origin"] == "sample":
             raise RecordError(
-                f"{home / chapter}: the record of "
-                f"{name_run(record['variant'], record['seed'])} is no run of {chapter} "
-                f"at {' or '.join(PUBLISHED)} on real data."
+                f"{home / find_path(record)} is no run of {chapter} at "
+                f"{' or '.join(PUBLISHED)} on real data."
             )
     if profile is None:
         profiles = [record["profile"] for record in records]
@@ -203,7 +202,6 @@ def load_records(chapter: str, profile: str | None = None) -> pd.DataFrame:
 def flatten(records: list[Record], left_out: tuple[str, ...]) -> pd.DataFrame:
     """Makes a table of records, metrics by name and other parts as `git.commit`."""
     rows = [{**record, **record["metrics"]} for record in records]
-    for row in rows:
-        for name in left_out:
-            row.pop(name, None)
-    return pd.json_normalize(rows)
+    return pd.json_normalize(
+        [{name: row[name] for name in row if name not in left_out} for row in rows]
+    )

@@ -1,8 +1,6 @@
 """The schema of records: what one holds, and how one of an older schema is read."""
 
-import datetime
 import math
-import numbers
 import pathlib
 from typing import Any
 
@@ -12,39 +10,33 @@ SCHEMA = 2
 # As JSON has it; `check_record` says what it holds.
 Record = dict[str, Any]
 
-Whole, Number = numbers.Integral, numbers.Real
-# What each field is; those of a section stand after its name and a point.
+# What each part is: a type, a list of it, or a dict, of which `str` is any name. A
+# float is any finite number.
 FIELDS: dict[str, Any] = {
-    "schema": Whole,
+    "schema": int,
     "chapter": str,
     "variant": str,
-    "seed": Whole,
+    "seed": int,
     "profile": str,
     "settings": dict,
     "parameters": dict,
-    "data.name": str,
-    "data.origin": str,
-    "data.sha256": str,
-    "data.train_images": Whole,
-    "data.test_images": Whole,
-    "metrics": dict,
-    "history": dict,
-    "timing.wall_seconds": Number,
-    "timing.images_per_second": Number,
-    # Processes that the run took: more than 1 where it was killed and resumed.
-    "timing.sessions": Whole,
-    "environment.device": str,
-    "environment.cores": Whole,
-    "environment.backend": str,
-    "environment.versions": dict,
-    "git.commit": (str, type(None)),
-    "git.clean": (bool, type(None)),
+    "data": {
+        "name": str,
+        "origin": str,
+        "sha256": str,
+        "train_images": int,
+        "test_images": int,
+    },
+    "metrics": {str: float},
+    "history": {str: [float]},
+    # Sessions are processes: more than 1 where the run was killed and resumed.
+    "timing": {"wall_seconds": float, "images_per_second": float, "sessions": int},
+    "environment": {"device": str, "cores": int, "backend": str, "versions": dict},
+    "git": {"commit": str | None, "clean": bool | None},
     "date": str,
 }
-# Of a run that left arrays.
-ARRAYS = {"arrays.file": str, "arrays.sha256": str}
-# What else is to be known of a run; most have none.
-NOTE = {"note": str}
+# Of a run that left arrays; and what else is to be known of one.
+OPTIONAL = {"arrays": {"file": str, "sha256": str}, "note": str}
 
 
 class RecordError(RuntimeError):
@@ -56,8 +48,7 @@ def check_record(record: Any, origin: str = "record") -> Record:
 
     One of schema 1 becomes one of schema 2. The origin stands in the message.
     """
-    if not isinstance(record, dict):
-        raise RecordError(f"{origin}: expected an object, got {type(record).__name__}.")
+    _check(record, dict, origin)
     if record.get("schema") == 1:
         record = _upgrade(record)
     schema = record.get("schema")
@@ -66,29 +57,14 @@ def check_record(record: Any, origin: str = "record") -> Record:
             f"{origin}: schema {schema!r}, but this version of tutorials_lib reads "
             f"schema {SCHEMA}. Use the version that wrote it, or repeat the run."
         )
-    expected = FIELDS | (ARRAYS if "arrays" in record else {})
-    expected |= NOTE if "note" in record else {}
-    _check_fields(record, expected, origin)
+    more = {name: kind for name, kind in OPTIONAL.items() if name in record}
+    _check(record, FIELDS | more, origin)
     file = record.get("arrays", {}).get("file", "a.npz")
     if pathlib.PurePath(file).name != file or not file.endswith(".npz"):
         raise RecordError(
             f"{origin}: arrays.file must be the bare name of an .npz file; "
             f"got {file!r}."
         )
-    try:
-        datetime.datetime.fromisoformat(record["date"])
-    except ValueError as error:
-        raise RecordError(f"{origin}: date must be in ISO format ({error}).") from error
-    for name in ("metrics", "history"):
-        if not record[name]:
-            raise RecordError(f"{origin}: {name} is empty.")
-    for name, value in record["metrics"].items():
-        _check_number(value, f"{origin}: metrics.{name}")
-    for name, values in record["history"].items():
-        if not isinstance(values, list):
-            raise RecordError(f"{origin}: history.{name} must be a list.")
-        for epoch, value in enumerate(values, start=1):
-            _check_number(value, f"{origin}: history.{name} of epoch {epoch}")
     return record
 
 
@@ -98,45 +74,43 @@ def _upgrade(record):
     Those that were published had their profile's own settings, save that seeds may
     have been added; whether a run was resumed is not known, and seldom was the case.
     """
-    try:
-        settings = choose_settings(record["chapter"], record["profile"]).record()
-        if record["seed"] not in settings["seeds"]:
-            settings["seeds"] = [*settings["seeds"], record["seed"]]
-        timing = {**record["timing"], "sessions": 1}
-    except (KeyError, TypeError, ValueError):
-        # Damaged: what is wrong with it is said by the checks.
-        settings, timing = {}, record.get("timing")
+    settings = choose_settings(record["chapter"], record["profile"]).record()
+    settings["seeds"] = sorted({*settings["seeds"], record["seed"]})
+    timing = {**record["timing"], "sessions": 1}
     return {**record, "schema": SCHEMA, "settings": settings, "timing": timing}
 
 
-def _check_number(value, name):
-    number = isinstance(value, Number) and not isinstance(value, bool)
-    if not number or not math.isfinite(value):
-        raise RecordError(f"{name} must be a finite number; got {value!r}.")
-
-
-def _check_fields(record, expected, origin):
-    sections = {name.partition(".")[0] for name in expected if "." in name}
-    found: dict[str, Any] = {}
-    for name, value in record.items():
-        if name in sections and isinstance(value, dict):
-            found |= {f"{name}.{key}": each for key, each in value.items()}
-        else:
-            found[name] = value
-    if missing := sorted(expected.keys() - found.keys()):
-        raise RecordError(f"{origin}: missing {', '.join(missing)}.")
-    if extra := sorted(found.keys() - expected.keys()):
-        raise RecordError(f"{origin}: unknown {', '.join(extra)}.")
-    for name, kind in expected.items():
-        boolean = isinstance(found[name], bool) and kind in (Whole, Number)
-        if boolean or not isinstance(found[name], kind):
-            raise RecordError(f"{origin}: {name} has the wrong type: {found[name]!r}.")
+def _check(value, kind, name):
+    """Raises RecordError unless a value is of a kind, as `FIELDS` has them."""
+    if isinstance(kind, list):
+        _check(value, list, name)
+        for epoch, each in enumerate(value, start=1):
+            _check(each, kind[0], f"{name} of epoch {epoch}")
+    elif isinstance(kind, dict):
+        _check(value, dict, name)
+        if str in kind:
+            kind = dict.fromkeys(value, kind[str])
+            if not value:
+                raise RecordError(f"{name} is empty.")
+        if missing := sorted(kind.keys() - value.keys()):
+            raise RecordError(f"{name}: missing {', '.join(missing)}.")
+        if unknown := sorted(value.keys() - kind.keys()):
+            raise RecordError(f"{name}: unknown {', '.join(unknown)}.")
+        for key, each in value.items():
+            _check(each, kind[key], f"{name}: {key}")
+    elif kind is float:
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if not number or not math.isfinite(value):
+            raise RecordError(f"{name} must be a finite number; got {value!r}.")
+    elif not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise RecordError(f"{name} has the wrong type: {value!r}.")
 
 
 def list_differences(planned: Any, found: Any, name: str = "") -> list[str]:
     """Says where two values of JSON differ, down through the dicts they hold."""
     if not (isinstance(planned, dict) and isinstance(found, dict)):
-        return [] if planned == found else [f"{name} {found!r}, not {planned!r}"]
+        same = planned == found
+        return [] if same else [f"{name} {found!r:.80}, not {planned!r:.80}"]
     differences = []
     for key in sorted(planned.keys() | found.keys()):
         differences += list_differences(planned.get(key), found.get(key), key)

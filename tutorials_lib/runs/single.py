@@ -4,13 +4,14 @@ import os
 import pathlib
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tutorials_lib.runs.chapters import ChapterError
-from tutorials_lib.runs.records import read_record
+from tutorials_lib.runs.records import read_records
 from tutorials_lib.runs.settings import Settings
-from tutorials_lib.runs.storage import scratch_folder, write_bytes
+from tutorials_lib.runs.storage import write_bytes
 
 # Seconds to wait for a scheduler to answer.
 PATIENCE = 30
@@ -32,17 +33,17 @@ def run_one(
     returned, the record and the arrays that it left. A setting of None keeps the
     profile's own; KERAS_BACKEND comes before `backend`.
     """
-    environment = {"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ}
+    environment = dict(os.environ)
     if backend:
         environment.setdefault("KERAS_BACKEND", backend)
-    with scratch_folder() as folder:
+    with tempfile.TemporaryDirectory(prefix="tutorials-run-") as scratch:
+        folder = pathlib.Path(scratch)
         for file, content in beside.items():
-            write_bytes(folder / file, content)
+            (folder / file).write_bytes(content)
         command = [sys.executable, "-m", "tutorials_lib.runs.cli", "run", chapter]
-        command += ["--profile", profile, "--only", name, "--into", str(folder)]
+        command += ["--profile", profile, "--only", name, "--into", scratch]
         for key, value in settings.items():
-            if value is not None:
-                command += ["--parameter", key, repr(value)]
+            command += ["--parameter", key, repr(value)]
         done = subprocess.run(
             command, env=environment, capture_output=True, text=True, check=False
         )
@@ -50,23 +51,23 @@ def run_one(
             # Without what libraries log before.
             reason = done.stderr.split("tutorials run: ")[-1]
             raise ChapterError(reason.strip()[-2000:])
-        made = [path for path in folder.iterdir() if path.suffix in (".json", ".npz")]
-        return {
-            path.name: path.read_bytes() for path in made if path.name not in beside
-        }
+        # Arrays first: what has its record is complete.
+        made = [*folder.glob("*.npz"), *folder.glob("*.json")]
+        return {x.name: x.read_bytes() for x in made if x.name not in beside}
 
 
 def gather_beside(
-    home: pathlib.Path, parameters: Mapping[str, Any]
+    path: pathlib.Path, parameters: Mapping[str, Any]
 ) -> dict[str, bytes]:
-    """Reads what a run may build on: a folder's records, and the arrays it names."""
-    beside = {}
-    for path in sorted(home.glob("*.json")):
-        beside[path.name] = path.read_bytes()
-        arrays = read_record(path).get("arrays")
-        if arrays and arrays["sha256"] in str(parameters):
-            beside[arrays["file"]] = (home / arrays["file"]).read_bytes()
-    return beside
+    """Reads what a run may build on, by the path of its record.
+
+    That is the other records of the folder, and the arrays that its parameters name.
+    """
+    others = [each for each in path.parent.glob("*.json") if each != path]
+    for record in read_records(path.parent):
+        if (arrays := record.get("arrays")) and arrays["sha256"] in str(parameters):
+            others.append(path.with_name(arrays["file"]))
+    return {each.name: each.read_bytes() for each in others}
 
 
 def run_on_cluster(
@@ -81,49 +82,27 @@ def run_on_cluster(
     from distributed import Client, as_completed
 
     if settings.max_minutes is not None:
-        raise ValueError(
-            f"max_minutes limits this machine only and must be None with a scheduler; "
-            f"got {settings.max_minutes}."
-        )
-    try:
-        client = Client(address, timeout=PATIENCE, set_as_default=False)
-    except (OSError, ValueError) as error:
-        raise ValueError(
-            f"scheduler must be the address of a Dask scheduler that answers, such as "
-            f"tcp://host:8786; got {address!r} ({error})."
-        ) from error
-    failed = []
-    with client:
+        raise ValueError("max_minutes must be None with a scheduler.")
+    how, failed = (settings.chapter, settings.profile, settings.record()), []
+    with Client(address, timeout=PATIENCE, set_as_default=False) as client:
         workers = len(client.scheduler_info()["workers"])
         print(f"{len(missing)} runs go to {workers} workers at {address}", flush=True)
-        futures = {
-            client.submit(
-                run_one,
-                settings.chapter,
-                settings.profile,
-                settings.record(),
-                run.name,
-                gather_beside(path.parent, run.resolve()),
-                pure=False,
-            ): path
-            for path, run in missing.items()
-        }
+        futures = {}
+        for path, run in missing.items():
+            beside = gather_beside(path, run.parameters)
+            future = client.submit(run_one, *how, run.name, beside, pure=False)
+            futures[future] = path
         for future in as_completed(futures, loop=client.loop):
-            path = futures[future]
-            try:
-                files = future.result()
-            except Exception as error:
-                failed.append(f"{path.name}: {type(error).__name__}: {error}")
+            path, error = futures[future], future.exception()
+            files = {} if error else future.result()
+            if path.name in files:
+                for name, content in files.items():
+                    write_bytes(path.with_name(name), content)
+                yield missing[path]
                 continue
-            if path.name not in files:
-                failed.append(
-                    f"{path.name}: the worker made {', '.join(files) or 'nothing'}; "
-                    f"its version of tutorials_lib or its images differ."
-                )
-                continue
-            # Arrays first: what has its record is complete.
-            for name in sorted(files, key=lambda name: name.endswith(".json")):
-                write_bytes(path.parent / name, files[name])
-            yield missing[path]
+            said = f"the worker made {[*files]}; its version or its images differ."
+            if error:
+                said = f"{type(error).__name__}: {error}"
+            failed.append(f"{path.name}: {said}")
     if failed:
         raise ChapterError("runs failed on the cluster:\n" + "\n".join(failed))

@@ -8,7 +8,6 @@ import contextlib
 import os
 import pathlib
 import secrets
-import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 
@@ -24,15 +23,20 @@ class WriteError(OSError):
     """A file cannot be written; what stood in its place is left as it was."""
 
 
+def find_checkout() -> pathlib.Path | None:
+    """Finds the root of the project; None where the package is apart from it."""
+    root = pathlib.Path(__file__).resolve().parents[2]
+    return root if (root / "book" / "_toc.yml").is_file() else None
+
+
 def published_folder() -> pathlib.Path:
     """Finds the folder that holds the published records.
 
     That is TUTORIALS_RECORDS where it is set, `book/records` in a checkout, and
     the copy inside the package elsewhere.
     """
-    home = pathlib.Path(__file__).resolve().parents[1] / "published_records"
-    if checkout := find_checkout():
-        home = checkout / "book" / "records"
+    checkout, package = find_checkout(), pathlib.Path(__file__).resolve().parents[1]
+    home = checkout / "book/records" if checkout else package / "published_records"
     return pathlib.Path(os.environ.get("TUTORIALS_RECORDS") or home)
 
 
@@ -47,33 +51,26 @@ def runs_folder() -> pathlib.Path:
     return pathlib.Path(os.environ.get("TUTORIALS_RUNS") or home)
 
 
-def find_checkout() -> pathlib.Path | None:
-    """Finds the root of the project; None where the package is apart from it."""
-    root = pathlib.Path(__file__).resolve().parents[2]
-    return root if (root / "book" / "_toc.yml").is_file() else None
-
-
 def write_changed(texts: Mapping[pathlib.Path, str]) -> list[pathlib.Path]:
     """Writes those texts whose files are missing or differ; returns their paths."""
     changed = []
     for path, text in texts.items():
         if not path.is_file() or path.read_text(encoding="utf-8") != text:
-            path.parent.mkdir(parents=True, exist_ok=True)
             write_bytes(path, text.encode())
             changed.append(path)
     return changed
 
 
 def write_bytes(path: pathlib.Path, content: bytes) -> None:
-    """Writes a file atomically; a `WriteError` says that it cannot be written."""
-    partial = None
+    """Writes a file atomically, and makes its folder.
+
+    A `WriteError` says that it cannot be written.
+    """
+    # Several processes may write it at once.
+    partial = path.with_name(f"{PARTIAL}{path.stem}-{secrets.token_hex(8)}")
     try:
-        handle, partial = tempfile.mkstemp(
-            dir=path.parent, prefix=f"{PARTIAL}{path.stem}-"
-        )
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        os.chmod(partial, 0o644)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_bytes(content)
         os.replace(partial, path)
     except OSError as error:
         raise WriteError(
@@ -81,8 +78,8 @@ def write_bytes(path: pathlib.Path, content: bytes) -> None:
             f"there, if any, is left as it was."
         ) from error
     finally:
-        if partial:
-            pathlib.Path(partial).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink()
 
 
 def remove_partials(path: pathlib.Path) -> None:
@@ -114,41 +111,16 @@ def claim_run(path: pathlib.Path) -> Iterator[bool]:
     Where the file system has no locks every process gets every claim: there one
     process at a time should work on a grid.
     """
-    lock = filelock.FileLock(path.with_suffix(".claim"))
+    lock, claimed = filelock.FileLock(path.with_suffix(".claim")), True
     try:
         lock.acquire(blocking=False)
-    except filelock.Timeout:
-        yield False
-        return
-    except (NotImplementedError, OSError):
-        yield True
-        return
+    except (NotImplementedError, OSError) as error:
+        # Any other error says that there are no locks.
+        claimed = not isinstance(error, filelock.Timeout)
     try:
-        yield True
+        yield claimed
     finally:
-        lock.release()
-        # Whoever takes it in this moment finds the record.
-        path.with_suffix(".claim").unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def scratch_folder() -> Iterator[pathlib.Path]:
-    """Makes a folder in the runs folder, and removes it at the end.
-
-    What processes that were killed left of theirs is removed too.
-    """
-    home = runs_folder() / "scratch"
-    home.mkdir(parents=True, exist_ok=True)
-    for left in home.iterdir():
-        if left.is_dir():
-            with claim_run(left) as unused:
-                if unused:
-                    shutil.rmtree(left, ignore_errors=True)
-    folder = home / secrets.token_hex(8)
-    # Claimed before it is there, so that nobody takes it for one that was left.
-    with claim_run(folder):
-        folder.mkdir()
-        try:
-            yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+        if lock.is_locked:
+            lock.release()
+            # Whoever takes it in this moment finds the record.
+            path.with_suffix(".claim").unlink(missing_ok=True)

@@ -1,5 +1,6 @@
 """What a chapter needs to run its experiment: settings, data, runs and records."""
 
+import contextlib
 import dataclasses
 import datetime
 import inspect
@@ -12,22 +13,15 @@ import keras
 import numpy as np
 
 from tutorials_lib.evaluate import score_model
+from tutorials_lib.runs import environment
 from tutorials_lib.runs.chapters import read_literals
-from tutorials_lib.runs.environment import (
-    choose_precision,
-    describe_commit,
-    describe_device,
-    describe_environment,
-    has_accelerator,
-)
 from tutorials_lib.runs.estimates import show_text
 from tutorials_lib.runs.grid import Grid, NotDoneError, Parameters, Run
 from tutorials_lib.runs.profiles import BY_DEVICE, SHARED, TABLE
 from tutorials_lib.runs.records import name_run, read_arrays
 from tutorials_lib.runs.schema import Record
 from tutorials_lib.runs.settings import choose_settings, list_defaults
-from tutorials_lib.support.checks import check_choice
-from tutorials_lib.support.data import Dataset, load_dataset, scale_images
+from tutorials_lib.support.data import load_dataset, scale_images
 
 Split = tuple[np.ndarray, np.ndarray]
 # What a variant is: its parameters, or a function of the seed that returns them.
@@ -73,30 +67,18 @@ class Study:
         logging.getLogger("tensorflow").setLevel(logging.ERROR)
         settings = choose_settings(chapter, **_read_cell(names, chapter))
         if settings.values.get("precision") == BY_DEVICE:
-            values = {**settings.values, "precision": choose_precision()}
+            values = {**settings.values, "precision": environment.choose_precision()}
             settings = dataclasses.replace(settings, values=values)
         self.settings = settings
         self.splits: dict[str, Split] = {}
         self.records: list[Record] = []
-        self._grid: Grid | None = None
 
     def __getattr__(self, name: str) -> Any:
-        settings = self.__dict__.get("settings")
-        if settings is None or name not in settings.values:
-            raise AttributeError(f"{type(self).__name__} has no setting {name!r}.")
-        return settings.values[name]
-
-    @property
-    def grid(self) -> Grid:
-        """What makes the runs, once the images are loaded."""
-        if self._grid is None:
-            raise ValueError("call study.load first.")
-        return self._grid
-
-    @property
-    def data(self) -> Dataset:
-        """The images and labels that the runs use."""
-        return self.grid.data
+        try:
+            return self.__dict__["settings"].values[name]
+        except KeyError:
+            said = f"the study has no setting {name!r}; `data` comes with study.load."
+            raise AttributeError(said) from None
 
     def load(
         self, name: str, low: float = 0.0, high: float = 1.0
@@ -109,7 +91,7 @@ class Study:
         values = self.settings.values
         data = load_dataset(name, self.settings.source)
         data = data.take(values.get("train_images"), values.get("test_images"))
-        self._grid = Grid(self.settings, data)
+        self.data, self.grid = data, Grid(self.settings, data)
         for split in ("train", "test"):
             images = scale_images(getattr(data, f"x_{split}"), low, high)
             labels = keras.utils.to_categorical(getattr(data, f"y_{split}"), 10)
@@ -153,9 +135,7 @@ class Study:
             that is not done is left out.
         """
         shared = SHARED[self.settings.chapter] if settings is None else tuple(settings)
-        for name in shared:
-            check_choice("setting", name, tuple(self.settings.values))
-        common = {name: self.settings.values[name] for name in shared}
+        common = {name: getattr(self, name) for name in shared}
         seeds = self.settings.seeds if seeds is None else seeds
         if not isinstance(seeds, Mapping):
             seeds = dict.fromkeys(variants, tuple(seeds))
@@ -170,11 +150,11 @@ class Study:
             if seed in seeds[name]
         ]
         for run in runs:
-            if not callable(run.parameters):
-                _choose_arguments(train, run.parameters, self.settings.values, run)
+            if not callable(run.plan):
+                _choose_arguments(train, run, self.settings.values)
 
-        def call(run, parameters, fit):
-            arguments = _choose_arguments(train, parameters, self.settings.values, run)
+        def call(run, fit):
+            arguments = _choose_arguments(train, run, self.settings.values)
             result = train(seed=run.seed, fit=fit, **arguments)
             if isinstance(result, tuple):
                 model, history = result
@@ -194,29 +174,28 @@ class Study:
                 the grid go on with other runs, and come back to this one.
         """
         name = name_run(variant, seed)
-        if name not in self.grid.finished:
-            raise NotDoneError(f"{name} is not done")
-        return self.grid.finished[name]
+        if record := self.planned.get(name):
+            return record
+        raise NotDoneError(f"{name} is not done")
 
     def read_arrays(self, variant: str, seed: int) -> dict[str, np.ndarray]:
         """Reads the arrays that a run of this study left: dict of name to array."""
         return read_arrays(self.find(variant, seed), self.grid.folder)
 
     @property
-    def planned(self) -> dict[str, bool]:
-        """Dict of the name of each run planned so far to whether it is done."""
-        return {name: name in self.grid.finished for name in self.grid.planned}
+    def planned(self) -> dict[str, Record | None]:
+        """Dict of name to record, of all runs planned so far; None if not done."""
+        return self.grid.planned
 
     def describe(self) -> str:
         """Says in three lines what is run on what; without a GPU, what fits."""
         precision = self.settings.values.get("precision", "float32")
-        device = f"{describe_device()}, computing in {precision}"
-        if not has_accelerator():
+        device = f"{environment.describe_device()}, computing in {precision}"
+        if not environment.has_accelerator():
             table = TABLE[self.settings.chapter]
+            small = table["laptop"] == table["full"]
             fits = "profile laptop fits, profile full does not"
-            if table["laptop"] == table["full"]:
-                fits = "every profile fits"
-            device += f"; no GPU: {fits}"
+            device += f"; no GPU: {'every profile fits' if small else fits}"
         return f"{self.settings.describe()}\n{self.data.describe()}\n{device}"
 
     def show_own(
@@ -231,19 +210,20 @@ class Study:
 
     def show_environment(self) -> None:
         """Prints what this study ran on: profile, data, device, versions, time."""
-        environment, commit = describe_environment(), describe_commit()
-        state = {True: "", False: ", with changes", None: ""}[commit["clean"]]
+        machine, git = environment.describe_environment(), environment.describe_commit()
+        changed = ", with changes" if git["clean"] is False else ""
         minutes = (time.monotonic() - self.settings.started) / 60
-        print(f"run       {self.settings.describe()}")
-        print(f"images    {self.data.describe()}")
-        print(
-            f"device    {environment['device']}, {environment['cores']} cores, "
-            f"backend {environment['backend']}"
-        )
-        print("versions ", ", ".join(map(" ".join, environment["versions"].items())))
-        print(f"commit    {commit['commit'] or 'unknown'}{state}")
-        print(f"date      {datetime.date.today().isoformat()}")
-        print(f"time      {minutes:.1f} minutes")
+        lines = {
+            "run": self.settings.describe(),
+            "images": self.data.describe(),
+            "device": "{device}, {cores} cores, backend {backend}".format(**machine),
+            "versions": ", ".join(map(" ".join, machine["versions"].items())),
+            "commit": f"{git['commit'] or 'unknown'}{changed}",
+            "date": datetime.date.today().isoformat(),
+            "time": f"{minutes:.1f} minutes",
+        }
+        for name, said in lines.items():
+            print(f"{name:<9} {said}")
 
 
 def _complete(variant, seed, common):
@@ -253,43 +233,36 @@ def _complete(variant, seed, common):
     return {**common, **variant}
 
 
-def _choose_arguments(train, parameters, settings, run):
+def _choose_arguments(train, run, settings):
     """What `train` is called with: all but the settings that it has no argument for."""
-    signature = inspect.signature(train).parameters
-    if any(each.kind is each.VAR_KEYWORD for each in signature.values()):
-        return parameters
-    chosen = {name: x for name, x in parameters.items() if name in signature}
-    unknown = parameters.keys() - chosen.keys() - settings.keys()
-    required = {name for name, x in signature.items() if x.default is x.empty}
-    missing = required - chosen.keys() - {"seed", "fit"}
-    for names, said in ((unknown, "has no argument"), (missing, "needs the argument")):
-        if names:
-            raise ValueError(f"{run.name}: train {said} {', '.join(sorted(names))}.")
+    signature = inspect.signature(train)
+    names = signature.parameters
+    takes_all = any(each.kind is each.VAR_KEYWORD for each in names.values())
+    chosen = {
+        name: value
+        for name, value in run.parameters.items()
+        if takes_all or name in names or name not in settings
+    }
+    try:
+        signature.bind(seed=run.seed, fit=None, **chosen)
+    except TypeError as error:
+        raise ValueError(f"{run.name}: train: {error}.") from error
     return chosen
 
 
 def _read_cell(names, chapter):
     """The variables of the parameters cell, and of the one that papermill adds.
 
-    Jupyter keeps the cells that were run in `In`, unless it runs without a history, as
-    nbval does: then these are the variables that are named like settings.
+    Jupyter keeps the cells that were run in `In`: the last one of literals with the
+    profile counts, and papermill's later. It keeps none if it runs without a history,
+    as nbval does: then these are the variables that are named like settings.
     """
-    if cells := _find_cells(names.get("In")):
-        return {name: names[name] for cell in cells for name in cell if name in names}
-    known = {"profile", *list_defaults(chapter, "smoke")}
-    return {name: value for name, value in names.items() if name in known}
-
-
-def _find_cells(history):
-    """Names in the last cell of literals with the profile, and in papermill's later."""
-    cells = []
-    for source in history or ():
-        try:
-            names = read_literals(source)
-        except (SyntaxError, ValueError):
-            continue
-        if source.startswith("# Param"):
-            cells.append(names)
-        elif "profile" in names:
-            cells = [names]
-    return cells
+    chosen = ["profile", *list_defaults(chapter, "smoke")]
+    for source in names.get("In", ()):
+        with contextlib.suppress(SyntaxError, ValueError):
+            found = read_literals(source)
+            if source.startswith("# Param"):
+                chosen += found
+            elif "profile" in found:
+                chosen = [*found]
+    return {name: names[name] for name in chosen if name in names}

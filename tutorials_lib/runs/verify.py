@@ -1,10 +1,9 @@
 """Repeats the run of a record and compares the results."""
 
+import hashlib
 import json
 import math
 import pathlib
-
-import numpy as np
 
 from tutorials_lib.runs.environment import describe_processor
 from tutorials_lib.runs.records import name_run, read_arrays, read_record, unpack_arrays
@@ -12,8 +11,6 @@ from tutorials_lib.runs.schema import RecordError, check_record, list_difference
 from tutorials_lib.runs.single import gather_beside, run_one
 from tutorials_lib.support.statistics import binomial_error
 
-# A backend guarantees equal bits only if each of these is the same.
-SAME = ("backend", "device", "cores")
 # Accuracies of equal networks differ by more than this once in 370 times.
 ERRORS = 3
 # How the names of accuracies begin that are of all training or of all test images.
@@ -36,34 +33,34 @@ def verify_record(path: str | pathlib.Path) -> tuple[list[str], bool]:
     """
     path = pathlib.Path(path).resolve()
     record = read_record(path)
-    again, arrays = _run_again(record, path)
-    differing = _list_changes(record["environment"], again["environment"])
+    name = name_run(record["variant"], record["seed"])
+    old_arrays = read_arrays(record, path.parent) if "arrays" in record else {}
+    again, new_arrays = _run_again(record, path, name)
+    changes = list_differences(*map(_describe_machine, (record, again)))
     if again["environment"]["device"] != describe_processor():
-        differing.append("  a GPU, which does not guarantee equal bits")
-    if differing:
-        said = ["not the same machine or versions:", *differing]
+        changes.append("a GPU, which does not guarantee equal bits")
+    if changes:
+        said = ["not the same machine or versions:", *changes]
         lines, agree = _compare_scores(record, again)
         verdict = f"within {ERRORS} binomial errors" if agree else "too far apart"
     else:
         said = ["the same backend, device, cores and versions"]
-        same = _have_same_arrays(record, path, arrays)
-        lines, agree = _compare_bits(record, again, same)
+        old, new = _list_results(record, old_arrays), _list_results(again, new_arrays)
+        lines = list_differences(old, new)
+        agree = not lines
         verdict = "equal to the last bit" if agree else "not equal"
-    title = f"{record['chapter']}, {name_run(record['variant'], record['seed'])}"
-    verdict = f"{'AGREES' if agree else 'DIFFERS'}: {title}: {verdict}"
-    return [verdict, *said, *lines], agree
+    title = f"{'AGREES' if agree else 'DIFFERS'}: {record['chapter']}, {name}"
+    return [f"{title}: {verdict}", *(f"  {x}" for x in (*said, *lines))], agree
 
 
-def _run_again(record, path):
-    chapter, name = record["chapter"], name_run(record["variant"], record["seed"])
-    beside = gather_beside(path.parent, record["parameters"])
-    for own in (path.name, record.get("arrays", {}).get("file")):
-        beside.pop(own, None)
+def _run_again(record, path, name):
+    """The record and the arrays of the same run, made anew."""
     profile, settings = record["profile"], record["settings"]
+    beside = gather_beside(path, record["parameters"])
     backend = record["environment"]["backend"]
-    files = run_one(chapter, profile, settings, name, beside, backend)
-    (file,) = [file for file in files if file.endswith(".json")]
-    again = check_record(json.loads(files.pop(file)), file)
+    files = run_one(record["chapter"], profile, settings, name, beside, backend)
+    content = {pathlib.Path(file).suffix: files[file] for file in files}
+    again = check_record(json.loads(content[".json"]))
     if again["data"]["sha256"] != record["data"]["sha256"]:
         raise RecordError(f"{path}: made on other images than the ones found here.")
     if differs := list_differences(record["parameters"], again["parameters"]):
@@ -71,54 +68,38 @@ def _run_again(record, path):
             f"{path}: the chapter now gives {name} other parameters: "
             f"{'; '.join(differs)}."
         )
-    return again, next(iter(files.values()), None)
+    return again, unpack_arrays(content[".npz"]) if ".npz" in content else {}
 
 
-def _have_same_arrays(record, path, content):
-    old = read_arrays(record, path.parent) if "arrays" in record else {}
-    new = unpack_arrays(content) if content else {}
-    return old.keys() == new.keys() and all(np.array_equal(old[x], new[x]) for x in old)
+def _describe_machine(record):
+    """All that must be the same for a backend to guarantee equal bits."""
+    found = record["environment"]
+    named = ("keras", "numpy", found["backend"])
+    versions = {name: found["versions"].get(name) for name in named}
+    return {name: found[name] for name in ("backend", "device", "cores")} | versions
 
 
-def _list_changes(old, new):
-    pairs = [(name, old[name], new[name]) for name in SAME]
-    for name in ("keras", "numpy", old["backend"]):
-        pairs.append((name, *(each["versions"].get(name) for each in (old, new))))
-    return [f"  {name}: {a}, now {b}" for name, a, b in pairs if a != b]
-
-
-def _compare_bits(record, again, same_arrays):
-    differing = [
-        f"  {name}: {value!r}, now {again['metrics'].get(name)!r}"
-        for name, value in record["metrics"].items()
-        if again["metrics"].get(name) != value
-    ]
-    differing += [
-        f"  history of {name}"
-        for name, values in record["history"].items()
-        if not name.endswith("seconds") and again["history"].get(name) != values
-    ]
-    if not same_arrays:
-        differing.append("  arrays")
-    same = f"  {len(record['metrics'])} metrics, history, arrays: the same"
-    return differing or [same], not differing
+def _list_results(record, arrays):
+    """All that a run found, without times; arrays by their hash."""
+    hashes = {x: hashlib.sha256(arrays[x].tobytes()).hexdigest() for x in arrays}
+    found = {"metrics": record["metrics"], "arrays": hashes}
+    lists = record["history"].items()
+    return found | {x: each for x, each in lists if not x.endswith("seconds")}
 
 
 def _compare_scores(record, again):
+    """Compares the accuracies of two runs that need not be equal; shows all metrics."""
     lines, agree = [], True
     for name, value in record["metrics"].items():
-        new = again["metrics"].get(name)
-        if new is None:
-            lines.append(f"  {name}: {value:.5f}, now MISSING")
-            agree = False
-            continue
-        said = f"  {name}: {value:.5f}, now {new:.5f}"
-        part = name.partition("_")[0]
+        # One that is no longer computed is no number, and near to none.
+        new, allowed = again["metrics"].get(name, math.nan), math.inf
+        said, part = f"{name}: {value:.5f}, now {new:.5f}", name.partition("_")[0]
         if name.endswith("accuracy") and part in IMAGES:
             n = record["data"][IMAGES[part]]
             allowed = ERRORS * math.hypot(*(binomial_error(x, n) for x in (value, new)))
-            near = abs(new - value) <= allowed
-            agree &= near
+        near = abs(new - value) <= allowed
+        agree &= near
+        if allowed < math.inf:
             said += f", {'within' if near else 'MORE THAN'} {allowed:.5f}"
         lines.append(said)
     return lines, agree
