@@ -12,15 +12,20 @@ from tutorials_lib.runs import single
 from tutorials_lib.runs.chapters import ChapterError, run_cells
 from tutorials_lib.runs.grid import Grid, Run
 from tutorials_lib.runs.settings import choose_settings
+from tutorials_lib.runs.storage import runs_folder
 
 
 def test_a_run_that_failed_says_why(monkeypatch):
-    """And leaves no files."""
-    folders = []
+    """It leaves no files, and what a killed process left of its own is removed."""
+    scratch = runs_folder() / "scratch"
+    left = scratch / "0123"
+    left.mkdir(parents=True)
+    (left / "old.json").write_text("")
 
     def fail(command, **_):
-        folders.append(pathlib.Path(command[command.index("--into") + 1]))
-        assert (folders[0] / "other.json").read_bytes() == b"a record"
+        assert not left.exists()
+        folder = pathlib.Path(command[command.index("--into") + 1])
+        assert (folder / "other.json").read_bytes() == b"a record"
         said = "I0000 some log\ntutorials run: a.ipynb failed in cell [3]\nwith why"
         return subprocess.CompletedProcess(command, 1, "", said)
 
@@ -29,7 +34,7 @@ def test_a_run_that_failed_says_why(monkeypatch):
         beside = {"other.json": b"a record"}
         single.run_one("mixup_mnist", "full", {}, "none, seed 0", beside)
     assert str(caught.value) == "a.ipynb failed in cell [3]\nwith why"
-    assert not folders[0].exists()
+    assert not list(scratch.iterdir())
 
 
 def test_a_failure_names_the_cell_and_the_cause(tmp_path):

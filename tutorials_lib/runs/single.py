@@ -4,14 +4,13 @@ import os
 import pathlib
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tutorials_lib.runs.chapters import ChapterError
 from tutorials_lib.runs.records import read_records
 from tutorials_lib.runs.settings import Settings
-from tutorials_lib.runs.storage import write_bytes
+from tutorials_lib.runs.storage import scratch_folder, write_bytes
 
 # Seconds to wait for a scheduler to answer.
 PATIENCE = 30
@@ -36,12 +35,11 @@ def run_one(
     environment = dict(os.environ)
     if backend:
         environment.setdefault("KERAS_BACKEND", backend)
-    with tempfile.TemporaryDirectory(prefix="tutorials-run-") as scratch:
-        folder = pathlib.Path(scratch)
+    with scratch_folder() as folder:
         for file, content in beside.items():
             (folder / file).write_bytes(content)
         command = [sys.executable, "-m", "tutorials_lib.runs.cli", "run", chapter]
-        command += ["--profile", profile, "--only", name, "--into", scratch]
+        command += ["--profile", profile, "--only", name, "--into", str(folder)]
         for key, value in settings.items():
             command += ["--parameter", key, repr(value)]
         done = subprocess.run(

@@ -8,6 +8,7 @@ import contextlib
 import os
 import pathlib
 import secrets
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 
@@ -124,3 +125,25 @@ def claim_run(path: pathlib.Path) -> Iterator[bool]:
             lock.release()
             # Whoever takes it in this moment finds the record.
             path.with_suffix(".claim").unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def scratch_folder() -> Iterator[pathlib.Path]:
+    """Makes a folder in the runs folder, and removes it at the end.
+
+    What processes that were killed left of theirs is removed too.
+    """
+    home = runs_folder() / "scratch"
+    home.mkdir(parents=True, exist_ok=True)
+    for left in filter(pathlib.Path.is_dir, home.iterdir()):
+        with claim_run(left) as unused:
+            if unused:
+                shutil.rmtree(left, ignore_errors=True)
+    folder = home / secrets.token_hex(8)
+    # Claimed before it is there, so that nobody takes it for one that was left.
+    with claim_run(folder):
+        folder.mkdir()
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
