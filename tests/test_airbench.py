@@ -248,6 +248,7 @@ def test_parameters_as_published():
 def test_network_in_mixed_precision(pictures):
     """The order of its parts, too: the augmentation sees raw images."""
     noise = {"residual": True, "dropout": 0.5, "last_survival": 0.4}
+    noise |= {"dropped_per": "image"}
     with use_precision("mixed_bfloat16"):
         model = airbench.build_airbench_net(
             **SMALL, **noise, augmentation=keras.layers.RandomFlip()
@@ -256,8 +257,9 @@ def test_network_in_mixed_precision(pictures):
     kinds = [type(layer).__name__ for layer in model.layers]
     assert kinds[1:4] == ["RandomFlip", "Rescaling", "Conv2D"]
     assert kinds[-4:] == ["Flatten", "Dropout", "Dense", "Rescaling"]
-    survivals = [x.survival for x in model.layers if hasattr(x, "survival")]
-    np.testing.assert_allclose(survivals, [0.8, 0.6, 0.4])
+    depths = [x for x in model.layers if hasattr(x, "survival")]
+    np.testing.assert_allclose([x.survival for x in depths], [0.8, 0.6, 0.4])
+    assert {x.dropped_per for x in depths} == {"image"}
     normalised = ops.convert_to_numpy(model.get_layer("normalise")(pictures))
     right = (pictures - airbench.CIFAR_MEAN) / airbench.CIFAR_STD
     np.testing.assert_allclose(normalised, right, atol=1e-5)

@@ -13,6 +13,7 @@ from tutorials_lib.rand_augment import (
     OPERATIONS,
     POLICIES,
     RandAugment,
+    apply_operations,
     list_magnitudes,
     stretch_images,
 )
@@ -65,14 +66,9 @@ def pictures():
     return np.stack([noise, slope, single, two]).astype("uint8")
 
 
-def apply(layer, images, name, level, sign):
-    """Applies an operation; name, level and sign are single or one for each image."""
-    n = len(images)
-    operation = [OPERATIONS.index(each) for each in np.broadcast_to(name, n)]
-    parts = {"operation": operation, "level": level, "sign": sign}
-    drawn = {k: np.broadcast_to(v, n).astype("int32") for k, v in parts.items()}
-    found = layer.apply(images.astype("float32") / 255, drawn)
-    return np.round(255 * ops.convert_to_numpy(found)).astype(int)
+def apply(images, *drawn):
+    """As `apply_operations`, from integers to integers."""
+    return np.round(255 * apply_operations(images / 255, *drawn)).astype(int)
 
 
 @pytest.mark.parametrize("policy", POLICIES)
@@ -82,7 +78,7 @@ def test_every_operation_at_every_level_is_pillow_s(policy, pictures):
     cases = list(places)
     names, image, level, sign = (np.array(each) for each in zip(*cases, strict=True))
     # All in one batch, so that a mix-up between images would show.
-    found = apply(RandAugment(policy), pictures[image], names, level, sign)
+    found = apply(pictures[image], names, level, sign, policy)
     for (name, image, level, sign), ours in zip(cases, found, strict=True):
         # All but what interpolates, and autocontrast, whose quotients may be whole.
         exact = not name.startswith(("shear", "autocontrast"))
@@ -93,6 +89,12 @@ def test_every_operation_at_every_level_is_pillow_s(policy, pictures):
         assert error.max() <= (0 if exact else 1), (name, level, sign)
         # Few values differ: sums that are whole but for their last bit.
         assert error.mean() < (0.06 if image < 2 else 0.3), (name, image, level, sign)
+
+
+def test_one_image_stands_for_all(pictures):
+    names, signs = ["rotate", "color"], [1, 0]
+    expected = apply(pictures[[0, 0]], names, [3, 3], signs)
+    np.testing.assert_array_equal(apply(pictures[0], names, 3, signs), expected)
 
 
 def test_the_article_s_ranges_are_as_printed():
@@ -132,10 +134,9 @@ class TestLayer:
         assert set(ops.convert_to_numpy(RandAugment(level=4).draw(99)["level"])) == {4}
 
     def test_one_layer_takes_images_of_any_size(self, pictures):
-        layer = RandAugment()
-        layer(pictures.astype("float32") / 255, training=True)
+        RandAugment()(pictures.astype("float32") / 255, training=True)
         images = np.random.default_rng(0).integers(0, 256, (2, 20, 28, 3), "uint8")
-        found = apply(layer, images, "translate_x", 9, 1)
+        found = apply(images, "translate_x", 9, 1)
         for image, ours in zip(images, found, strict=True):
             picture = Image.fromarray(image)
             theirs = run_pillow("article", "translate_x", 0.2, 1, picture)

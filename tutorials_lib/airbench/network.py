@@ -132,6 +132,7 @@ def build_airbench_net(
     residual: bool = False,
     dropout: float = 0.0,
     last_survival: float = 1.0,
+    dropped_per: str = "batch",
     augmentation: keras.Layer | None = None,
     norm_momentum: float = 0.6,
 ) -> keras.Model:
@@ -155,6 +156,7 @@ def build_airbench_net(
         dropout: Share of the dense layer's inputs dropped in training.
         last_survival: Survival probability of the last residual branch, see
             `list_survivals`.
+        dropped_per: See `noise.StochasticDepth`.
         augmentation: A layer applied to the images first, or None.
         norm_momentum: Momentum of the moving statistics; airbench96 has 0.9.
 
@@ -183,7 +185,7 @@ def build_airbench_net(
             x = gelu(norm(convolve(x, width)))
         x = norm(convolve(x, width))
         if survival < 1:
-            x = StochasticDepth(survival)(x)
+            x = StochasticDepth(survival, dropped_per)(x)
         return gelu(layers.Add()([shortcut, x]) if residual else x)
 
     def gelu(x):

@@ -10,7 +10,11 @@ Student on CIFAR-10" and that of the paper.
     transforms  Pillow's affine transforms: which pixels to read, with which weights
 """
 
-from tutorials_lib.rand_augment.layer import RandAugment, stretch_images
+from tutorials_lib.rand_augment.layer import (
+    RandAugment,
+    apply_operations,
+    stretch_images,
+)
 from tutorials_lib.rand_augment.policies import (
     LEVELS,
     OPERATIONS,

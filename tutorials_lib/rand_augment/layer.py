@@ -16,6 +16,7 @@ from typing import Any
 import keras
 import numpy as np
 from keras import ops
+from numpy.typing import ArrayLike
 
 from tutorials_lib.rand_augment.policies import (
     LEVELS,
@@ -141,6 +142,36 @@ class RandAugment(keras.layers.Layer):
         for _ in range(self.operations):
             images = self.apply(images, self.draw(ops.shape(images)[0]))
         return images
+
+
+def apply_operations(
+    images: ArrayLike,
+    names: ArrayLike,
+    levels: ArrayLike,
+    signs: ArrayLike = 0,
+    policy: str = "article",
+) -> np.ndarray:
+    """Applies chosen operations, one to each image, to see what they do.
+
+    A single image, name, level or sign stands for all: one image and thirteen names
+    give thirteen images.
+
+    Args:
+        images: float array (height, width, 3) or (n, height, width, 3), 0 to 1.
+        names: One or n of `OPERATIONS`.
+        levels: One or n levels from 0 to 9.
+        signs: One or n of 0 and 1, see `RandAugment.draw`.
+        policy: See `list_magnitudes`.
+
+    Returns:
+        float32 array (n, height, width, 3).
+    """
+    operations = [OPERATIONS.index(name) for name in np.atleast_1d(names)]
+    images = np.reshape(images, (-1, *np.shape(images)[-3:]))
+    chosen = np.broadcast_arrays(np.arange(len(images)), operations, levels, signs)
+    number, *drawn = (each.astype("int32") for each in chosen)
+    parts = dict(zip(("operation", "level", "sign"), drawn, strict=True))
+    return ops.convert_to_numpy(RandAugment(policy).apply(images[number], parts))
 
 
 @functools.cache
