@@ -6,7 +6,14 @@ from scipy import stats
 from stand_ins import SCORES, make_records
 
 from tutorials_lib.runs import figures, reports, verdicts
-from tutorials_lib.runs.estimates import NO_RUNS, count_pairs, estimate, paired, say
+from tutorials_lib.runs.estimates import (
+    NO_RUNS,
+    Scores,
+    count_pairs,
+    estimate,
+    paired,
+    say,
+)
 
 ACCURACY = "test_accuracy"
 
@@ -145,7 +152,10 @@ def test_sentences_without_a_number_are_left_out(capsys):
     say("{gain}: {gain:mean} up.", "The other {other}.", gain=gain, other=None)
     say("{one}", one=one)
     say("{other}", other=None)
+    found = Scores(records)
+    say("{x[alpha 0.1 minus none]:mean}, {x[one]}", "{x[alpha 9 minus one]}", x=found)
     said = "+0.20 ± 0.25 points (3 seeds): +0.20 up.\n99.00% (1 seed)\n"
+    said += "+0.20, 99.00% (1 seed)\n"
     assert capsys.readouterr().out == said
     with pytest.raises(KeyError, match="gian"):
         say("It gains {gian}.", gain=gain)

@@ -5,6 +5,7 @@ import pytest
 from scipy import optimize
 
 from tutorials_lib.support.plots import (
+    COLOURS,
     show_bars,
     show_curves,
     show_images,
@@ -36,6 +37,7 @@ def test_curves_are_named_at_their_ends(figure):
     show_curves(curves, "epoch", "error, %")
     (axis,) = figure[0].axes
     assert (axis.get_xlabel(), axis.get_ylabel()) == ("epoch", "error, %")
+    assert [line.get_color() for line in axis.lines[:3]] == [*COLOURS.values()][:3]
     np.testing.assert_array_equal(axis.lines[1].get_xydata(), [[1, 70], [2, 87.95]])
     low, high = axis.get_ylim()
     places = {text.get_text(): text.get_position()[1] for text in axis.texts}

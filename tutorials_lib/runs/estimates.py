@@ -178,6 +178,23 @@ def paired(
     return average((first - second).dropna(), metric, **describe_difference(metric))
 
 
+class Scores:
+    """A metric's estimates by name, to look up in the sentences of `say`.
+
+    With `accuracy = Scores(records)`, `{accuracy[alpha 1]}` is the mean of a variant
+    and `{accuracy[alpha 1 minus none]:short}` a paired difference; None without runs.
+    """
+
+    def __init__(self, records: Records, metric: str = "test_accuracy") -> None:
+        self.frame, self.metric = tabulate(records), metric
+
+    def __getitem__(self, name: str) -> Estimate | None:
+        variant, minus, baseline = name.partition(" minus ")
+        if minus:
+            return paired(self.frame, self.metric, variant, baseline)
+        return estimate(self.frame, self.metric, variant)
+
+
 def ratio(
     records: Records, metric: str, variant: str, baseline: str
 ) -> Estimate | None:
@@ -261,12 +278,14 @@ def say(*templates: str, **values: object) -> None:
     """Shows sentences with numbers in them; one whose number is missing is left out.
 
     A format picks a part of an `Estimate`: `"Augmentation gains {gain:mean} points."`
+    A value may be `Scores`, looked up as in a dict: `"{accuracy[alpha 1 minus none]}"`.
     A value of None means that the runs have not been made.
     """
+    formatter = string.Formatter()
 
     def is_known(template):
-        fields = string.Formatter().parse(template)
-        return all(values[name] is not None for _, name, *_ in fields if name)
+        names = [name for _, name, *_ in formatter.parse(template) if name]
+        return all(formatter.get_field(x, (), values)[0] is not None for x in names)
 
     said = [each.format(**values) for each in templates if is_known(each)]
     if said:

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -69,7 +70,8 @@ def show_curves(
 
     Args:
         curves: Dict from label to a dict with `y` (sequence of numbers) and optionally
-            `x` (default: 1, 2, ...), `colour`, `style`, `width` and `marker`.
+            `x` (default: 1, 2, ...), `colour` (default: those of the book in turn),
+            `style`, `width` and `marker`.
         xlabel: Label of the horizontal axis, with its unit.
         ylabel: Label of the vertical axis, with its unit.
         size: Width and height in inches.
@@ -159,10 +161,11 @@ def _make_grid(n, columns, width, height):
 
 
 def _draw_curves(axis, curves):
-    for label, curve in curves.items():
+    for (label, curve), colour in zip(curves.items(), cycle(COLOURS.values())):
         x = curve.get("x", range(1, len(curve["y"]) + 1))
-        look = {"color": curve.get("colour"), "linestyle": curve.get("style", "-")}
-        look |= {"linewidth": curve.get("width", 1.6), "marker": curve.get("marker")}
+        look = {"linestyle": curve.get("style", "-"), "marker": curve.get("marker")}
+        look |= {"linewidth": curve.get("width", 1.6)}
+        look |= {"color": curve.get("colour", colour)}
         axis.plot(x, curve["y"], label=label, **look)
 
 
