@@ -49,8 +49,8 @@ def sample_weights(
             Gamma(alpha, 1) draws by their sum, which gives the same distribution.
 
     Returns:
-        float64 array (n, images_per_mix); each row sums to 1. At small alpha, float32
-        would round so many weights to 1 that the distribution would change.
+        float64 array (n, images_per_mix) whose rows sum to 1; float32 would round too
+        many weights to 1.
     """
     if method == "gamma":
         gammas = rng.gamma(alpha, size=(n, images_per_mix))
@@ -66,8 +66,6 @@ def sample_weights(
 def mix(arrays: Sequence[np.ndarray], weights: np.ndarray) -> np.ndarray:
     """Returns the weighted mean of arrays for each sample: equation 1 of the paper.
 
-    Mix images and labels with the same weights.
-
     Args:
         arrays: k arrays of the same shape (n, ...).
         weights: lambda (n,) for two arrays; or rows (n, k) that sum to 1. A single
@@ -79,14 +77,10 @@ def mix(arrays: Sequence[np.ndarray], weights: np.ndarray) -> np.ndarray:
     if weights.ndim == 1:
         weights = np.stack([weights, 1 - weights], axis=1)
     ones = (1,) * (arrays[0].ndim - 1)
-    parts = [
+    return sum(
         np.multiply(weight.reshape(-1, *ones), array, dtype="float32")
         for weight, array in zip(weights.T.astype("float32"), arrays, strict=True)
-    ]
-    mixed = parts[0]
-    for part in parts[1:]:
-        mixed += part
-    return mixed
+    )
 
 
 def measure_distances(
@@ -107,17 +101,16 @@ def measure_distances(
         lambdas: Weights of the first image.
 
     Returns:
-        float64 array (lambdas,), the mean of |p(first image's class) - lambda| for
-        each lambda, and the number of pairs.
+        The mean of |p(first image's class) - lambda| for each lambda, a float64 array,
+        and the number of pairs.
     """
     half = len(images) // 2
     classes = labels.argmax(axis=1)
     pairs = np.flatnonzero(classes[:half] != classes[half : 2 * half])
     distances = []
     for weight in lambdas:
-        mixes = mix(
-            [images[pairs], images[half + pairs]], np.array([[weight, 1 - weight]])
-        )
+        weights = np.array([[weight, 1 - weight]])
+        mixes = mix([images[pairs], images[half + pairs]], weights)
         answers = network.predict(mixes, batch_size=1000, verbose=0)
         first = answers[np.arange(len(pairs)), classes[pairs]]
         distances.append(np.abs(first - weight).mean(dtype="float64"))
@@ -134,23 +127,16 @@ class MixupBatches(SeededBatches):
             draws at least 1e-3, because below that nearly all underflow to 0.
         batch_size: Images per batch, from 1 to n.
         seed: Non-negative integer.
-        pairing: How images are paired.
-            `"replacement"`: draws every image of a batch from the whole set with
-            replacement; an epoch has floor(n / batch_size) batches.
-            `"shuffles"`: zips independent shuffles of the set, so that an epoch uses
-            every image once in each position; the last batch may be smaller.
-            `"batch"`: shuffles once and mixes each batch with permutations of itself,
-            as the paper's authors do.
-        lambda_per: `"sample"`, or `"batch"` for one lambda per batch, as the paper's
-            authors do.
+        pairing: `"replacement"` draws every image of a batch from the whole set with
+            replacement; an epoch has floor(n / batch_size) batches. `"shuffles"` zips
+            independent shuffles of the set, so that an epoch uses every image once in
+            each position; the last batch may be smaller. `"batch"` shuffles once and
+            mixes each batch with permutations of itself, as the paper's authors do.
+        lambda_per: `"sample"`, or `"batch"`, again as the paper's authors do.
         images_per_mix: At least 2.
         method: `"beta"` or `"gamma"`, see `sample_weights`.
         window: See `batches.ArrayBatches`; None with `"replacement"`, which does not
             shuffle.
-
-    Raises:
-        ValueError: A value is out of range, images are not finite floats, labels are
-            not one-hot, or lengths differ.
     """
 
     def __init__(

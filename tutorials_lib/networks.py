@@ -143,16 +143,16 @@ def build_noisy_student_net(
 
     A ResNet-50 for small images: a 5x5 stem, four stages of bottleneck blocks with
     stride 2 at the start of the second and the fourth, global average pooling. Input
-    (32, 32, 3), output softmax over 10 classes in float32 under any dtype policy,
-    23,590,794 parameters at the article's width and depth. The defaults give the
-    article's teacher; its student has `dropout=0.5` and `last_survival=0.8`.
+    and output are those of `build_cifar10_benchmark_net`. The defaults give the
+    article's teacher of 23,590,794 parameters; its student has `dropout=0.5` and
+    `last_survival=0.8`.
 
     Args:
         width: Filters inside the first stage's bottlenecks; an even number.
         blocks: Number of blocks in each stage.
         dropout: Share of the pooled features to drop; 0 for none.
-        last_survival: Survival probability of the last block's branch in stochastic
-            depth, see `noise.list_survivals`; 1 turns stochastic depth off.
+        last_survival: Survival probability of the last block's branch, see
+            `noise.list_survivals`; 1 turns stochastic depth off.
         dropped_per: See `noise.StochasticDepth`.
         stride_on: Which convolution of a bottleneck has the stride: `"last"`, as in
             the article, or `"middle"`, as is usual today.
@@ -191,14 +191,9 @@ def _bottleneck(x, filters, strides):
 def _shortcut(x, branch, strides):
     if x.shape == branch.shape:
         return x
-    x = _convolve_strided(
-        x,
-        branch.shape[-1],
-        1,
-        strides,
-        kernel_initializer="he_normal",
-        kernel_regularizer=keras.regularizers.L2(1e-4),
-    )
+    options = {"kernel_initializer": "he_normal"}
+    options["kernel_regularizer"] = keras.regularizers.L2(1e-4)
+    x = _convolve_strided(x, branch.shape[-1], 1, strides, **options)
     return layers.BatchNormalization()(x)
 
 
@@ -225,9 +220,9 @@ def count_flops(model: keras.Model) -> int:
     """Counts the floating-point operations of predicting one image.
 
     A multiplication and an addition count as two. Only convolutions and dense layers
-    count, which do nearly all the work; layers nested in other layers are missed. A
-    training step costs about three times as much: one pass forwards, and backwards one
-    for the weights and one for the layers below.
+    count; those nested in other layers are missed. A training step costs about three
+    times as much: one pass forwards, and backwards one for the weights and one for the
+    layers below.
     """
     total = 0
     for layer in model.layers:

@@ -1,9 +1,7 @@
 """Stochastic depth: residual branches that are dropped at random.
 
 Huang, Sun, Liu, Sedra and Weinberger, "Deep Networks with Stochastic Depth",
-arXiv:1603.09382: in training a branch survives with probability p; otherwise its block
-only passes on its input. At test time the branch is scaled by p (equations 2 and 5).
-p falls linearly with depth (equation 4).
+arXiv:1603.09382, equations 2, 4 and 5.
 """
 
 from typing import Any
@@ -16,7 +14,7 @@ from tutorials_lib.support.checks import check_choice, check_range
 
 
 def list_survivals(blocks: int, last: float = 0.8) -> list[float]:
-    """Lists p_l = 1 - l / L * (1 - p_L) for blocks l = 1 to L; `last` is p_L."""
+    """Lists survival probabilities 1 - l / L * (1 - last) of blocks l = 1 to L."""
     check_range("last", last, 0, 1)
     return [1 - number / blocks * (1 - last) for number in range(1, blocks + 1)]
 
@@ -25,11 +23,10 @@ def list_survivals(blocks: int, last: float = 0.8) -> list[float]:
 class StochasticDepth(keras.layers.Layer):
     """Drops a residual branch at random in training, scales it at test time.
 
-    Put it at the end of the branch, before the shortcut is added. A surviving branch
-    is not scaled up, unlike in `keras.layers.Dropout`.
+    Put it at the end of the branch, before the shortcut is added.
 
     Args:
-        survival: Probability p of keeping the branch, from 0 to 1.
+        survival: Probability of keeping the branch, from 0 to 1; its scale in testing.
         dropped_per: `"batch"` draws once per batch, as "Noisy Student on CIFAR-10"
             does, `"image"` once per image.
         seed: Integer, or None to follow `keras.utils.set_random_seed`.

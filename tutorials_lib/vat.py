@@ -8,11 +8,11 @@ that maximises the term. Finding it needs no label:
     d <- grad_r KL(p(x) || p(x + r)) at r = xi * d,   with d scaled to length 1,
     r  = eps * d.
 
-Up to higher orders, the term is r' H r / 2 around r = 0, with H its Hessian, and its
-gradient at r = xi * d is xi * H d. So each step is one of power iteration, which finds
-the top eigenvector of H.
+For small r the term is about r' H r / 2, with H its Hessian, and its gradient at
+xi * d is about xi * H d. So this is power iteration, which finds H's top eigenvector.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any, Self
 
@@ -35,8 +35,8 @@ def kl_divergence(p: Tensor, q: Tensor, from_logits: bool = False) -> Tensor:
 
     Returns:
         float32 tensor (n,), the sum of p * log(p / q). As in the article, Keras'
-        epsilon (1e-7) is added to probabilities inside the logarithms. So where one is
-        exactly 0 or 1, the result is finite and has a gradient; Keras' loss has none.
+        epsilon (1e-7) is added to probabilities inside the logarithms, so that the
+        result is finite and has a gradient where one is exactly 0 or 1.
     """
     p, q = ops.cast(p, "float32"), ops.cast(q, "float32")
     if from_logits:
@@ -72,10 +72,9 @@ def iterate_power(
         d: float tensor (n, ...) of directions, of any length.
         xi: Length of the perturbation at which the gradient is taken.
         through_normalisation: Whether to differentiate with respect to d before it is
-            scaled to length 1, as in the article. This removes the gradient's
-            component along d, which is negligible for a random d, but is what the
-            iteration is after from the second step on. The paper differentiates with
-            respect to the scaled d.
+            scaled to length 1, as in the article, rather than after, as in the paper.
+            This removes the gradient's component along d, which is negligible for a
+            random d, but is what the iteration seeks from the second step on.
 
     Returns:
         Tensor (n, ...) of new directions, of any length; d where the gradient is zero.
@@ -105,10 +104,8 @@ def find_perturbation(
         images: float array (n, ...).
         eps: Length of each perturbation.
         xi: Length at which gradients are taken, above 0: 10 in the article, 1e-6 in
-            the paper. In single precision, 1e-3 to 1e-2 gives the paper's limit; at
-            1e-1 higher orders change the direction where the top eigenvalues are
-            close, at 1e-6 rounding does. Near an image that the network classifies
-            with more than about 99.99% confidence, the constant in `kl_divergence`
+            the paper. In single precision, 1e-3 to 1e-2 gives the paper's limit. Where
+            the network is more than about 99.99% sure, the constant in `kl_divergence`
             hides the direction even at 1e-1, unless the network returns logits.
         iterations: Steps of power iteration, at least 1.
         through_normalisation: See `iterate_power`.
@@ -124,12 +121,12 @@ def find_perturbation(
     check_whole("iterations", iterations, 1)
     check_network(network, from_logits)
     check_floats("images", images)
+    shape = tuple(images.shape)
     if start is None:
-        start = np.random.default_rng(0).normal(size=images.shape)
-    if np.shape(start) != tuple(images.shape):
+        start = np.random.default_rng(0).normal(size=shape)
+    if np.shape(start) != shape:
         raise ValueError(
-            f"start must be shaped as images, {tuple(images.shape)}; "
-            f"got {np.shape(start)}."
+            f"start must be shaped as images, {shape}; got {np.shape(start)}."
         )
     x, d = (ops.convert_to_tensor(each, "float32") for each in (images, start))
     p = network(x, training=False)
@@ -146,12 +143,10 @@ def find_perturbation(
 class VatModel(keras.Model):
     """Trains a network with the virtual adversarial term added to its loss.
 
-    The defaults are the article's. `fit`, callbacks, metrics and saving work as for
-    any model; the trained network is `model.network`. The term is added only in
-    training: `evaluate` and validation report the compiled loss alone.
-
-    Sample weights apply to the compiled loss but not to the term, which needs no label:
-    give unlabelled images the weight 0.
+    The defaults are the article's; the trained network is `model.network`. The term is
+    added only in training: `evaluate` and validation report the compiled loss alone.
+    Sample weights do not apply to the term, which needs no label: give unlabelled
+    images the weight 0.
 
     Args:
         network: A built `keras.Model` with one input and one output.
@@ -162,15 +157,11 @@ class VatModel(keras.Model):
             the article the gradient flows through both predictions.
         through_normalisation: See `iterate_power`.
         same_dropout: Whether all predictions of a training step drop the same units.
-            In the article each has its own mask.
+            In the article each drops its own.
         from_logits: Whether the network returns logits.
-        seed: Seed of the first directions and the masks; None follows
+        seed: Seed of directions and dropped units; None follows
             `keras.utils.set_random_seed`.
         **kwargs: Passed to `keras.Model`.
-
-    Raises:
-        ValueError: A value is out of range, the network's output does not match
-            `from_logits`, or images are not floats.
     """
 
     def __init__(
@@ -227,56 +218,50 @@ class VatModel(keras.Model):
         loss = super().compute_loss(x, y, y_pred, sample_weight, training)
         if not training:
             return loss
-        p = ops.stop_gradient(y_pred)
-        *seeds, last_seeds = self._draw_masks(self.iterations + 1)
+        clean = ops.stop_gradient(y_pred)
+
+        def divergence(r, mask, p=clean):
+            q = self._predict_again(x + r, mask)
+            return kl_divergence(p, q, self.from_logits)
+
+        *masks, last_mask = self._draw_masks(self.iterations + 1)
         d = keras.random.normal(ops.shape(x), seed=self.seed_generator)
-        for step in range(self.iterations):
-
-            def divergence(r, step=step):
-                q = self._predict_again(x + r, seeds[step])
-                return kl_divergence(p, q, self.from_logits)
-
-            d = iterate_power(divergence, d, self.xi, self.through_normalisation)
+        for mask in masks:
+            masked = functools.partial(divergence, mask=mask)
+            d = iterate_power(masked, d, self.xi, self.through_normalisation)
         r = ops.stop_gradient(self.eps * normalise(d))
-        q = self._predict_again(x + r, last_seeds)
-        p = p if self.constant_clean else y_pred
-        return loss + ops.mean(kl_divergence(p, q, self.from_logits))
+        p = clean if self.constant_clean else y_pred
+        return loss + ops.mean(divergence(r, last_mask, p))
 
-    def _predict_again(self, images, seeds):
+    def _predict_again(self, images, mask):
         """Predicts with the given dropout masks, without changing the network.
 
-        The call is stateless, so batch normalisation's statistics stay those of the
-        clean images, and on JAX no traced value leaks out of the gradient.
+        So batch normalisation's statistics stay those of the clean images, and on JAX
+        no traced value leaks out of the gradient.
         """
-        values = {id(variable): variable.value for variable in self.network.variables}
-        for variable, seed in zip(_find_seeds(self.network), seeds, strict=True):
-            values[id(variable)] = seed
-        predicted, _ = self.network.stateless_call(
-            [values[id(variable)] for variable in self.network.trainable_variables],
-            [values[id(variable)] for variable in self.network.non_trainable_variables],
-            images,
-            training=True,
-        )
-        return predicted
+        values = [(variable, variable.value) for variable in self.network.variables]
+        values += zip(_find_seeds(self.network), mask, strict=True)
+        with keras.StatelessScope(values):
+            return self.network(images, training=True)
 
     def _draw_masks(self, passes):
-        """Returns the dropout generators' initial states for each pass."""
-        states = _find_seeds(self.network)
+        """Returns, for each pass, states of the dropout generators."""
         if self.same_dropout:
             return [[kept.state.value for kept in self.clean_seeds]] * passes
-        shape, most = (passes, max(len(states), 1), 2), 2**31 - 1
-        drawn = keras.random.randint(shape, 0, most, seed=self.seed_generator)
+        states = _find_seeds(self.network)
+        shape = (passes, len(states), 2)
+        drawn = keras.random.randint(shape, 0, 2**31 - 1, seed=self.seed_generator)
         return [
-            [ops.cast(row[place], state.dtype) for place, state in enumerate(states)]
-            for row in (drawn[number] for number in range(passes))
+            [ops.cast(drawn[row, k], state.dtype) for k, state in enumerate(states)]
+            for row in range(passes)
         ]
 
     def get_config(self) -> dict[str, Any]:
         """Returns what `from_config` needs."""
         names = ["eps", "xi", "iterations", "constant_clean"]
         names += ["through_normalisation", "same_dropout", "from_logits", "seed"]
-        own = {name: getattr(self, name) for name in names}
         network = keras.saving.serialize_keras_object(self.network)
+        own = {name: getattr(self, name) for name in names}
         return {**super().get_config(), "network": network, **own}
 
     @classmethod

@@ -38,8 +38,8 @@ def make_matrices(
             numbers or arrays (n,).
         shift_rows: Vertical shift in pixels.
         shift_columns: Horizontal shift in pixels.
-        zoom_rows: Vertical zoom factor, above 0; 1 keeps the size.
-        zoom_columns: Horizontal zoom factor, likewise.
+        zoom_rows: Vertical zoom factor, above 0.
+        zoom_columns: Horizontal zoom factor, above 0.
         flip: Whether to mirror left and right.
         off_centre: Whether to rotate and zoom about the point one pixel below and to
             the right of the centre, as `ImageDataGenerator` did up to 2019.
@@ -72,15 +72,10 @@ def _stack(*parts, axis=-1):
 
 
 def warp_images(images: Tensor, matrices: Tensor) -> Tensor:
-    """Warps each image by its matrix: bilinear interpolation, nearest fill.
+    """Warps each image by its matrix (2, 3), see `make_matrices`.
 
-    Args:
-        images: float array (n, height, width, channels).
-        matrices: float array (n, 2, 3), see `make_matrices`.
-
-    Returns:
-        float32 tensor shaped like images. Positions beyond the border take the nearest
-        pixel inside.
+    Interpolation is bilinear; positions beyond the border take the nearest pixel.
+    Images are floats (n, height, width, channels), and the result is float32.
     """
     images = ops.cast(images, "float32")
     height, width, channels = images.shape[1:]
@@ -106,10 +101,10 @@ def warp_images(images: Tensor, matrices: Tensor) -> Tensor:
 
 
 def shift_channels(images: Tensor, amounts: Tensor) -> Tensor:
-    """Adds an amount to every pixel of an image, within the image's own range.
+    """Adds an amount to all pixels of each image, clipped to the image's own range.
 
-    Images are floats (n, height, width, channels), amounts are floats (n,). The result
-    is float32, clipped to each image's range over all channels.
+    Images are floats (n, height, width, channels), amounts floats (n,); the result is
+    float32. The range is over all channels.
     """
     images, amounts = ops.cast(images, "float32"), ops.cast(amounts, "float32")
     low = ops.min(images, axis=(1, 2, 3), keepdims=True)
@@ -122,8 +117,7 @@ class RandomWarp(keras.layers.Layer):
     """Rotates, shifts, zooms and flips images and shifts their channels, in training.
 
     Each image draws its own parameters uniformly and is mirrored with probability 1/2.
-    Positions beyond the border take the nearest pixel. The layer runs inside jit on
-    TensorFlow and JAX. The defaults are those of "CIFAR-10 to 95%".
+    The layer runs inside jit. The defaults are those of "CIFAR-10 to 95%".
 
     Args:
         rotation: Largest angle in degrees, in either direction.
@@ -134,9 +128,6 @@ class RandomWarp(keras.layers.Layer):
         off_centre: See `make_matrices`.
         seed: Integer, or None to follow `keras.utils.set_random_seed`.
         **kwargs: Passed to `keras.layers.Layer`.
-
-    Raises:
-        ValueError: A value is out of range, or images are not floats.
     """
 
     def __init__(
@@ -174,12 +165,11 @@ class RandomWarp(keras.layers.Layer):
         }
 
     def _apply(self, images, parameters):
-        warp = {k: v for k, v in parameters.items() if k != "channel_shift"}
+        warp = dict(parameters)
+        amounts = warp.pop("channel_shift")
         matrices = make_matrices(images.shape[1:3], **warp, off_centre=self.off_centre)
         warped = warp_images(images, matrices)
-        if not self.channel_shift:
-            return warped
-        return shift_channels(warped, parameters["channel_shift"])
+        return shift_channels(warped, amounts) if self.channel_shift else warped
 
     def call(self, images: Tensor, training: bool = False) -> Tensor:
         """Augments images in training; otherwise returns them unchanged."""

@@ -33,7 +33,7 @@ def normalise_images(images: ArrayLike) -> np.ndarray:
     """
     images = np.asarray(images)
     check_images("images", images, 3)
-    return ((images - np.array(CIFAR_MEAN)) / np.array(CIFAR_STD)).astype("float32")
+    return ((images - CIFAR_MEAN) / CIFAR_STD).astype("float32")
 
 
 class AirbenchBatches(SeededBatches):
@@ -51,11 +51,7 @@ class AirbenchBatches(SeededBatches):
             `"none"` mirrors no image.
         shift: Largest shift in pixels; gaps are filled by reflection at the border.
         cutout: Side in pixels of a square at a random position of every image, filled
-            with the mean colour, which is 0 once normalised; airbench96 has 12.
-
-    Raises:
-        ValueError: A value is out of range, images are not floats, labels are not
-            one-hot, or lengths differ.
+            with the mean colour; airbench96 has 12.
     """
 
     def __init__(
@@ -141,9 +137,8 @@ def predict_views(
     Args:
         model: Network from images to logits.
         images: float array (n, height, width, channels), as the network takes them.
-        views: `"plain"`: the image; `"mirror"`: the image and its mirror image;
-            `"multi-crop"`: these two with half the weight, and both shifted by one
-            pixel up and left, and down and right, with the other half.
+        views: `"plain"`, the image; `"mirror"`, also its mirror image; `"multi-crop"`,
+            also both shifted as in `VIEWS`.
 
     Returns:
         float32 array (n, classes) of logits.

@@ -35,10 +35,6 @@ def whiten_patches(images: ArrayLike, epsilon: float = 5e-4) -> np.ndarray:
     Returns:
         float32 array (2, 2, channels, 8 * channels): the filters by decreasing
         eigenvalue, then their negatives.
-
-    Raises:
-        ValueError: Images are not finite floats of that shape, or they have fewer
-            patches than a patch has numbers.
     """
     images = np.asarray(images)
     check_images("images", images)
@@ -69,10 +65,10 @@ def _torch_default(seed=None):
 
 @keras.saving.register_keras_serializable("tutorials_lib")
 class IdentityStart(keras.initializers.Initializer):
-    """Initialises a convolution so that its first filters pass on its input.
+    """Initialises a convolution so that its first filters each pass on one channel.
 
-    These are one per input channel; all other filters start as in PyTorch. `seed` is an
-    integer, or None to follow `keras.utils.set_random_seed`.
+    All other filters start as in PyTorch. `seed` is an integer, or None to follow
+    `keras.utils.set_random_seed`.
     """
 
     def __init__(self, seed: int | None = None) -> None:
@@ -82,15 +78,11 @@ class IdentityStart(keras.initializers.Initializer):
     def __call__(self, shape: Sequence[int], dtype: str | None = None) -> Tensor:
         """Returns a kernel (height, width, input channels, filters)."""
         height, width, channels, filters = shape
-        if filters < channels:
-            raise ValueError(
-                f"filters must be at least the {channels} input channels, to pass each "
-                f"on; got {filters}."
-            )
-        identity = np.zeros((height, width, channels, channels), "float32")
-        identity[height // 2, width // 2] = np.eye(channels)
-        rest = self._rest(shape, dtype)[..., channels:]
-        return ops.concatenate([ops.cast(identity, rest.dtype), rest], axis=-1)
+        identity = np.zeros(shape)
+        identity[height // 2, width // 2] = np.eye(channels, filters)
+        rest = self._rest(shape, dtype)
+        first = np.arange(filters) < channels
+        return ops.where(first, ops.cast(identity, rest.dtype), rest)
 
     def get_config(self) -> dict[str, Any]:
         """Returns what `from_config` needs."""
@@ -99,11 +91,10 @@ class IdentityStart(keras.initializers.Initializer):
 
 @keras.saving.register_keras_serializable("tutorials_lib")
 class ScaledBias(layers.Layer):
-    """Adds a bias that learns `scale` times as fast as the other weights.
+    """Adds a bias that under SGD learns `scale` times as fast as the other weights.
 
     The layer learns v and adds sqrt(scale) * v. By the chain rule v's gradient is
-    sqrt(scale) times the bias's, and the bias moves sqrt(scale) times as far as v, so
-    under SGD it learns `scale` times as fast. L2 on v shrinks it at the usual rate.
+    sqrt(scale) times the bias's, and the bias moves sqrt(scale) times as far as v.
 
     Args:
         scale: Above 0; 1 makes an ordinary bias.
@@ -138,11 +129,10 @@ def build_airbench_net(
 ) -> keras.Model:
     """Builds the network of airbench: a 2x2 convolution, three blocks, a dense layer.
 
-    It first normalises images as `normalise_images` does. A block is convolution, max
-    pooling, batch norm, GELU, then once or twice convolution, batch norm, GELU. With
-    `whitening` it is airbench94's network of 1,971,640 parameters (moving statistics
-    not counted). PyTorch's moving variance is n / (n - 1) times Keras' for n pixels,
-    which is negligible for n in the thousands.
+    It first normalises images as `normalise_images` does. With `whitening` it is
+    airbench94's network of 1,971,640 parameters (moving statistics not counted).
+    PyTorch's moving variance is n / (n - 1) times Keras' for n pixels, which is
+    negligible for n in the thousands.
 
     Args:
         widths: Filters of the blocks; airbench95 has (128, 384, 384).
@@ -154,8 +144,7 @@ def build_airbench_net(
         bias_scale: How many times as fast the batch norms' biases learn.
         residual: Whether the second of two convolutions is a residual branch.
         dropout: Share of the dense layer's inputs dropped in training.
-        last_survival: Survival probability of the last residual branch, see
-            `list_survivals`.
+        last_survival: Survival probability of the last branch, see `list_survivals`.
         dropped_per: See `noise.StochasticDepth`.
         augmentation: A layer applied to the images first, or None.
         norm_momentum: Momentum of the moving statistics; airbench96 has 0.9.
@@ -191,9 +180,8 @@ def build_airbench_net(
     def gelu(x):
         return layers.Activation("gelu")(x)
 
-    x = inputs = keras.Input((32, 32, 3))
-    if augmentation is not None:
-        x = augmentation(x)
+    inputs = keras.Input((32, 32, 3))
+    x = augmentation(inputs) if augmentation else inputs
     # The first and last layers cost little and stay in float32; whitening multiplies
     # the difference of two pixels, and with it their rounding errors, by up to 12.
     single: dict[str, Any] = {"dtype": "float32"}

@@ -70,8 +70,8 @@ class AirbenchSGD(keras.optimizers.SGD):
 
     With g the gradient plus `l2` times the variable: m <- 0.85 * m + g, variable
     <- variable - rate * (g + 0.85 * m). Keras' own SGD has the rate inside m, which
-    differs while the rate changes, and keeps weight decay out of the momentum. The
-    reported loss excludes the penalty.
+    differs while the rate changes, and keeps weight decay out of m. The reported loss
+    excludes the penalty.
 
     Args:
         learning_rate: Number or schedule.
@@ -129,11 +129,11 @@ class AirbenchSGD(keras.optimizers.SGD):
 
 
 class Lookahead(keras.callbacks.Callback):
-    """Pulls the weights back to slow weights every five steps.
+    """Pulls the weights back to slow weights every five steps, and after the last.
 
     Every five steps: slow <- slow + (1 - decay) * (fast - slow), fast <- slow, with
-    decay = 0.95^5 * (step / steps)^3, and after the last step fast <- slow. As in the
-    published code, this covers all weights, the batch norms' moving statistics too.
+    decay = 0.95^5 * (step / steps)^3; after the last step fast <- slow. As published,
+    this covers the batch norms' moving statistics too.
 
     Args:
         steps: Training steps T.

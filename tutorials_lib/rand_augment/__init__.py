@@ -3,11 +3,6 @@
 Cubuk, Zoph, Shlens and Le, "RandAugment: Practical automated data augmentation with a
 reduced search space", arXiv:1909.13719, in two versions: that of the article "Noisy
 Student on CIFAR-10" and that of the paper.
-
-    layer       RandAugment and the three passes of its operations
-    policies    what each operation does at each level
-    values      Pillow's operations on values: tables and blends
-    transforms  Pillow's affine transforms: which pixels to read, with which weights
 """
 
 from tutorials_lib.rand_augment.layer import (

@@ -1,9 +1,8 @@
 """The `RandAugment` layer, and the passes over a batch that its operations share.
 
-Thirteen operations need three passes over a batch, not thirteen: six look up a table of
-256 values for each image and channel, five warp, two blend with another image. Each
-pass runs once and leaves images that drew another kind of operation unchanged. A pass
-that no image of the batch drew is skipped.
+Three passes over a batch apply all thirteen operations: six look up a table of 256
+values for each image and channel, five warp, two blend with another image. A pass
+leaves images that drew another kind unchanged, and is skipped if no image drew its.
 
 Grey values equal Pillow's, except where its sum falls short of an integer by the last
 bit and is truncated one level lower: in autocontrast, and where a warp interpolates.
@@ -54,10 +53,9 @@ TABLES = tuple(name for name in OPERATIONS if name not in WARPS + BLENDS)
 def stretch_images(images: Tensor) -> Tensor:
     """Stretches each image to the full range, as Keras 2's `array_to_img` does.
 
-    By default (`scale=True`) that function subtracts the image's lowest value, divides
-    by the highest of the result, both over all channels, and truncates 255 times that
-    to integers. (This holds since keras-preprocessing 1.1.1 of May 2020; up to 1.1.0
-    nothing was subtracted from an image without negative values.)
+    Since keras-preprocessing 1.1.1 of May 2020, that function subtracts the image's
+    lowest value, divides by the highest of the result, both over all channels, and
+    truncates 255 times that to integers.
 
     Args:
         images: float array (n, height, width, channels).
@@ -84,15 +82,12 @@ class RandAugment(keras.layers.Layer):
 
     Args:
         policy: `"article"` or `"paper"`, see `list_magnitudes`.
-        operations: Number of operations applied to each image in turn; N in the paper.
-        level: Strength of every operation, from 0 to 9; M in the paper. None draws it
-            anew for each operation, as the article does.
+        operations: Number N of operations applied to each image in turn.
+        level: Strength M of every operation, from 0 to 9. None draws it anew for each
+            operation, as the article does.
         seed: Integer, or None to follow `keras.utils.set_random_seed`.
         stretch: Whether to apply `stretch_images` first, as in the article.
         **kwargs: Passed to `keras.layers.Layer`.
-
-    Raises:
-        ValueError: A value is out of range, or images are not floats.
     """
 
     def __init__(
@@ -112,12 +107,10 @@ class RandAugment(keras.layers.Layer):
         self.seed_generator = keras.random.SeedGenerator(seed)
 
     def draw(self, n: int | Tensor) -> dict[str, Tensor]:
-        """Draws one operation for each of n images.
+        """Draws an operation for each of n images: int32 tensors (n,) for `apply`.
 
-        Returns:
-            Dict of int32 tensors (n,) for `apply`: `operation`, an index into
-            `OPERATIONS`; `level`; `sign`, 0 or 1, the direction of an operation that
-            has two.
+        `operation` is an index into `OPERATIONS`; `sign`, 0 or 1, is the direction of
+        an operation that has two.
         """
 
         def draw(high):
@@ -177,14 +170,14 @@ def apply_operations(
 @functools.cache
 def _compile_passes(policy):
     """Compiles, once for all layers, what applies the operation each image drew."""
-    steps = _list_steps(policy)
+    tables, factors = _list_steps(policy)
 
     def apply_passes(images, drawn):
         values = ops.cast(ops.round(255 * ops.cast(images, "float32")), "int32")
         pixels = ops.clip(values, 0, 255)
         operation = drawn["operation"]
         place = 2 * (operation * LEVELS + drawn["level"]) + drawn["sign"]
-        step = {name: ops.take(rows, place, axis=0) for name, rows in steps.items()}
+        factor = ops.take(factors, place)
 
         def skip_unless(names, change, values):
             # The condition also keeps XLA from fusing passes: a fused pass is
@@ -192,37 +185,36 @@ def _compile_passes(policy):
             drew = ops.any(ops.take(np.isin(OPERATIONS, names), operation))
             return ops.cond(drew, lambda: change(values), lambda: values)
 
+        def fill(table):
+            return _fill_tables(policy, table, pixels, operation, factor)
+
         def warp(pixels):
             number, *maps = _make_maps(policy, tuple(pixels.shape[1:3]))
             return read_taps(pixels, ops.take(number, place), maps)
 
-        table = ops.broadcast_to(VALUES, (ops.shape(pixels)[0], 256, 3))
-        table = skip_unless(
-            TABLES, lambda x: fill_tables(policy, x, pixels, operation, step), table
-        )
+        table = ops.repeat(ops.take(tables, place, axis=0), 3, axis=-1)
+        table = skip_unless(TABLES, fill, table)
         pixels = skip_unless(TABLES, lambda x: look_up(x, table), pixels)
         pixels = skip_unless(WARPS, warp, pixels)
-        pixels = skip_unless(BLENDS, lambda x: blend(x, operation, step), pixels)
+        pixels = skip_unless(BLENDS, lambda x: blend(x, operation, factor), pixels)
         return ops.cast(pixels, "float32") / 255
 
     return fuse(apply_passes)
 
 
 def _list_steps(policy):
-    """Lists what tables and blends need, a row for each operation, level and sign."""
-    shape = (len(OPERATIONS), LEVELS, 2)
-    factor, threshold = np.ones(shape, "float32"), np.full(shape, 256, "int32")
-    grain = np.ones(shape, "int32")
-    magnitudes = list_magnitudes(policy)
-    for name in ("color", "contrast", "brightness", "sharpness"):
-        values = np.array(magnitudes[name])
-        factor[OPERATIONS.index(name)] = 1 + np.stack([values, -values], axis=1)
-    limits = np.ceil(magnitudes["solarize"])
-    threshold[OPERATIONS.index("solarize")] = limits[:, None]
-    bits = np.array(magnitudes["posterize"])[:, None]
-    grain[OPERATIONS.index("posterize")] = 2 ** (8 - bits)
-    steps = {"threshold": threshold, "grain": grain, "factor": factor}
-    return {name: rows.reshape(-1) for name, rows in steps.items()}
+    """Lists tables and factors, a row for each operation, level and sign."""
+    factors = np.ones((len(OPERATIONS), LEVELS, 2), "float32")
+    tables = np.tile(VALUES, (*factors.shape, 1, 1))
+    for number, (name, magnitudes) in enumerate(list_magnitudes(policy).items()):
+        for level, magnitude in enumerate(magnitudes):
+            if name in ("color", "contrast", "brightness", "sharpness"):
+                factors[number, level] = 1 + magnitude, 1 - magnitude
+            elif name == "solarize":
+                tables[number, level] = solarize(magnitude)
+            elif name == "posterize":
+                tables[number, level] = posterize(magnitude)
+    return tables.reshape(-1, 256, 1), factors.reshape(-1)
 
 
 def _is(operation, name):
@@ -230,20 +222,12 @@ def _is(operation, name):
     return ops.reshape(operation == OPERATIONS.index(name), (-1, 1, 1))
 
 
-def fill_tables(
-    policy: str,
-    table: Tensor,
-    pixels: Tensor,
-    operation: Tensor,
-    step: Mapping[str, Tensor],
-) -> Tensor:
-    """Fills each image's table of new values, int32 (n, 256, 3)."""
+def _fill_tables(policy, table, pixels, operation, factor):
+    """Fills the tables that depend on the image or on a factor, int32 (n, 256, 3)."""
     mean = ops.where(_is(operation, "contrast"), mean_grey(pixels), 0)
-    mixed = mix(mean, VALUES, step["factor"])
+    mixed = mix(mean, VALUES, factor)
     tables = {
         "autocontrast": autocontrast(pixels),
-        "solarize": solarize(step["threshold"]),
-        "posterize": posterize(step["grain"]),
         "contrast": mixed,
         "brightness": mixed,
     }
@@ -263,33 +247,28 @@ def _make_maps(policy, size):
     """
     article = policy == "article"
     magnitudes = list_magnitudes(policy)
-    number = np.zeros((len(OPERATIONS), LEVELS, 2), "int32")
+    numbers = np.zeros((len(OPERATIONS), LEVELS, 2), "int32")
     maps = [tap_nearest(np.eye(2, 3), size, fill=0)]
     for name in WARPS:
-        tap = tap_nearest
-        if not name.startswith("translate") and not article:
-            tap = tap_bilinear
-        elif name.startswith("shear"):
-            tap = tap_bicubic
+        if name.startswith("translate") or (article and name == "rotate"):
+            tap = tap_nearest
+        else:
+            tap = tap_bicubic if article else tap_bilinear
         fill = 0 if article and name != "rotate" else 128
         for level, sign in np.ndindex(LEVELS, 2):
             # The article rotates in one direction only.
             side = 1 if article and name == "rotate" else 1 - 2 * sign
             matrix = make_matrix(name, side * magnitudes[name][level], size)
-            number[OPERATIONS.index(name), level, sign] = len(maps)
+            numbers[OPERATIONS.index(name), level, sign] = len(maps)
             maps.append(tap(matrix, size, fill))
-    places, weights, fills = (np.stack(each) for each in zip(*maps, strict=True))
-    return (
-        number.reshape(-1),
-        places.astype("int32").swapaxes(0, 1),
-        weights.astype("float32").swapaxes(0, 1),
-        fills.astype("int32"),
-    )
+    # Each part with an axis for the warps before the last.
+    parts = [np.stack(each, axis=-2) for each in zip(*maps, strict=True)]
+    return numbers.reshape(-1), *parts
 
 
-def blend(pixels: Tensor, operation: Tensor, step: Mapping[str, Tensor]) -> Tensor:
+def blend(pixels: Tensor, operation: Tensor, factor: Tensor) -> Tensor:
     """Blends images with their grey (color) or smoothed (sharpness) versions."""
     color, sharpness = (_is(operation, name)[..., None] for name in BLENDS)
     other = ops.where(color, make_grey(pixels), smooth(pixels))
-    mixed = mix(other, pixels, step["factor"])
+    mixed = mix(other, pixels, factor)
     return ops.where(color | sharpness, mixed, pixels)

@@ -20,11 +20,8 @@ def list_magnitudes(policy: str) -> dict[str, list]:
     """Lists the magnitude of each operation at each level.
 
     Args:
-        policy: `"article"` or `"paper"`. The article rotates by up to 360 degrees,
-            solarizes next to nothing, and its equalize changes nothing; it fills with
-            black, but with grey in rotations. `"paper"` has ranges like AutoAugment's,
-            see above, and fills with grey; the thirteen operations do not include the
-            identity.
+        policy: `"article"` solarizes next to nothing, its equalize changes nothing, and
+            it fills with black, but with grey in rotations. `"paper"` fills with grey.
 
     Returns:
         Dict from operation to a list of ten numbers: degrees, shares of the image's

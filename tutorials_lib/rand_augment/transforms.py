@@ -1,7 +1,7 @@
 """Pillow's affine transforms: a pixel's taps, up to four source pixels and weights.
 
-Taps depend only on the transform's matrix and the images' size, so they are computed
-once, in NumPy. A batch then takes one gather for each of the four.
+Taps depend only on the matrix and the images' size, so NumPy computes them once. A
+batch then takes one gather for each of the four.
 """
 
 import math
@@ -11,23 +11,19 @@ from keras import ops
 
 from tutorials_lib.support.backend import Tensor
 
-# Indices into the flattened image and their weights, both (4, pixels), and the fill of
-# pixels from beyond the border, (pixels,), -1 for all others.
+# Indices into the flattened image, int32, and their weights, float32, both (4, pixels),
+# and the fill of pixels from beyond the border, int32 (pixels,), -1 for all others.
 Taps = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def make_matrix(name: str, value: float, size: tuple[int, int]) -> np.ndarray:
-    """Makes the matrix that maps (x, y, 1) in the result to (x, y) in the image.
+    """Makes the matrix (2, 3) that maps (x, y, 1) in the result to (x, y) in the image.
 
     Args:
-        name: `"rotate"`, `"shear_x"`, `"shear_y"`, `"translate_x"` or
-            `"translate_y"`.
+        name: `"rotate"`, or `"shear_"` or `"translate_"` with `"x"` or `"y"`.
         value: Degrees of a rotation; for a shear, a share of the distance from the
             border; for a translation, a share of the image's size.
         size: (height, width) of the images.
-
-    Returns:
-        float64 array (2, 3).
     """
     height, width = size
     matrix = np.eye(2, 3)
@@ -83,16 +79,14 @@ def tap_bicubic(matrix: np.ndarray, size: tuple[int, int], fill: int) -> Taps:
     across = np.floor(across)
     first = np.floor(along - 0.5)
     d = along - 0.5 - first
-    weights = (
-        -d + 2 * d**2 - d**3,
-        1 - 2 * d**2 + d**3,
-        d + d**2 - d**3,
-        -(d**2) + d**3,
-    )
-    taps = []
-    for k, weight in enumerate(weights, start=-1):
-        place = (across, first + k) if matrix[0, 1] else (first + k, across)
-        taps.append((*place, weight))
+    taps = [
+        (across, first - 1, -d + 2 * d**2 - d**3),
+        (across, first, 1 - 2 * d**2 + d**3),
+        (across, first + 1, d + d**2 - d**3),
+        (across, first + 2, -(d**2) + d**3),
+    ]
+    if not matrix[0, 1]:
+        taps = [(row, column, weight) for column, row, weight in taps]
     return _list_taps(taps, beyond, size, fill)
 
 
@@ -110,12 +104,12 @@ def _is_beyond(x, y, size):
 
 def _list_taps(taps, beyond, size, fill):
     height, width = size
-    places, weights = np.zeros((2, 4, height * width))
+    places = np.zeros((4, height * width), "int32")
+    weights = np.zeros((4, height * width), "float32")
     for number, (row, column, weight) in enumerate(taps):
         row, column = np.clip(row, 0, height - 1), np.clip(column, 0, width - 1)
-        places[number] = row * width + column
-        weights[number] = weight
-    return places, weights, np.where(beyond, fill, -1)
+        places[number], weights[number] = row * width + column, weight
+    return places, weights, np.where(beyond, fill, -1).astype("int32")
 
 
 def read_taps(pixels: Tensor, warp: Tensor, maps: tuple[np.ndarray, ...]) -> Tensor:
@@ -124,8 +118,7 @@ def read_taps(pixels: Tensor, warp: Tensor, maps: tuple[np.ndarray, ...]) -> Ten
     Args:
         pixels: int32 (n, height, width, 3), from 0 to 255.
         warp: int32 (n,), the number of each image's warp.
-        maps: `Taps` of all warps: indices, int32, and weights, float32, both
-            (4, warps, height * width), and fill, int32 (warps, height * width).
+        maps: `Taps` of all warps, with an axis for them before the last.
 
     Returns:
         int32 tensor shaped like pixels.

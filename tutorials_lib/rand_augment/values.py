@@ -1,7 +1,7 @@
 """Pillow's operations on pixel values, for whole batches.
 
 Pixels are int32 (n, height, width, 3) from 0 to 255. A table gives the new value for
-each value, image and channel: int32 (n, 256, 3), or broadcastable to it.
+each value, image and channel: int32 (n, 256, 3), or (1, 256, 1) for all alike.
 """
 
 import numpy as np
@@ -23,7 +23,7 @@ def look_up(pixels: Tensor, tables: Tensor) -> Tensor:
 def autocontrast(pixels: Tensor) -> Tensor:
     """Makes the tables that stretch each channel's values to the full range."""
     low = ops.min(pixels, axis=(1, 2))[:, None]
-    high = _find_highest(pixels)
+    high = ops.max(pixels, axis=(1, 2))[:, None]
     stretched = 255 * (VALUES - low) // ops.maximum(high - low, 1)
     return ops.where(high > low, ops.clip(stretched, 0, 255), VALUES)
 
@@ -36,27 +36,23 @@ def equalize(pixels: Tensor) -> Tensor:
     flat = ops.reshape(bins, (-1,))
     counts = ops.segment_sum(ops.ones_like(flat), flat, num_segments=3 * n * 256)
     counts = ops.transpose(ops.reshape(counts, (n, 3, 256)), (0, 2, 1))
-    last = ops.take_along_axis(counts, _find_highest(pixels), axis=1)
+    highest = ops.max(pixels, axis=(1, 2))[:, None]
+    last = ops.take_along_axis(counts, highest, axis=1)
     share = (total - last) // 255
     below = ops.cumsum(counts, axis=1) - counts
     spread = ops.clip((share // 2 + below) // ops.maximum(share, 1), 0, 255)
     return ops.where(share > 0, spread, VALUES)
 
 
-def _find_highest(pixels):
-    return ops.max(pixels, axis=(1, 2))[:, None]
+def solarize(threshold: float) -> np.ndarray:
+    """Makes the table that inverts values from a threshold upwards."""
+    return np.where(threshold > VALUES, VALUES, 255 - VALUES)
 
 
-def solarize(threshold: Tensor) -> Tensor:
-    """Makes the tables that invert values from each image's threshold upwards."""
-    threshold = ops.reshape(threshold, (-1, 1, 1))
-    return ops.where(threshold > VALUES, VALUES, 255 - VALUES)
-
-
-def posterize(grain: Tensor) -> Tensor:
-    """Makes the tables that round values down to multiples of each image's grain."""
-    grain = ops.reshape(grain, (-1, 1, 1))
-    return VALUES // grain * grain
+def posterize(bits: int) -> np.ndarray:
+    """Makes the table that keeps only the highest bits of each value."""
+    step = 2 ** (8 - bits)
+    return VALUES // step * step
 
 
 def make_grey(pixels: Tensor) -> Tensor:
@@ -90,8 +86,8 @@ def smooth(pixels: Tensor) -> Tensor:
 def mix(one: Tensor, other: Tensor, factor: Tensor) -> Tensor:
     """Computes one + factor * (other - one), clipped and truncated to integers.
 
-    `one` holds pixels or a value for each image, `other` pixels or a table, and
-    `factor` is float32 (n,). The result is int32, from 0 to 255.
+    `one` and `other` are pixels, tables or a value per image; `factor` is float32 (n,).
+    The result is int32, from 0 to 255.
     """
     factor = ops.reshape(factor, (-1,) + (1,) * (len(other.shape) - 1))
     product = factor * ops.cast(other - one, "float32")
