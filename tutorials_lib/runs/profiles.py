@@ -93,7 +93,7 @@ TABLE: dict[str, dict[str, dict[str, Any]]] = {
         score_every=      (1,         1,         5,         1),
         seeds=            (1,         1,         3,         3),
         # Of two networks twice as wide, with and without augmentation.
-        pairs=            ((0,),      (),        (0,),      ()),
+        pairs=            ((0,),      (),        (0, 1, 2), ()),
         members=          (1,         2,         3,         5),
         draws=            (2,         10,        50,        50),
         width=            (4,         8,         24,        64),
