@@ -205,3 +205,13 @@ def show_claims(records: Records) -> None:
     ]
     headers = ["claim", "article", "ours ± 95%", "from", "verdict"]
     estimates.show_table(headers, rows)
+
+
+def list_claims(judged: Iterable[Judged]) -> list[str]:
+    """Says of each claim with runs what ours is, as the items of a list."""
+    return [
+        f"- *{each.claim.text}* Ours: {each.ours}, **{each.verdict}**. "
+        f"The article's: {100 * each.claim.effect:+.2f}."
+        for each in judged
+        if each.ours
+    ]
