@@ -86,7 +86,7 @@ def site(tmp_path_factory):
     """The pages as stored in the book, built over older ones; a warning fails it."""
     from stand_ins import make_pages
 
-    from tutorials_lib.runs.site import build_site
+    from tutorials_lib.book.site import build_site
 
     folder = tmp_path_factory.mktemp("site") / "html"
     make_pages(folder)
@@ -194,8 +194,8 @@ def publish(keep):
     """Publishes a record for a chapter's widget, of a run on sample images."""
     from stand_ins import make_record
 
-    from tutorials_lib.runs.articles import ARTICLES
-    from tutorials_lib.runs.widgets import WIDGETS
+    from tutorials_lib.book.widgets import WIDGETS
+    from tutorials_lib.results.articles import ARTICLES
     from tutorials_lib.support.data import load_dataset
 
     def write(chapter, variant, arrays, seed=0, **more):

@@ -8,8 +8,7 @@ import sys
 
 import nbformat
 
-from tutorials_lib.runs.records import read_arrays, read_records
-from tutorials_lib.runs.schema import SCHEMA
+from tutorials_lib.runs.records import SCHEMA, read_arrays, read_records
 
 PROGRAMS = pathlib.Path(__file__).resolve().parent / "programs"
 

@@ -62,7 +62,7 @@ def test_import_is_light(run_python):
     heavy = ("keras", "tensorflow", "jax", "papermill", "matplotlib", "scipy")
     code = (
         "import sys, tutorials_lib, tutorials_lib.support.data, "
-        "tutorials_lib.runs.cli, tutorials_lib.runs.profiles\n"
+        "tutorials_lib.book.cli, tutorials_lib.runs.profiles\n"
         f"print([name for name in {heavy!r} if name in sys.modules])"
     )
     assert run_python("-c", code).stdout.strip() == "[]"

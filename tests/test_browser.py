@@ -16,7 +16,7 @@ from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import expect
 
-from tutorials_lib.runs.chapters import book_folder
+from tutorials_lib.book.chapters import book_folder
 from tutorials_lib.runs.profiles import CHAPTERS
 
 pytestmark = pytest.mark.book

@@ -16,7 +16,7 @@ from playwright.sync_api import expect
 from test_browser import find_faults
 
 from tutorials_lib import airbench
-from tutorials_lib.runs import widgets
+from tutorials_lib.book import widgets
 from tutorials_lib.support.data import SPECIFICATIONS, load_dataset, scale_images
 
 pytestmark = pytest.mark.book

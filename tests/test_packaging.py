@@ -11,7 +11,7 @@ import zipfile
 import pytest
 import yaml
 
-from tutorials_lib.runs.cli import make_parser
+from tutorials_lib.book.cli import make_parser
 from tutorials_lib.runs.profiles import CHAPTERS, PROFILES
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]

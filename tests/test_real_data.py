@@ -44,7 +44,7 @@ CASES = {
 )
 def test_quick(run_python, chapter):
     floor, settings = CASES[chapter]
-    command = ["-m", "tutorials_lib.runs.cli", "run", chapter, "--profile", "quick"]
+    command = ["-m", "tutorials_lib.book.cli", "run", chapter, "--profile", "quick"]
     done = run_python(*command, *settings)
     assert done.returncode == 0, done.stderr[-3000:]
     records = read_records(runs_folder() / "quick" / chapter)

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from stand_ins import PROGRAMS, QUICK_IMPORT, make_notebook, make_pages
 
-from tutorials_lib.runs import cli
-from tutorials_lib.runs.chapters import ChapterError
-from tutorials_lib.runs.notebooks import run_notebook
+from tutorials_lib.book import cli
+from tutorials_lib.book.chapters import ChapterError
+from tutorials_lib.book.notebooks import run_notebook
 from tutorials_lib.runs.records import read_arrays
 from tutorials_lib.runs.storage import WriteError, runs_folder
 
@@ -120,7 +120,7 @@ def test_full_disk_under_the_pages(small_disk, monkeypatch, capsys):
 
     # Jupyter Book takes long. Not for the whole process, which has disks to unmount.
     fake = types.SimpleNamespace(run=build)
-    monkeypatch.setattr("tutorials_lib.runs.site.subprocess", fake)
+    monkeypatch.setattr("tutorials_lib.book.site.subprocess", fake)
     assert cli.main(["build", "--output", str(small_disk / "html")]) == 1
     check_sentence(capsys.readouterr().err, small_disk / "html")
     assert (small_disk / "html" / "index.html").read_text() == "the old page"
@@ -148,7 +148,7 @@ def test_a_kernel_that_dies(tmp_path):
 # Runs a notebook in place of a chapter.
 RUN_NOTEBOOK = """
 import pathlib, sys
-from tutorials_lib.runs import cli
+from tutorials_lib.book import cli
 source = pathlib.Path(sys.argv[1])
 cli.check_run = lambda *_: source
 sys.exit(cli.main(sys.argv[2:]))

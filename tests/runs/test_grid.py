@@ -9,8 +9,7 @@ import filelock
 import numpy as np
 import pytest
 
-from tutorials_lib.runs.records import read_arrays, read_records
-from tutorials_lib.runs.schema import RecordError
+from tutorials_lib.runs.records import RecordError, read_arrays, read_records
 from tutorials_lib.runs.settings import choose_settings
 from tutorials_lib.runs.storage import runs_folder
 

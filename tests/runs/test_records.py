@@ -8,9 +8,12 @@ import subprocess
 import pytest
 from stand_ins import RECORD
 
-from tutorials_lib.runs.articles import ARTICLES, read_published
+from tutorials_lib.book.scoreboard import read_all_records
+from tutorials_lib.results.articles import ARTICLES, read_published
 from tutorials_lib.runs.profiles import BY_DEVICE, CHAPTERS
 from tutorials_lib.runs.records import (
+    SCHEMA,
+    RecordError,
     find_path,
     load_records,
     published_records,
@@ -18,8 +21,6 @@ from tutorials_lib.runs.records import (
     read_records,
     write_record,
 )
-from tutorials_lib.runs.schema import SCHEMA, RecordError
-from tutorials_lib.runs.scoreboard import read_all_records
 from tutorials_lib.runs.settings import CHOOSING, choose_settings
 from tutorials_lib.runs.storage import find_checkout
 

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from stand_ins import PROGRAMS, QUICK_IMPORT, read_results, start_python
 
-from tutorials_lib.runs.records import read_records
-from tutorials_lib.runs.schema import RecordError
+from tutorials_lib.runs.records import RecordError, read_records
 from tutorials_lib.runs.storage import runs_folder
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no system to fork on")

@@ -8,8 +8,8 @@ import subprocess
 import pytest
 from stand_ins import make_notebook, read_results, start_python
 
+from tutorials_lib.book.chapters import ChapterError, run_cells
 from tutorials_lib.runs import single
-from tutorials_lib.runs.chapters import ChapterError, run_cells
 from tutorials_lib.runs.grid import Grid, Run
 from tutorials_lib.runs.settings import choose_settings
 from tutorials_lib.runs.storage import runs_folder
@@ -30,7 +30,7 @@ def test_a_run_that_failed_says_why(monkeypatch):
         return subprocess.CompletedProcess(command, 1, "", said)
 
     monkeypatch.setattr(single.subprocess, "run", fail)
-    with pytest.raises(ChapterError) as caught:
+    with pytest.raises(single.RunError) as caught:
         beside = {"other.json": b"a record"}
         single.run_one("mixup_mnist", "full", {}, "none, seed 0", beside)
     assert str(caught.value) == "a.ipynb failed in cell [3]\nwith why"
@@ -54,7 +54,7 @@ def kill_a_busy_worker(client, process):
 
 
 COMMAND = (
-    *("-m", "tutorials_lib.runs.cli", "run", "mixup_fashion_mnist", "--script"),
+    *("-m", "tutorials_lib.book.cli", "run", "mixup_fashion_mnist", "--script"),
     *("-p", "epochs", "1", "-p", "alphas", "[0.2]", "-p", "images_per_mix", "2"),
 )
 
@@ -105,16 +105,16 @@ def test_a_cluster_s_records_are_kept_and_its_failures_told(
     def run_one(chapter, profile, settings, name, beside):
         seed = name[-1]
         if seed == "2":
-            raise ChapterError("no room")
+            raise single.RunError("no room")
         return {x: files[x] for x in files if x.startswith(f"none_seed-{seed}_")}
 
     monkeypatch.setattr(single, "run_one", run_one)
     monkeypatch.setenv("TUTORIALS_RECORDS", str(tmp_path / "again"))
     cluster = {"processes": False, "dashboard_address": None}
     with distributed.LocalCluster(n_workers=2, **cluster) as local:
-        with pytest.raises(ChapterError) as caught:
+        with pytest.raises(single.RunError) as caught:
             run_on(local.scheduler_address, stand_in, range(4))
-        assert "ChapterError: no room" in str(caught.value)
+        assert "RunError: no room" in str(caught.value)
         assert "the worker made []; its version" in str(caught.value)
         assert len(run_on(local.scheduler_address, stand_in, range(2))) == 2
     found, expected = (tmp_path / "again", tmp_path / "records")

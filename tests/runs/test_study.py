@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from tutorials_lib.runs import study as module
-from tutorials_lib.runs.schema import RecordError
+from tutorials_lib.runs.records import RecordError
 from tutorials_lib.runs.study import Study
 
 

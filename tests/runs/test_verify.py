@@ -6,10 +6,9 @@ import json
 import numpy as np
 import pytest
 
+from tutorials_lib.book.cli import main
 from tutorials_lib.runs import verify
-from tutorials_lib.runs.cli import main
-from tutorials_lib.runs.records import read_record, write_arrays
-from tutorials_lib.runs.schema import RecordError
+from tutorials_lib.runs.records import RecordError, read_record, write_arrays
 from tutorials_lib.runs.settings import choose_settings
 from tutorials_lib.runs.storage import runs_folder
 from tutorials_lib.runs.verify import verify_record

@@ -10,7 +10,7 @@ import filelock
 import numpy as np
 import pytest
 
-from tutorials_lib.runs.cli import main
+from tutorials_lib.book.cli import main
 from tutorials_lib.support.data import (
     SPECIFICATIONS,
     DataError,

@@ -1,6 +1,4 @@
-"""What runs the chapters and keeps their records; chapters touch it in a few lines.
+"""What makes runs: settings, the grid of a chapter's runs, and their records.
 
-`profiles` says what a profile means, `grid` runs every variant and seed and writes
-`records`, `reports` and `figures` show them, `scoreboard` makes pages of them, and the
-rest is the `tutorials` command.
+A chapter uses it through `study.Study`.
 """

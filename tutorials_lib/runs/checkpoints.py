@@ -19,8 +19,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from tutorials_lib.runs.records import name_run, unpack_arrays
-from tutorials_lib.runs.schema import RecordError, list_differences
+from tutorials_lib.runs.records import (
+    RecordError,
+    list_differences,
+    name_run,
+    unpack_arrays,
+)
 from tutorials_lib.runs.storage import WriteError, write_bytes
 
 # What Keras sets on every callback; not part of a callback's own state.

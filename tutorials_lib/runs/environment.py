@@ -10,9 +10,8 @@ import subprocess
 from typing import Any
 
 from tutorials_lib import __version__
-from tutorials_lib.runs.articles import ARTICLES
 from tutorials_lib.runs.storage import find_checkout, published_folder, runs_folder
-from tutorials_lib.support.data import find_downloads, load_dataset
+from tutorials_lib.support.data import SPECIFICATIONS, find_downloads, load_dataset
 
 VERSIONED = ("keras", "tensorflow", "jax", "numpy")
 TOOLS = {
@@ -172,8 +171,7 @@ def examine() -> tuple[list[str], list[str]]:
         ),
         "data": folder or f"TUTORIALS_DATA is not set: downloads in {find_downloads()}",
     }
-    datasets = {article["dataset"] for article in ARTICLES.values()}
-    for name in sorted(datasets) if folder else ():
+    for name in SPECIFICATIONS if folder else ():
         found[name] = attempt(name, lambda name: load_dataset(name).describe(), name)
     for tool, command in TOOLS.items():
         need = f"{tool}, which `{command}` needs"

@@ -15,7 +15,7 @@ import keras
 from tutorials_lib.runs import environment, records, storage
 from tutorials_lib.runs.checkpoints import ResumableFit
 from tutorials_lib.runs.profiles import PUBLISHED
-from tutorials_lib.runs.schema import SCHEMA, Record, RecordError, list_differences
+from tutorials_lib.runs.records import SCHEMA, Record, RecordError, list_differences
 from tutorials_lib.runs.settings import Settings
 from tutorials_lib.runs.single import run_on_cluster
 from tutorials_lib.support.data import Dataset

@@ -196,3 +196,16 @@ def choose_settings(chapter: str, /, profile: str = "quick", **given: Any) -> Se
 def list_defaults(chapter: str, profile: str) -> dict[str, Any]:
     """A profile's own values for a chapter: dict of setting to value."""
     return {**OPTIONS, **profiles.TABLE[chapter][profile]}
+
+
+def read_literals(source: str) -> dict[str, Any]:
+    """Reads a cell of nothing but `name = literal`: dict of name to value."""
+    body: list[Any] = ast.parse(source).body
+    values = {}
+    for node in body:
+        try:
+            (target,) = node.targets
+            values[target.id] = ast.literal_eval(node.value)
+        except (AttributeError, TypeError, ValueError):
+            raise ValueError(f"line {node.lineno} must be `name = literal`") from None
+    return values

@@ -7,13 +7,16 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tutorials_lib.runs.chapters import ChapterError
 from tutorials_lib.runs.records import read_records
 from tutorials_lib.runs.settings import Settings
 from tutorials_lib.runs.storage import scratch_folder, write_bytes
 
 # Seconds to wait for a scheduler to answer.
 PATIENCE = 30
+
+
+class RunError(RuntimeError):
+    """A run failed in its own process, which says why."""
 
 
 def run_one(
@@ -38,7 +41,7 @@ def run_one(
     with scratch_folder() as folder:
         for file, content in beside.items():
             (folder / file).write_bytes(content)
-        command = [sys.executable, "-m", "tutorials_lib.runs.cli", "run", chapter]
+        command = [sys.executable, "-m", "tutorials_lib.book.cli", "run", chapter]
         command += ["--profile", profile, "--only", name, "--into", str(folder)]
         for key, value in settings.items():
             command += ["--parameter", key, repr(value)]
@@ -48,7 +51,7 @@ def run_one(
         if done.returncode:
             # Without what libraries log before.
             reason = done.stderr.split("tutorials run: ")[-1]
-            raise ChapterError(reason.strip()[-2000:])
+            raise RunError(reason.strip()[-2000:])
         # Arrays first: what has its record is complete.
         made = [*folder.glob("*.npz"), *folder.glob("*.json")]
         return {x.name: x.read_bytes() for x in made if x.name not in beside}
@@ -103,4 +106,4 @@ def run_on_cluster(
                 said = f"{type(error).__name__}: {error}"
             failed.append(f"{path.name}: {said}")
     if failed:
-        raise ChapterError("runs failed on the cluster:\n" + "\n".join(failed))
+        raise RunError("runs failed on the cluster:\n" + "\n".join(failed))

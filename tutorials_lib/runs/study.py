@@ -14,14 +14,12 @@ import numpy as np
 
 from tutorials_lib.evaluate import score_model
 from tutorials_lib.runs import environment
-from tutorials_lib.runs.chapters import read_literals
-from tutorials_lib.runs.estimates import show_text
 from tutorials_lib.runs.grid import Grid, NotDoneError, Parameters, Run
 from tutorials_lib.runs.profiles import BY_DEVICE, SHARED, TABLE
-from tutorials_lib.runs.records import name_run, read_arrays
-from tutorials_lib.runs.schema import Record
-from tutorials_lib.runs.settings import choose_settings, list_defaults
+from tutorials_lib.runs.records import Record, name_run, read_arrays
+from tutorials_lib.runs.settings import choose_settings, list_defaults, read_literals
 from tutorials_lib.support.data import load_dataset, scale_images
+from tutorials_lib.support.page import show_text
 
 Split = tuple[np.ndarray, np.ndarray]
 # What a variant is: its parameters, or a function of the seed that returns them.

@@ -6,8 +6,15 @@ import math
 import pathlib
 
 from tutorials_lib.runs.environment import describe_processor
-from tutorials_lib.runs.records import name_run, read_arrays, read_record, unpack_arrays
-from tutorials_lib.runs.schema import RecordError, check_record, list_differences
+from tutorials_lib.runs.records import (
+    RecordError,
+    check_record,
+    list_differences,
+    name_run,
+    read_arrays,
+    read_record,
+    unpack_arrays,
+)
 from tutorials_lib.runs.single import gather_beside, run_one
 from tutorials_lib.support.statistics import binomial_error
 

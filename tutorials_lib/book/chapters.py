@@ -1,6 +1,5 @@
 """Where the chapters are, and how one is run as a program, without Jupyter."""
 
-import ast
 import contextlib
 import difflib
 import io
@@ -12,15 +11,14 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
-from tutorials_lib.runs.articles import ARTICLES
-from tutorials_lib.runs.records import summarise
-from tutorials_lib.runs.schema import Record
-from tutorials_lib.runs.settings import choose_settings
+from tutorials_lib.results.articles import ARTICLES
+from tutorials_lib.runs.records import Record, summarise
+from tutorials_lib.runs.settings import choose_settings, read_literals
 from tutorials_lib.runs.storage import find_checkout, runs_folder
 from tutorials_lib.support.data import check_data
 
 # Errors of this package whose message says all: no traceback is shown with them.
-SPOKEN = ("ChapterError", "DataError", "RecordError", "WriteError")
+SPOKEN = ("ChapterError", "DataError", "RecordError", "RunError", "WriteError")
 
 
 class ChapterError(RuntimeError):
@@ -83,19 +81,6 @@ def find_parameters(path: pathlib.Path) -> dict[str, Any]:
         return read_literals(cells[0])
     except (SyntaxError, ValueError) as error:
         raise ChapterError(f"{path}: the parameters cell: {error}.") from error
-
-
-def read_literals(source: str) -> dict[str, Any]:
-    """Reads a cell of nothing but `name = literal`: dict of name to value."""
-    body: list[Any] = ast.parse(source).body
-    values = {}
-    for node in body:
-        try:
-            (target,) = node.targets
-            values[target.id] = ast.literal_eval(node.value)
-        except (AttributeError, TypeError, ValueError):
-            raise ValueError(f"line {node.lineno} must be `name = literal`") from None
-    return values
 
 
 def check_run(chapter: str, parameters: Mapping[str, Any]) -> pathlib.Path:

@@ -11,10 +11,9 @@ import numpy as np
 import pandas as pd
 from scipy import integrate, stats
 
-from tutorials_lib.runs.articles import ARTICLES, find_published, read_published
-from tutorials_lib.runs.estimates import (
+from tutorials_lib.results.articles import ARTICLES, find_published, read_published
+from tutorials_lib.results.estimates import (
     MOST_PAIRS,
-    NO_RUNS,
     Estimate,
     Records,
     count_pairs,
@@ -23,12 +22,11 @@ from tutorials_lib.runs.estimates import (
     name_metric,
     paired,
     read_scores,
-    show_table,
-    show_text,
     tabulate,
 )
 from tutorials_lib.runs.profiles import is_comparable
 from tutorials_lib.support.data import SPECIFICATIONS
+from tutorials_lib.support.page import NO_RUNS, show_table, show_text
 from tutorials_lib.support.statistics import binomial_error
 
 # Names of variants, or a row's title with the variant, or with (variant, metric).

@@ -13,15 +13,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tutorials_lib.runs.chapters import book_folder
-from tutorials_lib.runs.estimates import measure_pace, tabulate
+from tutorials_lib.book.chapters import book_folder
+from tutorials_lib.results.estimates import measure_pace, tabulate
 from tutorials_lib.runs.records import (
+    Record,
+    RecordError,
     find_path,
     name_run,
     published_records,
     read_arrays,
 )
-from tutorials_lib.runs.schema import Record, RecordError
 from tutorials_lib.runs.storage import write_changed
 from tutorials_lib.support.data import SPECIFICATIONS, load_dataset, scale_images
 

@@ -6,17 +6,18 @@ from functools import partial
 
 import pandas as pd
 
-from tutorials_lib.runs import estimates
-from tutorials_lib.runs.articles import (
+from tutorials_lib.results import estimates
+from tutorials_lib.results.articles import (
     ARTICLES,
     CLAIMS,
     Claim,
     find_ours,
     list_published,
 )
-from tutorials_lib.runs.estimates import Estimate, Records, tabulate
+from tutorials_lib.results.estimates import Estimate, Records, tabulate
 from tutorials_lib.runs.profiles import is_comparable
 from tutorials_lib.runs.records import read_arrays
+from tutorials_lib.support.page import show_table
 
 VERDICTS = ("agrees", "differs", "not judged", "not run")
 CLAIM_VERDICTS = ("seen", "smaller", "not seen", "undecided", "opposite", "not run")
@@ -204,7 +205,7 @@ def show_claims(records: Records) -> None:
         if each.ours
     ]
     headers = ["claim", "article", "ours ± 95%", "from", "verdict"]
-    estimates.show_table(headers, rows)
+    show_table(headers, rows)
 
 
 def list_claims(judged: Iterable[Judged]) -> list[str]:

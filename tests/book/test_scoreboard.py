@@ -9,10 +9,10 @@ import pytest
 from scipy import stats
 from stand_ins import make_notebook, make_record, make_records
 
-from tutorials_lib.runs import scoreboard
-from tutorials_lib.runs.articles import ARTICLES, CLAIMS
-from tutorials_lib.runs.chapters import book_folder
-from tutorials_lib.runs.verdicts import judge_claims, list_numbers
+from tutorials_lib.book import scoreboard
+from tutorials_lib.book.chapters import book_folder
+from tutorials_lib.results.articles import ARTICLES, CLAIMS
+from tutorials_lib.results.verdicts import judge_claims, list_numbers
 
 NONE = {chapter: [] for chapter in ARTICLES}
 

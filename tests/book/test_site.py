@@ -14,11 +14,11 @@ from fontTools.ttLib import TTFont
 from sphinx.errors import ExtensionError
 from stand_ins import make_pages
 
-from tutorials_lib.runs import site as building
-from tutorials_lib.runs.chapters import ChapterError, book_folder
-from tutorials_lib.runs.pages import convert_formula
+from tutorials_lib.book import site as building
+from tutorials_lib.book.chapters import ChapterError, book_folder
+from tutorials_lib.book.pages import convert_formula
+from tutorials_lib.book.site import build_site, read_address, stamp_address
 from tutorials_lib.runs.profiles import CHAPTERS
-from tutorials_lib.runs.site import build_site, read_address, stamp_address
 
 pytestmark = pytest.mark.book
 

@@ -6,8 +6,8 @@ import subprocess
 
 import pytest
 
-from tutorials_lib.runs.chapters import check_run
-from tutorials_lib.runs.cli import COMMANDS, main
+from tutorials_lib.book.chapters import check_run
+from tutorials_lib.book.cli import COMMANDS, main
 from tutorials_lib.runs.profiles import CHAPTERS
 
 BOOK = pathlib.Path(__file__).resolve().parents[2] / "book"

@@ -16,8 +16,8 @@ from packaging.requirements import Requirement
 from stand_ins import make_notebook
 
 from tutorials_lib import __version__
-from tutorials_lib.runs.chapters import ChapterError, executed_path, find_parameters
-from tutorials_lib.runs.notebooks import (
+from tutorials_lib.book.chapters import ChapterError, executed_path, find_parameters
+from tutorials_lib.book.notebooks import (
     check_notebooks,
     hash_pictures,
     refresh_chapter,
@@ -227,7 +227,7 @@ def chapter_source(tmp_path, monkeypatch):
     path = make_notebook(
         tmp_path / "mixup_mnist.ipynb", "x = profile", parameters="profile = 'laptop'"
     )
-    monkeypatch.setattr("tutorials_lib.runs.notebooks.write_pages", list)
+    monkeypatch.setattr("tutorials_lib.book.notebooks.write_pages", list)
     return path
 
 

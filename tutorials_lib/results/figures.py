@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from tutorials_lib.runs import estimates
-from tutorials_lib.runs.estimates import Estimate, Records, read_scores, tabulate
-from tutorials_lib.runs.reports import Rows, place_beside
-from tutorials_lib.support import plots
+from tutorials_lib.results import estimates
+from tutorials_lib.results.estimates import Estimate, Records, read_scores, tabulate
+from tutorials_lib.results.reports import Rows, place_beside
+from tutorials_lib.support import page, plots
 from tutorials_lib.support.plots import COLOURS, Curves
 from tutorials_lib.support.statistics import Interval
 
@@ -59,7 +59,7 @@ def show(draw: Callable[..., None], found: Any, *rest: Any, **options: Any) -> N
     if found:
         draw(found, *rest, **options)
     else:
-        estimates.show_text(estimates.NO_RUNS)
+        page.show_text(page.NO_RUNS)
 
 
 def show_lines(curves: Curves, xlabel: str, ylabel: str, **options: Any) -> None:

@@ -15,15 +15,15 @@ import pytest
 from playwright.sync_api import expect
 from scipy import stats
 
+from tutorials_lib.book import widgets
+from tutorials_lib.book.chapters import book_folder
+from tutorials_lib.book.cli import main
 from tutorials_lib.few_labels import hide_labels
 from tutorials_lib.mixup import mix
 from tutorials_lib.networks import build_mixup_fashion_net
-from tutorials_lib.runs import widgets
-from tutorials_lib.runs.chapters import book_folder
-from tutorials_lib.runs.cli import main
-from tutorials_lib.runs.estimates import NO_RUNS
-from tutorials_lib.runs.schema import RecordError
+from tutorials_lib.runs.records import RecordError
 from tutorials_lib.support.data import load_dataset, scale_images
+from tutorials_lib.support.page import NO_RUNS
 
 pytestmark = pytest.mark.book
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 # What takes long to import, or needs Jupyter, is imported where it is used.
-from tutorials_lib.runs.chapters import check_run, plan_runs, run_as_script
+from tutorials_lib.book.chapters import check_run, plan_runs, run_as_script
 from tutorials_lib.runs.profiles import CHAPTERS, PROFILES
 from tutorials_lib.runs.settings import OPTIONS, list_defaults
 from tutorials_lib.support.checks import check_choice
@@ -149,7 +149,7 @@ def _run(chapters=(), all=False, parameter=(), output=None, way="", **settings):
         if way == "script" or "only" in parameters:
             run_as_script(path, parameters)
             continue
-        from tutorials_lib.runs.notebooks import refresh_chapter, run_chapter
+        from tutorials_lib.book.notebooks import refresh_chapter, run_chapter
 
         if way == "in place":
             refresh_chapter(path)
@@ -167,7 +167,7 @@ def _parse(text):
 
 def _check(chapters=()):
     """Run chapters at smoke and compare outputs with the stored ones."""
-    from tutorials_lib.runs.notebooks import check_notebooks
+    from tutorials_lib.book.notebooks import check_notebooks
 
     smoke = {"profile": "smoke"}
     return check_notebooks(check_run(each, smoke) for each in chapters or CHAPTERS)
@@ -175,7 +175,7 @@ def _check(chapters=()):
 
 def _build(**options):
     """Build the pages."""
-    from tutorials_lib.runs.site import build_site
+    from tutorials_lib.book.site import build_site
 
     print(f"open {build_site(**options)}")
 
@@ -196,7 +196,7 @@ def _verify(record):
 
 def _scoreboard():
     """Write the pages that are made from records."""
-    from tutorials_lib.runs.scoreboard import write_pages
+    from tutorials_lib.book.scoreboard import write_pages
 
     _tell_changed(write_pages())
 
@@ -206,7 +206,7 @@ def _widgets():
 
     It is made from records and a few test images, in TUTORIALS_DATA or downloaded.
     """
-    from tutorials_lib.runs.widgets import write_widgets
+    from tutorials_lib.book.widgets import write_widgets
 
     _tell_changed(write_widgets())
 
@@ -224,7 +224,7 @@ def _doctor():
 
 def _address():
     """Copy the repository's address from _config.yml into the chapters."""
-    from tutorials_lib.runs.site import stamp_address
+    from tutorials_lib.book.site import stamp_address
 
     _tell_changed(stamp_address())
 

@@ -1,6 +1,6 @@
 """Source code on the page: what is shown is stored there, and the check compares it."""
 
-from tutorials_lib.support.source import show_source
+from tutorials_lib.support.page import show_source
 from tutorials_lib.vat import VatModel
 
 

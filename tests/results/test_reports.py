@@ -5,15 +5,14 @@ import pytest
 from scipy import stats
 from stand_ins import SCORES, make_records
 
-from tutorials_lib.runs import figures, reports, verdicts
-from tutorials_lib.runs.estimates import (
-    NO_RUNS,
+from tutorials_lib.results import figures, reports, verdicts
+from tutorials_lib.results.estimates import (
     Scores,
     count_pairs,
     estimate,
     paired,
-    say,
 )
+from tutorials_lib.support.page import NO_RUNS, say
 
 ACCURACY = "test_accuracy"
 

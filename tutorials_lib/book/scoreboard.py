@@ -15,10 +15,10 @@ from typing import Any
 
 import pandas as pd
 
-from tutorials_lib.runs import estimates, verdicts
-from tutorials_lib.runs.articles import ARTICLES
-from tutorials_lib.runs.chapters import book_folder, find_parameters
-from tutorials_lib.runs.estimates import join
+from tutorials_lib.book.chapters import book_folder, find_parameters
+from tutorials_lib.results import estimates, verdicts
+from tutorials_lib.results.articles import ARTICLES
+from tutorials_lib.results.estimates import join
 from tutorials_lib.runs.profiles import PUBLISHED
 from tutorials_lib.runs.records import (
     Record,

@@ -9,10 +9,10 @@ import sys
 import tempfile
 
 from tutorials_lib import __version__
-from tutorials_lib.runs.chapters import ChapterError, book_folder, executed_path
+from tutorials_lib.book.chapters import ChapterError, book_folder, executed_path
+from tutorials_lib.book.widgets import NETWORK, write_network
 from tutorials_lib.runs.profiles import CHAPTERS
 from tutorials_lib.runs.storage import check_writable, write_changed
-from tutorials_lib.runs.widgets import NETWORK, write_network
 
 
 def build_site(

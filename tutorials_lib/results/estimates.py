@@ -5,9 +5,7 @@ it, or a frame from `tabulate`.
 """
 
 import dataclasses
-import string
-import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -19,7 +17,6 @@ from tutorials_lib.runs.records import Record
 from tutorials_lib.support.statistics import Interval, mean_interval
 
 Records: TypeAlias = Iterable[Record] | pd.DataFrame
-NO_RUNS = "These runs have not been made yet; see Running the full book."
 # Nobody makes more pairs of runs than this.
 MOST_PAIRS = 10_000
 
@@ -263,40 +260,3 @@ def count_pairs(gap: float, spread: float) -> int | None:
 def join(values: Iterable[object]) -> str:
     """Lists different values in the order of the alphabet, with commas."""
     return ", ".join(sorted({str(value) for value in values}))
-
-
-def show_text(text: str) -> None:
-    """Shows Markdown in a notebook; elsewhere, as in a script, prints it."""
-    ipython = sys.modules.get("IPython")
-    if ipython is None or ipython.get_ipython() is None:
-        print(text, flush=True)
-    else:
-        ipython.display.display(ipython.display.Markdown(text))
-
-
-def say(*templates: str, **values: object) -> None:
-    """Shows sentences with numbers in them; one whose number is missing is left out.
-
-    A format picks a part of an `Estimate`: `"Augmentation gains {gain:mean} points."`
-    A value may be `Scores`, looked up as in a dict: `"{accuracy[alpha 1 minus none]}"`.
-    A value of None means that the runs have not been made.
-    """
-    formatter = string.Formatter()
-
-    def is_known(template):
-        names = [name for _, name, *_ in formatter.parse(template) if name]
-        return all(formatter.get_field(x, (), values)[0] is not None for x in names)
-
-    said = [each.format(**values) for each in templates if is_known(each)]
-    if said:
-        show_text("\n".join(said))
-
-
-def show_table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Shows a table; the first column is text, the others are aligned to the right."""
-    rows = list(rows)
-    if not rows:
-        show_text(NO_RUNS)
-        return
-    lines = [headers, [":--"] + ["--:"] * (len(headers) - 1), *rows]
-    show_text("\n".join(f"| {' | '.join(map(str, row))} |" for row in lines))

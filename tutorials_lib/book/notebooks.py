@@ -15,10 +15,11 @@ from typing import Any
 import nbformat
 import papermill
 
-from tutorials_lib.runs import chapters, storage
+from tutorials_lib.book import chapters
+from tutorials_lib.book.scoreboard import write_pages
+from tutorials_lib.runs import storage
 from tutorials_lib.runs.environment import describe_commit, describe_versions
 from tutorials_lib.runs.profiles import PUBLISHED
-from tutorials_lib.runs.scoreboard import write_pages
 
 # Time limit of a cell in seconds; a full grid has none.
 CELL_TIMEOUTS = {"smoke": 600, "quick": 1800, "laptop": None, "full": None}

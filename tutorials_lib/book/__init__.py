@@ -1,0 +1,1 @@
+"""What makes the book: the `tutorials` command, chapters, pages and the site."""

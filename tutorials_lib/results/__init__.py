@@ -1,0 +1,1 @@
+"""From records to what a page shows: estimates, tables, figures and verdicts."""
