@@ -23,7 +23,7 @@ def find_number(records, variant, metric):
     wanted = (chapter, variant, metric)
     (number,) = (
         each
-        for each in list_numbers({**NONE, chapter: records})
+        for each in list_numbers({chapter: records})
         if (each.chapter, each.variant, each.metric) == wanted
     )
     return number

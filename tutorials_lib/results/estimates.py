@@ -27,7 +27,8 @@ class Estimate(Interval):
 
     In text, `f"{gain}"` gives `+3.12 ± 0.40 points (3 seeds)`. A format picks a part:
     `{gain:short}` `+3.12 ± 0.40`, `{gain:mean}` `+3.12`, `{gain:range}`
-    `+2.72 to +3.52`, `{gain:n}` `3 seeds`, and `{gain:cell}` `+3.12 ± 0.40 (3)`.
+    `+2.72 to +3.52`, `{gain:n}` `3 seeds`, `{gain:cell}` `+3.12 ± 0.40 (3)`, and
+    `{gain:values}` `+3.01, +3.10, +3.25`.
     `{gain:judged}` adds to the first what the interval says: `a gain`, `a loss`,
     `which may be chance`, or that one pair gives no verdict.
 
@@ -81,6 +82,7 @@ class Estimate(Interval):
             "short": short,
             "range": f"{self.write(self.low)} to {self.write(self.high)}",
             "n": count,
+            "values": ", ".join(map(self.write, self.values)),
             "cell": f"{short} ({self.n:,})",
             "judged": f"{short}{unit} ({count}), {verdict}",
         }[part]

@@ -181,8 +181,8 @@ def show_range(records: Records, metric: str, variants: Iterable[str]) -> None:
     """Shows the range of the scores beside the range of equally good networks.
 
     If all were equally good, the third column would be their range on average, and the
-    last one an upper limit in 95% of cases, by the studentised range. Variants with
-    several seeds give the spread of runs of one variant.
+    last one an upper limit in 95% of cases, by the studentised range. The spread of
+    equal runs is that of a variant's seeds, of which it takes those with several.
     """
     frame = tabulate(records)
     scores = {name: read_scores(frame, metric, name) for name in variants}
@@ -198,16 +198,13 @@ def show_range(records: Records, metric: str, variants: Iterable[str]) -> None:
     free = (seeds - 1).sum()
     spread = math.sqrt(((seeds - 1) * runs["var"]).sum() / free)
     of_means = spread / math.sqrt(stats.hmean(seeds))
-    error = find_error(chapter, float(np.mean(theirs)))
-    article = f"article, {len(theirs)} runs"
     lines = []
-    for title, values, scale, degrees in (
-        (f"{article}; spread if each had its own test images", theirs, error, math.inf),
-        (f"{article}; spread of our seeds", theirs, spread, free),
-        (f"ours, {len(ours)} means; spread of our seeds", ours, of_means, free),
+    for title, values, scale in (
+        (f"article, {len(theirs)} runs", theirs, spread),
+        (f"ours, {len(ours)} means", ours, of_means),
     ):
         number = len(values)
-        limit = stats.studentized_range.ppf(0.95, number, degrees)
+        limit = stats.studentized_range.ppf(0.95, number, free)
         sizes = np.ptp(values), expect_range(number) * scale, limit * scale
         lines.append([title, *(f"{100 * size:.2f}" for size in sizes)])
     titles = ["range, points", "found", "mean if all equal", "95% limit if all equal"]

@@ -49,13 +49,13 @@ class Number:
 
 
 def list_numbers(records: Mapping[str, Records]) -> list[Number]:
-    """Lists all published numbers, in the order of the chapters.
+    """Lists the published numbers of these chapters, in the order of the book.
 
     Records of profile `full` count, or those of `laptop` if that is the article's
     protocol too and has more of them.
     """
     numbers = []
-    for chapter in ARTICLES:
+    for chapter in filter(records.__contains__, ARTICLES):
         frame = tabulate(records[chapter])
         profiles = [x for x in ("full", "laptop") if is_comparable(chapter, x)]
         groups = [frame[frame["profile"] == profile] for profile in profiles]
