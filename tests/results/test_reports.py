@@ -150,8 +150,9 @@ def test_sentences_without_a_number_are_left_out(capsys):
     say("{other}", other=None)
     found = Scores(records)
     say("{x[alpha 0.1 minus none]:mean}, {x[one]}", "{x[alpha 9 minus one]}", x=found)
+    say("Seed by seed: {x[none]:values}.", x=found)
     said = "+0.20 ± 0.25 points (3 seeds): +0.20 up.\n99.00% (1 seed)\n"
-    said += "+0.20, 99.00% (1 seed)\n"
+    said += "+0.20, 99.00% (1 seed)\nSeed by seed: 99.00, 99.10, 99.20.\n"
     assert capsys.readouterr().out == said
     with pytest.raises(KeyError, match="gian"):
         say("It gains {gian}.", gain=gain)
