@@ -64,6 +64,13 @@ def test_differences_say_what_holds_zero(rows):
     ]
 
 
+def test_rows_are_counted_that_may_miss_zero_by_chance(capsys):
+    """One pair gives no interval, so its row cannot."""
+    records = make_records({**SCORES, "once": (0.95,)})
+    reports.show_differences(records, ACCURACY, "none", ["alpha 0.1"] * 6 + ["once"])
+    assert "none of these 6 truly differed" in capsys.readouterr().out
+
+
 def test_a_gap_and_what_it_takes_to_see_it(rows):
     reports.show_gap(make_records(), ACCURACY, "alpha 0.1", "none")
     said = [value for _, value in rows()[1:]]

@@ -53,10 +53,11 @@ class Triangle(keras.optimizers.schedules.LearningRateSchedule):
 def convert_rates(rate: float, decay: float) -> tuple[float, float]:
     """Converts the published learning rate and weight decay to `AirbenchSGD`'s.
 
-    The published ones are for the sum of the loss over 1,024 images. The rate is that
-    of the whole step under a constant gradient, which the published code takes to be
-    1 + 1 / (1 - MOMENTUM) times the plain one. airbench94 has (11.5, 0.0153), which
-    becomes (1.5, 0.00133), airbench95 (10, 0.0153), airbench96 (9, 0.012).
+    The published code sums the loss over a batch and divides its rate by 1,024, the
+    images of a batch, and by 1 + 1 / (1 - MOMENTUM), which it takes to be the length
+    of a whole step under a constant gradient, in plain ones. airbench94 has
+    (11.5, 0.0153), which becomes (1.5, 0.00133), airbench95 (10, 0.0153), airbench96
+    (9, 0.012).
 
     Returns:
         Learning rate and L2 coefficient, for the mean of the loss.

@@ -18,7 +18,7 @@ import pandas as pd
 from tutorials_lib.book.chapters import book_folder, find_parameters
 from tutorials_lib.results import estimates, verdicts
 from tutorials_lib.results.articles import ARTICLES
-from tutorials_lib.results.estimates import join
+from tutorials_lib.results.estimates import Scores, join
 from tutorials_lib.runs.profiles import PUBLISHED
 from tutorials_lib.runs.records import (
     Record,
@@ -28,6 +28,7 @@ from tutorials_lib.runs.records import (
     write_words,
 )
 from tutorials_lib.runs.storage import write_changed
+from tutorials_lib.support.page import fill
 
 PAGES = ("scoreboard.md", "full_runs.md", "status.md", "what_to_use.md", "cards.txt")
 # Where README.md has its table.
@@ -77,7 +78,10 @@ def make_pages(records: Mapping[str, Sequence[Record]]) -> dict[str, str]:
     fast = [run for run in records["cifar10_fast"] if run["profile"] == "laptop"]
     context: dict[str, Any] = {
         "articles": ARTICLES,
-        "cards": {name: _describe_chapter(name, numbers, claims) for name in ARTICLES},
+        "cards": {
+            name: _describe_chapter(name, frame, numbers, claims)
+            for name, frame in frames.items()
+        },
         "claims": claims,
         "example": next(map(find_path, itertools.chain(*ordered.values())), ""),
         "find_path": find_path,
@@ -109,22 +113,22 @@ def make_pages(records: Mapping[str, Sequence[Record]]) -> dict[str, str]:
     return pages
 
 
-def _describe_chapter(chapter, numbers, claims):
+def _describe_chapter(chapter, frame, numbers, claims):
     """Sums a chapter up for the first page: its answer, and counts of verdicts.
 
-    The answer is on the headline claim, or else on the first claim that has runs.
+    The answer rests on the profile with more runs.
     """
-    headline = ARTICLES[chapter]["headline"]
     mine = [each for each in claims if each.claim.chapter == chapter]
-    head = min(mine, key=lambda each: (not each.ours, each.claim.name != headline))
-    ours = "; our runs are still to be made."
-    if head.ours:
-        ours = f" and **{head.effect}** in our runs ({head.protocol}): "
-        ours += f"*{head.verdict}*."
     rows = [number for number in numbers if number.chapter == chapter]
+    runs = frame[frame["profile"] == frame["profile"].mode().max()]
+    answer = fill(
+        ARTICLES[chapter]["answer"],
+        claim={each.claim.name: each.ours for each in mine},
+        test=Scores(runs),
+        tta=Scores(runs, "tta_accuracy"),
+    )
     return {
-        "result": f"Claim: {head.claim.text} The claimed effect is {head.article} in "
-        f"the article{ours}",
+        "answer": answer or "Our runs are still to be made.",
         "verdicts": f"Published numbers: {_say_counts(rows, verdicts.VERDICTS)}. "
         f"Claims: {_say_counts(mine, verdicts.CLAIM_VERDICTS)}",
     }

@@ -121,10 +121,11 @@ def show_differences(
     unit = "points" if metric.endswith("accuracy") else "difference"
     title = f"{metric.replace('_', ' ')} minus that of {baseline}"
     show_table([title, f"{unit}: mean ± 95% (pairs)", "interval contains zero"], lines)
-    if len(lines) > MANY:
+    judged = sum(zero in ("yes", "no") for *_, zero in lines)
+    if judged > MANY:
         show_text(
-            f"Even if none of these {len(lines)} truly differed, about one row in "
-            f"twenty would say `no`: {0.05 * len(lines):.1f} of them on average."
+            f"Even if none of these {judged} truly differed, about one row in twenty "
+            f"would say `no`: {0.05 * judged:.1f} of them on average."
         )
 
 

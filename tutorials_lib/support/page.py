@@ -53,21 +53,22 @@ def show_text(text: str) -> None:
         ipython.display.display(ipython.display.Markdown(text))
 
 
-def say(*templates: str, **values: object) -> None:
-    """Shows sentences with numbers in them; one whose number is missing is left out.
+def fill(template: str, **values: object) -> str:
+    """Puts numbers into a sentence; returns nothing if one of them is missing.
 
     A format picks a part of an `Estimate`: `"Augmentation gains {gain:mean} points."`
     A value may be `Scores`, looked up as in a dict: `"{accuracy[alpha 1 minus none]}"`.
     A value of None means that the runs have not been made.
     """
     formatter = string.Formatter()
+    names = [name for _, name, *_ in formatter.parse(template) if name]
+    known = all(formatter.get_field(x, (), values)[0] is not None for x in names)
+    return template.format(**values) if known else ""
 
-    def is_known(template):
-        names = [name for _, name, *_ in formatter.parse(template) if name]
-        return all(formatter.get_field(x, (), values)[0] is not None for x in names)
 
-    said = [each.format(**values) for each in templates if is_known(each)]
-    if said:
+def say(*templates: str, **values: object) -> None:
+    """Shows those sentences whose numbers are all known, see `fill`."""
+    if said := [text for each in templates if (text := fill(each, **values))]:
         show_text("\n".join(said))
 
 
