@@ -262,7 +262,7 @@ CLAIMS = (
           "A noised student beats its noised teacher too."),
     Claim("noisy_student", "second student, longer",
           "student of the noised, twice as long", "noised teacher, twice as long",
-          "The same, where both train twice as long.",
+          "A noised student beats its noised teacher if both train twice as long.",
           published=("student of the noised", "noised teacher")),
     Claim("noisy_student", "better teacher", "student of the noised", "student",
           "A noised teacher has a better student than a plain one.",
