@@ -31,6 +31,7 @@ def nothing_starts(monkeypatch):
         (["run"], f"name a chapter ({', '.join(CHAPTERS)}) or pass --all"),
         (["run", "mixup"], "chapter must be one of 'mixup_mnist'"),
         (["run", "mixup_mnist", "-p", "epoch", "1"], "got 'epoch'"),
+        (["run", "mixup_mnist", "-p", "alphas", "{[1]}"], "got '{[1]}'"),
         (["run", "mixup_mnist", "--in-place", "-p", "epochs", "1"], "no parameters"),
         (["run", "mixup_mnist", "--profile", ""], "got ''"),
         (["run", "mixup_mnist", "--output", "/dev/null"], "end in .ipynb"),
@@ -111,5 +112,9 @@ def test_doctor(tmp_path, monkeypatch, capsys):
     for said in ("keras", "backend", "cores", "data", "checkout"):
         assert said in shown
     monkeypatch.setenv("TUTORIALS_DATA", str(tmp_path / "no"))
+    monkeypatch.setenv("TUTORIALS_RECORDS", str(tmp_path / "no"))
+    monkeypatch.setenv("TUTORIALS_RUNS", __file__)
     assert main(["doctor"]) == 1
-    assert "MISSING: mnist: MNIST could not be loaded" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    for missing in ("mnist: MNIST could not", "a folder for runs", "published records"):
+        assert f"MISSING: {missing}" in shown

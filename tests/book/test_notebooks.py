@@ -16,7 +16,12 @@ from packaging.requirements import Requirement
 from stand_ins import make_notebook
 
 from tutorials_lib import __version__
-from tutorials_lib.book.chapters import ChapterError, executed_path, find_parameters
+from tutorials_lib.book.chapters import (
+    ChapterError,
+    executed_path,
+    find_parameters,
+    plan_runs,
+)
 from tutorials_lib.book.notebooks import (
     check_notebooks,
     hash_pictures,
@@ -219,6 +224,23 @@ class TestRun:
         assert "papermill" not in json.dumps(notebook.cells)
         (output,) = notebook.cells[-1].outputs
         assert output.text == "7\n"
+
+
+@pytest.mark.book
+@pytest.mark.parametrize(
+    ("chapter", "given", "said"),
+    [
+        ("vat_mnist", {"variants": ["VATT"]}, "variants must be one of .*got 'VATT'"),
+        # Or networks would be scored on images that they were trained on.
+        ("vat_mnist", {"train_images": 300}, "train_images must be .* at least 456"),
+        ("noisy_student", {"variants": ["teach"]}, "variants must be .*got 'teach'"),
+        ("noisy_student", {"schedules": ["article"]}, "schedules must be .*'article'"),
+        ("noisy_student", {"epochs": 3}, "epochs: no effect on the network airbench"),
+    ],
+)
+def test_settings_that_would_silently_do_nothing(chapter, given, said):
+    with pytest.raises(ChapterError, match=said):
+        plan_runs(BOOK / f"{chapter}.ipynb", {"profile": "smoke", **given, "only": "-"})
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ import filelock
 import numpy as np
 import pytest
 
+from tutorials_lib.runs import storage
 from tutorials_lib.runs.records import RecordError, read_arrays, read_records
 from tutorials_lib.runs.settings import choose_settings
-from tutorials_lib.runs.storage import runs_folder
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_a_record_holds_what_it_takes_to_repeat_the_run(make, stand_in, tmp_path
 def test_other_runs_are_made_anew_and_not_published(make, tmp_path):
     for profile, origin in (("full", "sample"), ("quick", "folder")):
         assert [make(profile, origin=origin)[1] for _ in range(2)] == [3, 3]
-        assert len(read_records(runs_folder() / profile / "mixup_mnist")) == 3
+        assert len(read_records(storage.runs_folder() / profile / "mixup_mnist")) == 3
     assert not (tmp_path / "records").exists()
 
 
@@ -64,7 +64,7 @@ def test_a_changed_protocol_goes_on_apart(make, tmp_path):
             np.testing.assert_array_equal(read_arrays(record)["rows"], rows)
     assert begun == 6
     assert not (tmp_path / "records").exists()
-    folders = sorted(runs_folder().glob("full-*/mixup_mnist"))
+    folders = sorted(storage.runs_folder().glob("full-*/mixup_mnist"))
     assert [len(read_records(folder)) for folder in folders] == [3, 3]
 
 
@@ -87,6 +87,19 @@ def test_damaged_arrays_are_missed_in_words(make, tmp_path):
         read_arrays(record)
 
 
+def test_records_are_read_where_nothing_can_be_written(make, monkeypatch):
+    make(seeds=(0,))
+
+    def refuse(folder):
+        raise storage.WriteError(f"{folder} cannot be written to")
+
+    monkeypatch.setattr(storage, "check_writable", refuse)
+    assert len(make(seeds=(0,))[0]) == 1
+    assert len(make(seeds=(0, 1), max_minutes=0)[0]) == 1
+    with pytest.raises(storage.WriteError):
+        make(seeds=(0, 1))
+
+
 def test_a_file_system_without_locks(make, tmp_path, monkeypatch):
     """No claim can be had there, and none is needed: the run is made, nothing waits."""
 
@@ -98,12 +111,16 @@ def test_a_file_system_without_locks(make, tmp_path, monkeypatch):
     assert not list(tmp_path.rglob("*.claim"))
 
 
-def test_a_record_under_another_name_is_refused(make, tmp_path):
+def test_a_record_under_another_name_is_refused(make, tmp_path, capsys):
     ((record,), _) = make(seeds=(0,))
     (path,) = (tmp_path / "records" / "mixup_mnist").glob("*.json")
     path.write_text(json.dumps({**record, "seed": 77}))
+    # The others are made first.
     with pytest.raises(RecordError, match=r"holds another run .* seed 77"):
-        make(seeds=(0,))
+        make(seeds=(0, 1))
+    assert "started" in capsys.readouterr().out
+    assert make(seeds=(1,))[1] == 0
+    assert make(seeds=(0, 2), only="none, seed 2")[1] == 1
 
 
 def test_floats_and_images_as_every_record_has_them(make, monkeypatch):

@@ -55,6 +55,7 @@ class TestParameters:
         history = [
             "",
             "profile = 'smoke'\nepoch = 5  # a slip, mended below",
+            "profile = 'smoke'\nepochs = 2 * 3",
             "profile = 'smoke'\nepochs = 5",
             "# Parameters\nepochs = 4",
             "study = Study('mixup_mnist', globals())",
@@ -64,6 +65,10 @@ class TestParameters:
         left = {"epoch": 5, "eps": 3, "seed": 1, "In": history}
         study = Study("mixup_mnist", {"profile": "smoke", "epochs": 4, **left})
         assert study.epochs == 4
+        with pytest.raises(ValueError, match="line 2 must be `name = literal`"):
+            Study("mixup_mnist", {"profile": "smoke", "In": history[:3]})
+        with pytest.raises(ValueError, match="got 'mixup'"):
+            Study("mixup", {"profile": "smoke"})
 
 
 def test_load_scales_images_and_labels():

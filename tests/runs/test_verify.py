@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -57,6 +58,12 @@ def test_what_differs_is_named(path, capsys):
     assert shown.startswith("DIFFERS: mixup_mnist, none, seed 1: not equal")
     assert "test_loss 0.5, not 0.25" in shown
     assert "  loss [1.0], not [0.5]" in shown
+
+
+def test_a_copy_of_a_record_is_no_other_run(path):
+    copy = shutil.copy(path, path.with_name("copy.json"))
+    assert verify_record(copy)[1]
+    assert verify_record(path)[1]
 
 
 def test_other_arrays(path):

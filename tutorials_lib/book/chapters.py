@@ -119,7 +119,8 @@ def run_as_script(path: pathlib.Path, parameters: Mapping[str, Any]) -> None:
     near = difflib.get_close_matches(only, planned, n=3, cutoff=0)
     raise ChapterError(
         f"{path.stem} plans no run {only!r} with these settings. `tutorials run "
-        f"{path.stem} --list` names its runs, such as {', '.join(map(repr, near))}."
+        f"{path.stem} --list` with the same ones names its runs, such as "
+        f"{', '.join(map(repr, near))}."
     )
 
 

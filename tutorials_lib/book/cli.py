@@ -1,7 +1,6 @@
 """The `tutorials` command: run chapters, check them, build and verify."""
 
 import argparse
-import ast
 import inspect
 import logging
 import os
@@ -12,8 +11,7 @@ from typing import Any
 # What takes long to import, or needs Jupyter, is imported where it is used.
 from tutorials_lib.book.chapters import check_run, plan_runs, run_as_script
 from tutorials_lib.runs.profiles import CHAPTERS, PROFILES
-from tutorials_lib.runs.settings import OPTIONS, list_defaults
-from tutorials_lib.support.checks import check_choice
+from tutorials_lib.runs.settings import OPTIONS, list_defaults, parse_literal
 
 EPILOG = """exit status:
   0    success
@@ -109,7 +107,6 @@ def _list(chapter=None):
         print(f"\nprofiles: {', '.join(PROFILES)}")
         print("`tutorials list CHAPTER` lists its parameters.")
         return
-    check_choice("chapter", chapter, CHAPTERS)
     columns = {profile: list_defaults(chapter, profile) for profile in PROFILES}
     for name in [name for name in columns["smoke"] if name not in OPTIONS]:
         print(name)
@@ -131,7 +128,7 @@ def _run(chapters=(), all=False, parameter=(), output=None, way="", **settings):
     chapters = CHAPTERS if all else chapters
     if not chapters:
         raise ValueError(f"name a chapter ({', '.join(CHAPTERS)}) or pass --all.")
-    own = {name: _parse(text) for name, text in parameter}
+    own = {name: parse_literal(text) for name, text in parameter}
     parameters = {"profile": "smoke", **settings, **own}
     if len(chapters) > 1 and (output or parameters.keys() & {"only", "into"}):
         raise ValueError("--output, --only and --into go with one chapter.")
@@ -140,13 +137,13 @@ def _run(chapters=(), all=False, parameter=(), output=None, way="", **settings):
     if {"only", "scheduler"} <= parameters.keys():
         raise ValueError("--only makes one run here; --scheduler makes them all.")
     for path in [check_run(chapter, parameters) for chapter in chapters]:
-        if "listing" in parameters:
+        if parameters.get("listing"):
             for name, recorded in plan_runs(path, parameters).items():
                 print(f"{'done ' if recorded else 'to do'}  {name}")
             continue
         how = "as it is" if way == "in place" else f"profile {parameters['profile']}"
         print(f"{path.stem}, {how}", flush=True)
-        if way == "script" or "only" in parameters:
+        if way == "script" or parameters.get("only"):
             run_as_script(path, parameters)
             continue
         from tutorials_lib.book.notebooks import refresh_chapter, run_chapter
@@ -156,13 +153,6 @@ def _run(chapters=(), all=False, parameter=(), output=None, way="", **settings):
         else:
             path = run_chapter(path, parameters, output)
         print(f"wrote {path}")
-
-
-def _parse(text):
-    try:
-        return ast.literal_eval(text)
-    except (SyntaxError, ValueError):
-        return text
 
 
 def _check(chapters=()):

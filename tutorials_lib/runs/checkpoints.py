@@ -59,7 +59,6 @@ class ResumableFit(keras.callbacks.Callback):
         super().__init__()
         self.path, self.identity, self.log = path, identity, log
         self.name = name_run(identity["variant"], identity["seed"])
-        log.parent.mkdir(parents=True, exist_ok=True)
         self.images = 0
         self.histories: list[dict[str, list[float]]] = []
         self.saved: dict[str, Any] = {"histories": [], "wall_seconds": 0, "sessions": 0}
@@ -138,8 +137,10 @@ class ResumableFit(keras.callbacks.Callback):
             f"of {self.params['epochs']}, {self.seconds[-1]:.1f} s, {scores}\n"
         )
         # A line that finds no room is not worth the run.
-        with contextlib.suppress(OSError), self.log.open("a", encoding="utf-8") as log:
-            log.write(line)
+        with contextlib.suppress(OSError):
+            self.log.parent.mkdir(parents=True, exist_ok=True)
+            with self.log.open("a", encoding="utf-8") as log:
+                log.write(line)
         if self.path and hasattr(self.batches, "epoch"):
             self._save(self.path, epoch + 1)
 

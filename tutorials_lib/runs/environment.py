@@ -10,7 +10,12 @@ import subprocess
 from typing import Any
 
 from tutorials_lib import __version__
-from tutorials_lib.runs.storage import find_checkout, published_folder, runs_folder
+from tutorials_lib.runs.storage import (
+    check_writable,
+    find_checkout,
+    published_folder,
+    runs_folder,
+)
 from tutorials_lib.support.data import SPECIFICATIONS, find_downloads, load_dataset
 
 VERSIONED = ("keras", "tensorflow", "jax", "numpy")
@@ -158,13 +163,16 @@ def examine() -> tuple[list[str], list[str]]:
             missing.append(f"{need}: {error}")
             return "missing"
 
-    folder = os.environ.get("TUTORIALS_DATA")
+    folder, runs = os.environ.get("TUTORIALS_DATA"), runs_folder()
+    attempt("a folder for runs, TUTORIALS_RUNS", check_writable, runs)
+    if not published_folder().is_dir():
+        missing.append(f"published records: {published_folder()} is no folder.")
     said = "{backend} on {device}, {cores} cores"
     found = {
         **describe_versions(),
         "checkout": find_checkout() or "none",
         "records": published_folder(),
-        "runs": runs_folder(),
+        "runs": runs,
         "backend": attempt(
             "a working backend, TensorFlow or JAX, as KERAS_BACKEND chooses",
             lambda: said.format(**describe_environment()),

@@ -122,32 +122,43 @@ class Grid:
         """
         self.planned |= dict.fromkeys(run.name for run in runs)
         pending = {run.name: run for run in runs}
-        if self.resumes:
-            for run in _find_ready(pending):
+        # What is wrong with runs that are left alone, because the others are still
+        # worth making.
+        failed: dict[str, str] = {}
+        for run in _find_ready(pending) if self.resumes else ():
+            try:
                 if self._read(run):
                     del pending[run.name]
-        if recorded := len(runs) - len(pending):
+            except RecordError as error:
+                failed[run.name] = str(error)
+                del pending[run.name]
+        if recorded := len(runs) - len(pending) - len(failed):
             print(f"{recorded} of {len(runs)} runs are recorded already", flush=True)
         if not self.settings.listing:
-            storage.check_writable(self.folder)
             if only := self.settings.only:
                 pending = {name: run for name, run in pending.items() if name == only}
+                failed = {name: said for name, said in failed.items() if name == only}
+            if pending and not self.settings.is_late:
+                storage.check_writable(self.folder)
             if self.settings.scheduler:
                 self._run_on_cluster(pending)
             else:
-                self._run_here(pending, train)
+                failed |= self._run_here(pending, train)
             if blocked := [run.blocked for run in pending.values() if run.blocked]:
                 if only:
                     raise RecordError(f"cannot be run: {blocked[0]}.")
                 print(f"not run: {'; '.join(blocked)}", flush=True)
+            if failed:
+                raise RecordError(" ".join(failed.values()))
         return [done for run in runs if (done := self.planned[run.name])]
 
     def _run_here(self, pending, train):
         """Makes the pending runs, but for those that another process works on.
 
-        It waits for these, as others may build on them.
+        It waits for these, as others may build on them. Returns what is wrong with runs
+        that failed, by their names.
         """
-        total, failed = len(pending), []
+        total, failed = len(pending), {}
         while pending and not self.settings.is_late:
             before, elsewhere = len(pending), False
             for run in _find_ready(pending):
@@ -163,15 +174,13 @@ class Grid:
                         record = self.resumes and self._read(run)
                         said = records.summarise(record or self._make(run, train))
                     except RecordError as error:
-                        # The other runs are still worth making.
-                        failed.append(said := str(error))
+                        failed[run.name] = said = str(error)
                 print(f"[{total - len(pending)}/{total}] {said}", flush=True)
             if len(pending) == before:
                 if not elsewhere:
                     break
                 time.sleep(PAUSE)
-        if failed:
-            raise RecordError(" ".join(failed))
+        return failed
 
     def _run_on_cluster(self, pending):
         """Has a cluster make the pending runs, and then those that build on them."""

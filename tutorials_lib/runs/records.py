@@ -170,7 +170,7 @@ def read_arrays(
             return unpack_arrays(content)
     raise RecordError(
         f"the arrays of the run {name}, {file}, are missing or damaged: put the file "
-        f"back beside the record, or run it again."
+        f"back beside the record, or delete the record too and run it again."
     )
 
 

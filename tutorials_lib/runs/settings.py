@@ -1,7 +1,6 @@
 """Settings of a chapter: a profile's values, the reader's own, and what each takes."""
 
 import ast
-import contextlib
 import dataclasses
 import hashlib
 import json
@@ -75,8 +74,7 @@ def _check_setting(name, value, example):
         return _check_item(name, value, example)
     # As text, a list comes from plain papermill.
     if isinstance(value, str):
-        with contextlib.suppress(SyntaxError, ValueError):
-            value = ast.literal_eval(value)
+        value = parse_literal(value)
     if name in SEEDS and isinstance(value, int):
         return tuple(range(checks.check_whole(name, value, 1, 1000)))
     example = example[0] if isinstance(example, tuple) and example else example
@@ -175,11 +173,9 @@ def choose_settings(chapter: str, /, profile: str = "quick", **given: Any) -> Se
     Raises:
         ValueError: unknown chapter, profile or setting, or a value out of range.
     """
-    checks.check_choice("chapter", chapter, profiles.CHAPTERS)
     checks.check_choice("profile", profile, profiles.PROFILES)
-    table = profiles.TABLE[chapter]
-    if profile == "laptop" and table["laptop"] == table["full"]:
-        profile = "full"
+    if list_defaults(chapter, "laptop") == list_defaults(chapter, "full"):
+        profile = profile.replace("laptop", "full")
     defaults, examples = (list_defaults(chapter, each) for each in (profile, "smoke"))
     for name in given:
         checks.check_choice("parameter", name, tuple(defaults))
@@ -195,7 +191,16 @@ def choose_settings(chapter: str, /, profile: str = "quick", **given: Any) -> Se
 
 def list_defaults(chapter: str, profile: str) -> dict[str, Any]:
     """A profile's own values for a chapter: dict of setting to value."""
+    checks.check_choice("chapter", chapter, profiles.CHAPTERS)
     return {**OPTIONS, **profiles.TABLE[chapter][profile]}
+
+
+def parse_literal(text: str) -> Any:
+    """Returns the value of a literal such as `"[0.1, 1]"`; other text as it is."""
+    try:
+        return ast.literal_eval(text)
+    except (MemoryError, RecursionError, SyntaxError, TypeError, ValueError):
+        return text
 
 
 def read_literals(source: str) -> dict[str, Any]:

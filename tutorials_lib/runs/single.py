@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tutorials_lib.runs.records import read_records
+from tutorials_lib.runs.records import name_record, read_record
 from tutorials_lib.runs.settings import Settings
 from tutorials_lib.runs.storage import scratch_folder, write_bytes
 
@@ -62,12 +62,17 @@ def gather_beside(
 ) -> dict[str, bytes]:
     """Reads what a run may build on, by the path of its record.
 
-    That is the other records of the folder, and the arrays that its parameters name.
+    That is the records of other runs in the folder, and the arrays that its parameters
+    name.
     """
-    others = [each for each in path.parent.glob("*.json") if each != path]
-    for record in read_records(path.parent):
-        if (arrays := record.get("arrays")) and arrays["sha256"] in str(parameters):
-            others.append(path.with_name(arrays["file"]))
+    others = []
+    for each in path.parent.glob("*.json"):
+        record = read_record(each)
+        if name_record(record) != path.name:
+            others.append(each)
+            arrays = record.get("arrays")
+            if arrays and arrays["sha256"] in str(parameters):
+                others.append(path.with_name(arrays["file"]))
     return {each.name: each.read_bytes() for each in others}
 
 

@@ -134,7 +134,7 @@ def scratch_folder() -> Iterator[pathlib.Path]:
     What processes that were killed left of theirs is removed too.
     """
     home = runs_folder() / "scratch"
-    home.mkdir(parents=True, exist_ok=True)
+    check_writable(home)
     for left in filter(pathlib.Path.is_dir, home.iterdir()):
         with claim_run(left) as unused:
             if unused:

@@ -1,10 +1,10 @@
 """What a chapter needs to run its experiment: settings, data, runs and records."""
 
-import contextlib
 import dataclasses
 import datetime
 import inspect
 import logging
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -255,12 +255,18 @@ def _read_cell(names, chapter):
     profile counts, and papermill's later. It keeps none if it runs without a history,
     as nbval does: then these are the variables that are named like settings.
     """
-    chosen = ["profile", *list_defaults(chapter, "smoke")]
+    chosen, problem = ["profile", *list_defaults(chapter, "smoke")], None
     for source in names.get("In", ()):
-        with contextlib.suppress(SyntaxError, ValueError):
+        try:
             found = read_literals(source)
+        except (SyntaxError, ValueError) as error:
+            if re.search(r"^profile\s*=", source, re.M):
+                problem = error
+        else:
             if source.startswith("# Param"):
                 chosen += found
             elif "profile" in found:
-                chosen = [*found]
+                chosen, problem = [*found], None
+    if problem:
+        raise ValueError(f"the parameters cell: {problem}.")
     return {name: names[name] for name in chosen if name in names}

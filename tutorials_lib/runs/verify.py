@@ -10,6 +10,7 @@ from tutorials_lib.runs.records import (
     RecordError,
     check_record,
     list_differences,
+    name_record,
     name_run,
     read_arrays,
     read_record,
@@ -63,7 +64,9 @@ def verify_record(path: str | pathlib.Path) -> tuple[list[str], bool]:
 def _run_again(record, path, name):
     """The record and the arrays of the same run, made anew."""
     profile, settings = record["profile"], record["settings"]
-    beside = gather_beside(path, record["parameters"])
+    # A copy of the record, too, is of this very run.
+    named = path.with_name(name_record(record))
+    beside = gather_beside(named, record["parameters"])
     backend = record["environment"]["backend"]
     files = run_one(record["chapter"], profile, settings, name, beside, backend)
     content = {pathlib.Path(file).suffix: files[file] for file in files}
