@@ -32,7 +32,7 @@ slow: $(READY)  ## the slow ones: whole chapters, minutes each
 coverage: $(READY)  ## make test, and the lines it did not run
 	mkdir -p _build/coverage
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage run -m pytest -n auto --dist loadgroup
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
