@@ -17,7 +17,7 @@ from tutorials_lib.results.articles import (
 from tutorials_lib.results.estimates import Estimate, Records, tabulate
 from tutorials_lib.runs.profiles import is_comparable
 from tutorials_lib.runs.records import read_arrays
-from tutorials_lib.support.page import show_table
+from tutorials_lib.support.page import say, show_table
 
 VERDICTS = ("agrees", "differs", "not judged", "not run")
 CLAIM_VERDICTS = ("seen", "smaller", "not seen", "undecided", "opposite", "not run")
@@ -66,6 +66,19 @@ def list_numbers(records: Mapping[str, Records]) -> list[Number]:
             judged = judge_number(chapter, metric, number, ours)
             numbers.append(Number(*row, number, runs, ours, *judged))
     return numbers
+
+
+def show_agreement(records: Records, *metrics: str) -> None:
+    """Says how many of the article's numbers in these metrics agree with ours."""
+    frame = tabulate(records)
+    numbers = list_numbers(dict.fromkeys(frame["chapter"], frame))
+    judged = [number.verdict for number in numbers if number.metric in metrics]
+    say(
+        "Of the article's {numbers} numbers in the two tables, {agree} lie in the 95% "
+        "interval for one more run of ours.",
+        numbers=len(judged),
+        agree=judged.count("agrees") or None,
+    )
 
 
 def find_runs(

@@ -174,8 +174,9 @@ def choose_settings(chapter: str, /, profile: str = "quick", **given: Any) -> Se
         ValueError: unknown chapter, profile or setting, or a value out of range.
     """
     checks.check_choice("profile", profile, profiles.PROFILES)
-    if list_defaults(chapter, "laptop") == list_defaults(chapter, "full"):
-        profile = profile.replace("laptop", "full")
+    same = list_defaults(chapter, "laptop") == list_defaults(chapter, "full")
+    if same and profile == "laptop":
+        profile = "full"
     defaults, examples = (list_defaults(chapter, each) for each in (profile, "smoke"))
     for name in given:
         checks.check_choice("parameter", name, tuple(defaults))

@@ -18,6 +18,7 @@ from tutorials_lib.runs.grid import Grid, NotDoneError, Parameters, Run
 from tutorials_lib.runs.profiles import BY_DEVICE, SHARED, TABLE
 from tutorials_lib.runs.records import Record, name_run, read_arrays
 from tutorials_lib.runs.settings import choose_settings, list_defaults, read_literals
+from tutorials_lib.support.checks import check_choice
 from tutorials_lib.support.data import load_dataset, scale_images
 from tutorials_lib.support.page import show_text
 
@@ -138,7 +139,7 @@ class Study:
         if not isinstance(seeds, Mapping):
             seeds = dict.fromkeys(variants, tuple(seeds))
         if wanted := self.settings.values.get("variants"):
-            kept = [name for name in variants if name.split(", article's")[0] in wanted]
+            kept = [name for name in variants if _shorten(name) in wanted]
             variants = {name: variants[name] for name in kept}
         order = dict.fromkeys(seed for each in seeds.values() for seed in each)
         runs = [
@@ -163,6 +164,12 @@ class Study:
         records = self.grid.run(runs, call)
         self.records += records
         return records
+
+    def check_variants(self, names: Iterable[str]) -> None:
+        """Raises ValueError if the setting `variants` has another name than these."""
+        known = [_shorten(name) for name in names]
+        for name in self.settings.values.get("variants") or ():
+            check_choice("variants", name, known)
 
     def find(self, variant: str, seed: int) -> Record:
         """Finds a run of this study that another one builds on.
@@ -222,6 +229,11 @@ class Study:
         }
         for name, said in lines.items():
             print(f"{name:<9} {said}")
+
+
+def _shorten(variant):
+    """What the setting `variants` names a variant, whatever its schedule."""
+    return variant.split(", article's")[0]
 
 
 def _complete(variant, seed, common):
