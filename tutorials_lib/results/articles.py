@@ -9,10 +9,10 @@ MEMBERS = (
     *(0.9433, 0.9448, 0.9439, 0.9433, 0.9410),
 )
 
-# `paper` is the arXiv number of the paper that introduced the method. `scoreboard` fills
-# `answer` with our numbers. `published` has a number for each of the `metrics`. Where
-# our variants have other names than the article's, `suffix` is what is added to all, or
-# `ours` has those of one.
+# `paper` is the arXiv number of the paper that introduced the method.
+# `scoreboard` fills `answer` with our numbers. `published` has a number for each of the
+# `metrics`. Where our variants have other names than the article's, `suffix` is what is
+# added to all, or `ours` has those of one.
 ARTICLES: dict[str, dict[str, Any]] = {
     "mixup_mnist": {
         "author": "not known",
